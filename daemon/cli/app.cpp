@@ -1,0 +1,107 @@
+#include "daemon/cli/app.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+
+#include "config/loader.hpp"
+#include "daemon/cli/failure.hpp"
+#include "store/store_error.hpp"
+
+namespace durabled::daemon::cli {
+namespace {
+
+constexpr const char* kFooter =
+    R"(Where the database is: --database (a URI or conninfo string), else $DURABLED_DATABASE, else libpq's own environment
+(PGHOST, PGSERVICE, the passfile, …), as in psql.
+
+Exit codes:
+  0  ok
+  1  failed; the reason is on stderr
+  2  wrong usage, or a configuration that cannot be used
+  3  the database cannot be reached
+  4  no such instance, or not one of yours
+  5  the instance that was waited for failed or was cancelled
+
+Examples:
+  durabled dev                                     a private Postgres with the schema and a daemon, in this folder
+  durabled check flow.df                           what a workflow looks like, and what is wrong with it
+  durabled submit -e "'SELECT 1' ~> 'SELECT 2'" --wait
+  durabled list --status failed
+  durabled show 4k2m9xpq
+
+Every command has --help with examples.)";
+
+void add_completion_command(CLI::App& app, Invocation& invocation) {
+  CLI::App& command = add_command(app, "completion", "Print a completion script for bash, zsh or fish",
+                                  "source <(durabled completion bash)\n"
+                                  "durabled completion zsh > \"${fpath[1]}/_durabled\"\n"
+                                  "durabled completion fish > ~/.config/fish/completions/durabled.fish");
+  auto shell = std::make_shared<std::string>();
+  command.add_option("shell", *shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  command.callback([&app, &invocation, shell] {
+    invocation.action = [&app, shell] {
+      std::cout << completion_script(app, *shell);
+      return ExitCode::kOk;
+    };
+  });
+}
+
+ExitCode perform(const Invocation& invocation) {
+  try {
+    const ExitCode code = invocation.action();
+    std::cout.flush();
+    if (!std::cout) throw CommandError(ExitCode::kFailed, "the output could not be written");
+    return code;
+  } catch (const CommandError& error) {
+    return report(error.code(), error.what());
+  } catch (const store::StoreError& error) {
+    return report(exit_code(error), explain(error));
+  } catch (const config::ConfigError& error) {
+    return report(ExitCode::kUsage, error.what());
+  } catch (const std::exception& error) {
+    return report(ExitCode::kFailed, error.what());
+  }
+}
+
+// CLI11 has exit codes of its own; help and version are no errors.
+int usage_exit(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);
+  std::cerr << "durabled: " << error.what() << '\n';
+  const auto chosen = app.get_subcommands();
+  std::cerr << "Try: durabled " << (chosen.empty() ? "" : chosen.front()->get_name() + " ") << "--help\n";
+  return static_cast<int>(ExitCode::kUsage);
+}
+
+}  // namespace
+
+void add_commands(CLI::App& app, Invocation& invocation) {
+  app.footer(kFooter);
+  app.set_version_flag("--version", std::string("durabled ") + DURABLED_VERSION);
+  app.require_subcommand(1);
+  add_service_commands(app, invocation);
+  add_schema_commands(app, invocation);
+  add_workflow_commands(app, invocation);
+  add_inspect_commands(app, invocation);
+  add_logs_command(app, invocation);
+  add_control_commands(app, invocation);
+  add_doctor_command(app, invocation);
+  add_completion_command(app, invocation);
+}
+
+int run(int argc, char** argv) {
+  Invocation invocation;
+  CLI::App app("Durable workflows in SQL, for any PostgreSQL", "durabled");
+  add_commands(app, invocation);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return usage_exit(app, error);
+  }
+  return static_cast<int>(perform(invocation));
+}
+
+}  // namespace durabled::daemon::cli

@@ -1,0 +1,59 @@
+// What the subcommands share: exit codes, the options common to all, and the way from a parsed command line to what
+// is then done.
+#pragma once
+
+#include <functional>
+#include <stdexcept>
+#include <string>
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace durabled::daemon::cli {
+
+enum class ExitCode : int {
+  kOk = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kUnreachable = 3,     // the database cannot be reached
+  kNotFound = 4,        // no such instance, or not this role's
+  kInstanceFailed = 5,  // it was waited for, and it failed or was cancelled
+};
+
+// Ends the command with a message on stderr.
+class CommandError : public std::runtime_error {
+ public:
+  CommandError(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ExitCode code() const { return code_; }
+
+ private:
+  ExitCode code_;
+};
+
+// One command line. The parser fills it in; `action` is what the chosen subcommand does, called after the parse.
+struct Invocation {
+  std::string database;  // --database; empty: see conninfo()
+  bool json = false;
+  std::function<ExitCode()> action;
+
+  // --database, else $DURABLED_DATABASE, else "" (libpq's own environment).
+  std::string conninfo() const;
+};
+
+// A subcommand with its help; `examples` are lines without indentation.
+CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& description,
+                      const std::string& examples);
+void add_database_option(CLI::App& command, Invocation& invocation);
+void add_json_option(CLI::App& command, Invocation& invocation);
+
+// The groups of subcommands, one file each. Options live as long as the app that they are added to.
+void add_schema_commands(CLI::App& app, Invocation& invocation);    // init upgrade uninstall
+void add_service_commands(CLI::App& app, Invocation& invocation);   // run dev
+void add_workflow_commands(CLI::App& app, Invocation& invocation);  // submit check
+void add_inspect_commands(CLI::App& app, Invocation& invocation);   // list show history
+void add_logs_command(CLI::App& app, Invocation& invocation);
+void add_control_commands(CLI::App& app, Invocation& invocation);  // cancel pause resume signal rerun
+void add_doctor_command(CLI::App& app, Invocation& invocation);
+
+}  // namespace durabled::daemon::cli

@@ -1,0 +1,104 @@
+// durabled cancel, pause, resume, signal, rerun: steering an instance.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "daemon/cli/command.hpp"
+#include "daemon/cli/failure.hpp"
+#include "daemon/cli/follow.hpp"
+#include "daemon/cli/json_text.hpp"
+#include "store/client_store.hpp"
+
+namespace durabled::daemon::cli {
+namespace {
+
+struct Options {
+  std::string id;
+  std::optional<std::string> reason, from_node;
+  std::string signal, data = "{}";
+};
+
+// The functions of df say so, and fail not, when the instance has ended already; a script wants to know.
+ExitCode print(const Invocation& invocation, const Options& options, const store::Answer& answer, bool done_already) {
+  const bool too_late = has_ended(answer.status_before) && !done_already;
+  if (invocation.json) {
+    std::cout << JsonObject()
+                     .text("id", options.id)
+                     .boolean("ok", !too_late)
+                     .text("status_before", answer.status_before)
+                     .text("message", answer.message)
+                     .text()
+              << '\n';
+  }
+  if (too_late) return report(ExitCode::kFailed, answer.message);
+  if (!invocation.json) std::cout << answer.message << '\n';
+  return ExitCode::kOk;
+}
+
+ExitCode cancel(const Invocation& invocation, const Options& options) {
+  const store::Answer answer = store::ClientStore(invocation.conninfo()).cancel(options.id, options.reason);
+  return print(invocation, options, answer, answer.status_before == "cancelled");
+}
+
+ExitCode pause(const Invocation& invocation, const Options& options) {
+  return print(invocation, options, store::ClientStore(invocation.conninfo()).pause(options.id), false);
+}
+
+ExitCode resume(const Invocation& invocation, const Options& options) {
+  return print(invocation, options, store::ClientStore(invocation.conninfo()).resume(options.id), false);
+}
+
+ExitCode signal(const Invocation& invocation, const Options& options) {
+  store::ClientStore store(invocation.conninfo());
+  return print(invocation, options, store.signal(options.id, options.signal, options.data), false);
+}
+
+ExitCode rerun(const Invocation& invocation, const Options& options) {
+  const std::string id = store::ClientStore(invocation.conninfo()).rerun(options.id, options.from_node);
+  std::cout << (invocation.json ? JsonObject().text("id", id).text("rerun_of", options.id).text() : id) << '\n';
+  return ExitCode::kOk;
+}
+
+using Function = ExitCode (*)(const Invocation&, const Options&);
+
+std::shared_ptr<Options> add(CLI::App& command, Invocation& invocation, Function function) {
+  auto options = std::make_shared<Options>();
+  command.add_option("id", options->id, "The instance")->required()->type_name("ID");
+  add_database_option(command, invocation);
+  add_json_option(command, invocation);
+  command.callback([&invocation, options, function] {
+    invocation.action = [&invocation, options, function] { return function(invocation, *options); };
+  });
+  return options;
+}
+
+}  // namespace
+
+void add_control_commands(CLI::App& app, Invocation& invocation) {
+  CLI::App& cancelling = add_command(app, "cancel", "Cancel an instance: what runs is stopped and rolled back",
+                                     "durabled cancel 4k2m9xpq --reason \"ordered twice\"");
+  cancelling.add_option("-r,--reason", add(cancelling, invocation, cancel)->reason, "Kept as its error's message")
+      ->type_name("TEXT");
+
+  add(add_command(app, "pause", "Pause an instance: running steps finish, nothing new begins", "durabled pause 4k2m9xpq"),
+      invocation, pause);
+  add(add_command(app, "resume", "Resume a paused instance", "durabled resume 4k2m9xpq"), invocation, resume);
+
+  CLI::App& signalling = add_command(app, "signal", "Send a signal to an instance",
+                                     "durabled signal 4k2m9xpq approval\n"
+                                     "durabled signal 4k2m9xpq approval '{\"approved\": true, \"by\": \"ada\"}'");
+  const auto options = add(signalling, invocation, signal);
+  signalling.add_option("name", options->signal, "The signal")->required()->type_name("NAME");
+  signalling.add_option("data", options->data, "What comes with it; text that is not JSON becomes a JSON string")
+      ->type_name("JSON")
+      ->capture_default_str();
+
+  CLI::App& rerunning = add_command(app, "rerun", "Start an instance's workflow again; prints the id of the new instance",
+                                    "durabled rerun 4k2m9xpq\n"
+                                    "durabled rerun 4k2m9xpq --from 00000003   # keeps the results of what came before");
+  rerunning
+      .add_option("--from", add(rerunning, invocation, rerun)->from_node, "The node to begin at (see durabled show)")
+      ->type_name("NODE");
+}
+
+}  // namespace durabled::daemon::cli

@@ -1,0 +1,20 @@
+// From an error to what a person reads and a program sees.
+#pragma once
+
+#include <string>
+
+#include "daemon/cli/command.hpp"
+#include "store/store_error.hpp"
+
+namespace durabled::daemon::cli {
+
+// kUnreachable for a connection that failed or broke, kNotFound for an instance that is not there, else kFailed.
+ExitCode exit_code(const store::StoreError& error);
+
+// The server's own words without its decoration (severity, context), and what to do about it where that is known.
+std::string explain(const store::StoreError& error);
+
+// Writes "durabled: message" to stderr; returns `code`.
+ExitCode report(ExitCode code, const std::string& message);
+
+}  // namespace durabled::daemon::cli

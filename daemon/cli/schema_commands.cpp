@@ -1,0 +1,95 @@
+// durabled init, upgrade, uninstall: the df schema.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "daemon/cli/command.hpp"
+#include "daemon/cli/json_text.hpp"
+#include "store/schema.hpp"
+
+namespace durabled::daemon::cli {
+namespace {
+
+struct Options {
+  bool print = false;
+  bool yes = false;
+  store::SchemaOptions schema;
+};
+
+void add_operator_schema_option(CLI::App& command, Options& options) {
+  command
+      .add_option("--operator-schema", options.schema.operator_schema,
+                  "The schema that the operators ~> and the others live in")
+      ->type_name("NAME")
+      ->capture_default_str();
+}
+
+ExitCode migrate(const Invocation& invocation, const Options& options) {
+  if (options.print) {
+    std::cout << store::print_schema(options.schema);
+    return ExitCode::kOk;
+  }
+  const std::vector<std::string> applied = store::migrate(invocation.conninfo(), options.schema);
+  if (invocation.json) {
+    JsonList names;
+    for (const std::string& name : applied) names.add(json_quote(name));
+    std::cout << JsonObject().raw("applied", names.text()).text() << '\n';
+  } else if (applied.empty()) {
+    std::cout << "The schema df is up to date.\n";
+  } else {
+    for (const std::string& name : applied) std::cout << "applied " << name << '\n';
+    std::cout << "The schema df is ready. Let a role use it with: select df.grant_usage('ROLE');\n";
+  }
+  return ExitCode::kOk;
+}
+
+ExitCode upgrade(const Invocation& invocation, const Options& options) {
+  if (!options.print && store::schema_state(invocation.conninfo()).installed == 0) {
+    throw CommandError(ExitCode::kFailed, "the schema df is not installed in this database; run: durabled init");
+  }
+  return migrate(invocation, options);
+}
+
+ExitCode uninstall(const Invocation& invocation, const Options& options) {
+  if (!options.yes) {
+    throw CommandError(ExitCode::kUsage,
+                       "this drops the schema df with every workflow and its history; add --yes if you mean it");
+  }
+  store::uninstall(invocation.conninfo(), options.schema);
+  std::cout << (invocation.json ? "{\"uninstalled\":true}\n" : "The schema df is gone.\n");
+  return ExitCode::kOk;
+}
+
+using Function = ExitCode (*)(const Invocation&, const Options&);
+
+std::shared_ptr<Options> add(CLI::App& command, Invocation& invocation, Function function) {
+  auto options = std::make_shared<Options>();
+  add_database_option(command, invocation);
+  add_json_option(command, invocation);
+  add_operator_schema_option(command, *options);
+  command.callback([&invocation, options, function] {
+    invocation.action = [&invocation, options, function] { return function(invocation, *options); };
+  });
+  return options;
+}
+
+}  // namespace
+
+void add_schema_commands(CLI::App& app, Invocation& invocation) {
+  CLI::App& init = add_command(app, "init", "Install the df schema, as the role that shall own it",
+                               "durabled init --database postgresql://durabled@db1/app\n"
+                               "durabled init --operator-schema df_operators\n"
+                               "durabled init --print > df.sql        # for a DBA to read and run with psql");
+  init.add_flag("--print", add(init, invocation, migrate)->print, "Print the SQL and do nothing");
+
+  CLI::App& up = add_command(app, "upgrade", "Bring the df schema to the version that this program knows",
+                             "durabled upgrade --database postgresql://durabled@db1/app\n"
+                             "durabled upgrade --print | less");
+  up.add_flag("--print", add(up, invocation, upgrade)->print, "Print the SQL and do nothing");
+
+  CLI::App& down = add_command(app, "uninstall", "Drop the df schema with everything in it",
+                               "durabled uninstall --yes --database postgresql://durabled@db1/app");
+  down.add_flag("-y,--yes", add(down, invocation, uninstall)->yes, "Yes, every workflow and its history");
+}
+
+}  // namespace durabled::daemon::cli

@@ -1,0 +1,58 @@
+#include "daemon/cli/workflow_text.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <limits>
+#include <sstream>
+
+#include "daemon/cli/command.hpp"
+#include "daemon/cli/json_text.hpp"
+
+namespace durabled::daemon::cli {
+
+void add_workflow_options(CLI::App& command, WorkflowSource& source) {
+  command.add_option("file", source.file, "A file with the workflow; - is stdin")->type_name("FILE");
+  command.add_option("-e,--expression", source.text, "The workflow itself")->type_name("TEXT");
+}
+
+std::string read_workflow(const WorkflowSource& source) {
+  if (source.file.empty() == source.text.empty()) {
+    throw CommandError(ExitCode::kUsage, "give the workflow either as a FILE or with -e TEXT");
+  }
+  if (!source.text.empty()) return source.text;
+  std::ostringstream text;
+  if (source.file == "-") {
+    text << std::cin.rdbuf();
+    return text.str();
+  }
+  std::ifstream in(source.file, std::ios::binary);
+  if (in) text << in.rdbuf();
+  // An empty file sets failbit on `text`, which is no error of reading.
+  if (!in || in.bad()) throw CommandError(ExitCode::kFailed, source.file + ": " + std::strerror(errno));
+  return text.str();
+}
+
+Expected<dsl::ParsedWorkflow, dsl::Diagnostic> check_workflow(const std::string& text) {
+  dsl::GraphLimits limits;
+  limits.nodes = std::numeric_limits<int>::max();
+  limits.text_bytes = std::size_t{16} << 20;  // the schema takes no more
+  return dsl::parse_workflow(text, limits);
+}
+
+std::string to_json(const dsl::Diagnostic& diagnostic) {
+  const bool error = diagnostic.severity == dsl::Diagnostic::Severity::kError;
+  return JsonObject()
+      .text("severity", std::string(error ? "error" : "warning"))
+      .text("code", diagnostic.code)
+      .text("message", diagnostic.message)
+      .number("line", static_cast<long long>(diagnostic.line))
+      .number("column", static_cast<long long>(diagnostic.column))
+      .text("excerpt", diagnostic.excerpt)
+      .text("hint", diagnostic.hint)
+      .text();
+}
+
+}  // namespace durabled::daemon::cli

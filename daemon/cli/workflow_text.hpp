@@ -1,0 +1,31 @@
+// The workflow that a command is given: from a file, from stdin, or on the command line; and its check, without a
+// database.
+#pragma once
+
+#include <string>
+
+#include "dsl/text/parser.hpp"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace durabled::daemon::cli {
+
+struct WorkflowSource {
+  std::string file;  // "-": stdin
+  std::string text;  // -e
+};
+
+void add_workflow_options(CLI::App& command, WorkflowSource& source);
+
+// Throws CommandError: kUsage unless exactly one of the two was given, kFailed when the file cannot be read.
+std::string read_workflow(const WorkflowSource& source);
+
+// The check of a client: it refuses what no daemon would take, whatever that one's limits are.
+Expected<dsl::ParsedWorkflow, dsl::Diagnostic> check_workflow(const std::string& text);
+
+// JSON of a diagnostic: severity, code, message, line, column, hint.
+std::string to_json(const dsl::Diagnostic& diagnostic);
+
+}  // namespace durabled::daemon::cli

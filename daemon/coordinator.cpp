@@ -1,0 +1,351 @@
+// Instances: how they come, what is asked of them, how they go. Their turns are in coordinator_turns.cpp.
+
+#include "daemon/coordinator.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/instance.hpp"
+#include "dsl/assert.hpp"
+#include "dsl/graph/json.hpp"
+#include "dsl/text/parser.hpp"
+#include "dsl/value/json_slice.hpp"
+#include "dsl/value/pg_types.hpp"
+
+namespace durabled::daemon {
+
+using dsl::EventKind;
+
+Coordinator::Coordinator(CoordinatorOptions options, StepPort& steps, HttpPort& http, TurnPort& turns,
+                         std::function<dsl::Time()> now)
+    : options_(std::move(options)),
+      step_port_(steps),
+      http_port_(http),
+      turn_port_(turns),
+      now_(std::move(now)) {}
+
+Coordinator::~Coordinator() = default;
+
+Coordinator::Instance* Coordinator::find(const std::string& id) {
+  const auto found = instances_.find(id);
+  return found == instances_.end() ? nullptr : found->second.get();
+}
+
+void Coordinator::claimed(store::ClaimedInstance claimed) {
+  auto owned = std::make_unique<Instance>();
+  Instance& instance = *owned;
+  instance.id = claimed.id;
+  instances_[claimed.id] = std::move(owned);
+  begin(instance, std::move(claimed));
+}
+
+// From a row as it was claimed or reclaimed to a running instance.
+void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
+  instance.token = claimed.token;
+  instance.database = claimed.database;
+  instance.label = claimed.label;
+  instance.cancel_requested = claimed.request == "cancel";
+  instance.cancel_reason = claimed.request_reason;
+  instance.paused = claimed.request == "pause";
+  for (store::Signal& signal : claimed.signals) {
+    instance.known_signals.insert(signal.id);
+    instance.inbox.push_back(std::move(signal));
+  }
+  instance.next_seq = claimed.history.empty() ? 1 : claimed.history.back().seq + 1;
+  if (!claimed.corrupt.empty()) return park(instance, claimed.corrupt);
+  if (!claimed.role) {
+    return fail(instance, dsl::make_failure("role_dropped",
+                                            "the role that submitted this instance no longer exists", 0, 0));
+  }
+  instance.role = *claimed.role;
+  if (claimed.history.empty()) return begin_anew(instance, claimed);
+  const bool started = claimed.history.front().kind == EventKind::kInstanceStarted;
+  const auto json = dsl::json_member(claimed.history.front().data, "graph");
+  if (!started || !json) return park(instance, "the history does not begin with InstanceStarted");
+  auto graph = dsl::from_json(*json, options_.limits);
+  if (!graph) return park(instance, "the graph in the history is not valid: " + graph.error().to_string());
+  instance.graph = std::make_shared<const dsl::Graph>(std::move(*graph));
+  instance.prologue_sent = instance.prologue_committed = true;
+  set_variables(instance, claimed, claimed.label);
+  if (replay(instance, claimed.history)) proceed(instance);
+}
+
+void Coordinator::begin_anew(Instance& instance, const store::ClaimedInstance& claimed) {
+  auto parsed = dsl::parse_workflow(claimed.dsl, options_.limits);
+  if (!parsed) {
+    dsl::Failure failure{"invalid_workflow", "{\"message\":", false, true};
+    dsl::append_json_string(failure.json, parsed.error().to_string());
+    failure.json += ",\"code\":\"invalid_workflow\",\"reason\":";
+    dsl::append_json_string(failure.json, parsed.error().code);
+    failure.json += ",\"line\":" + std::to_string(parsed.error().line) +
+                    ",\"column\":" + std::to_string(parsed.error().column);
+    if (!parsed.error().hint.empty()) {
+      failure.json += ",\"hint\":";
+      dsl::append_json_string(failure.json, parsed.error().hint);
+    }
+    failure.json += "}";
+    return fail(instance, failure);
+  }
+  if (parsed->label && instance.label.empty()) instance.label = instance.new_label = *parsed->label;
+  if (parsed->database) instance.database = instance.new_database = *parsed->database;
+  instance.graph = std::make_shared<const dsl::Graph>(std::move(parsed->graph));
+  set_variables(instance, claimed, instance.label);
+  std::string data = "{\"graph\":" + dsl::to_json(*instance.graph);
+  if (!parsed->warnings.empty()) {
+    data += ",\"warnings\":[";
+    for (std::size_t i = 0; i < parsed->warnings.size(); ++i) {
+      if (i > 0) data += ',';
+      dsl::append_json_string(data, parsed->warnings[i].to_string());
+    }
+    data += ']';
+  }
+  const dsl::Event started = make_event(instance, EventKind::kInstanceStarted, {}, 0, data + "}");
+  instance.prologue.push_back(started);
+  if (apply(instance, started)) proceed(instance);
+}
+
+void Coordinator::set_variables(Instance& instance, const store::ClaimedInstance& claimed,
+                                const std::string& label) {
+  dsl::Variables variables;
+  for (dsl::JsonWalker walker(claimed.vars); walker.next();)
+    variables[walker.key()] = dsl::json_text(walker.value());
+  variables["sys_instance_id"] = instance.id;
+  variables["sys_label"] = label;
+  instance.run = std::make_unique<dsl::Execution>(instance.graph, std::move(variables), options_.policy);
+}
+
+bool Coordinator::replay(Instance& instance, const std::vector<dsl::Event>& history) {
+  dsl::Replay replay = dsl::replayable(*instance.graph, history);
+  instance.run->add_superfluous(std::move(replay.superfluous));
+  for (const dsl::Event* event : replay.events) {
+    if (!apply(instance, *event)) return false;
+  }
+  return true;
+}
+
+void Coordinator::attention(const store::Attention& attention) {
+  Instance* instance = find(attention.id);
+  if (instance == nullptr || instance->token != attention.token) return;
+  for (const store::Signal& signal : attention.signals) {
+    if (instance->known_signals.insert(signal.id).second) instance->inbox.push_back(signal);
+  }
+  if (attention.request == "cancel") {
+    instance->cancel_requested = true;
+    instance->cancel_reason = attention.request_reason;
+  }
+  if (attention.request == "pause" || attention.request == "resume")
+    instance->paused = attention.request == "pause";
+  proceed(*instance);
+}
+
+// The instance waits for somebody to look at it: its history does not fit.
+void Coordinator::park(Instance& instance, const std::string& why) {
+  log(4, "instance " + instance.id + " is parked: " + why);
+  TurnDraft draft;
+  draft.status = "paused";
+  draft.error = dsl::make_failure("corrupt_history", why, 0, 0,
+                                  "Its history does not fit its workflow; look at df.history.")
+                    .json;
+  instance.run.reset();
+  instance.leaving = true;
+  send_turn(instance, draft);
+}
+
+// An instance that ends before it could begin.
+void Coordinator::fail(Instance& instance, const dsl::Failure& failure) {
+  TurnDraft draft;
+  draft.events.push_back(
+      make_event(instance, EventKind::kInstanceFailed, {}, 0, "{\"error\":" + failure.json + "}"));
+  draft.status = "failed";
+  draft.error = failure.json;
+  instance.leaving = true;
+  send_turn(instance, draft);
+}
+
+void Coordinator::executed(StepId id, store::StepOutcome outcome) {
+  const auto found = steps_by_id_.find(id);
+  if (found == steps_by_id_.end()) return step_port_.finish(id);
+  Instance& instance = *found->second;
+  Step& step = instance.steps.at(id);
+  if (step.unmarked_since) unmarked_.erase({*step.unmarked_since, id});
+  step.unmarked_since.reset();
+  if (step.state == Step::State::kStopped) {
+    end_step(instance, id);
+    return proceed(instance);
+  }
+  step.outcome = std::move(outcome);
+  step.state = Step::State::kExecuted;
+  if (step.outcome.failure && step.open) {
+    step.open = false;
+    step_port_.finish(id);
+  }
+  instance.executed.push_back(id);
+  proceed(instance);
+}
+
+void Coordinator::http_done(StepId id, HttpResult result) {
+  const auto found = steps_by_id_.find(id);
+  if (found == steps_by_id_.end()) return;
+  found->second->steps.at(id).retry_after = result.retry_after;
+  executed(id, {std::move(result.result), std::move(result.failure)});
+}
+
+void Coordinator::committed(StepId id, store::CommitOutcome outcome) {
+  const auto found = steps_by_id_.find(id);
+  if (found == steps_by_id_.end()) return step_port_.finish(id);
+  Instance& instance = *found->second;
+  Step& step = instance.steps.at(id);
+  const bool raw = step.state == Step::State::kCommittingAlone;
+  switch (outcome.kind) {
+    case store::CommitOutcome::Kind::kCommitted:
+      if (raw) {
+        --instance.raw_in_flight;
+        instance.unfolded.push_back(std::move(*step.raw_event));
+      }
+      end_step(instance, id);
+      return raw ? proceed(instance) : turn_committed(instance);
+    case store::CommitOutcome::Kind::kLeaseLost:
+      log(3, "instance " + instance.id + ": lease lost, dropped");
+      end_step(instance, id);
+      return drop(instance.id);
+    case store::CommitOutcome::Kind::kRefused:
+      return reload(instance, id, std::move(outcome.failure));
+    case store::CommitOutcome::Kind::kInDoubt:
+      return reload(instance, id, std::nullopt);
+  }
+}
+
+// The folded state may hold what was never committed: read it anew. What runs is stopped; it runs again.
+void Coordinator::reload(Instance& instance, StepId refused_step, std::optional<dsl::Failure> failure) {
+  instance.refusal = std::move(failure);
+  if (instance.refusal) {
+    const Step& step = instance.steps.at(refused_step);
+    instance.refused = step.address;
+    instance.refused_attempt = step.attempt;
+    instance.refusal->final = false;
+  }
+  end_step(instance, refused_step);
+  orphan_steps(instance);
+  instance.reloading = true;
+  turn_port_.reclaim(instance.id);
+}
+
+void Coordinator::reclaimed(const std::string& instance_id, std::optional<store::ClaimedInstance> claimed) {
+  Instance* old = find(instance_id);
+  if (old == nullptr) return;
+  if (!claimed) return drop(instance_id);
+  auto owned = std::make_unique<Instance>();
+  Instance& instance = *owned;
+  instance.id = instance_id;
+  instance.refused = old->refused;
+  instance.refused_attempt = old->refused_attempt;
+  instance.refusal = std::move(old->refusal);
+  drop(instance_id);
+  instances_[instance_id] = std::move(owned);
+  begin(instance, std::move(*claimed));
+}
+
+void Coordinator::turn_done(const std::string& instance_id, std::optional<store::TurnProblem::Kind> problem) {
+  Instance* instance = find(instance_id);
+  if (instance == nullptr || !instance->turn_pending) return;
+  if (!problem) {
+    instance->turn_pending = false;
+    return turn_committed(*instance);
+  }
+  switch (*problem) {
+    case store::TurnProblem::Kind::kLost:
+      log(3, "instance " + instance_id + ": lease lost, dropped");
+      return drop(instance_id);
+    case store::TurnProblem::Kind::kBusy:
+      instance->resend_at = now_() + std::chrono::milliseconds(50);
+      return schedule(*instance);
+  }
+}
+
+// Steps that still run are stopped, and what they answer finds nobody.
+void Coordinator::orphan_steps(Instance& instance) {
+  for (auto& [id, step] : instance.steps) {
+    if (step.unmarked_since) unmarked_.erase({*step.unmarked_since, id});
+    steps_by_id_.erase(id);
+    if (step.is_http) {
+      http_port_.stop(id);
+    } else if (step.state == Step::State::kRunning) {
+      step_port_.stop(id);
+    } else if (step.state == Step::State::kExecuted && step.open) {
+      step_port_.finish(id);
+    }
+  }
+  instance.steps.clear();
+  instance.executed.clear();
+}
+
+void Coordinator::drop(const std::string& id) {
+  const auto found = instances_.find(id);
+  if (found == instances_.end()) return;
+  orphan_steps(*found->second);
+  if (found->second->timer) timers_.erase({*found->second->timer, id});
+  instances_.erase(found);
+}
+
+void Coordinator::drain() {
+  draining_ = true;
+  std::vector<std::string> ids;
+  for (const auto& [id, instance] : instances_) ids.push_back(id);
+  for (const std::string& id : ids) {
+    if (Instance* instance = find(id)) proceed(*instance);
+  }
+}
+
+std::optional<dsl::Time> Coordinator::take_earliest_wake() {
+  return std::exchange(earliest_wake_, std::nullopt);
+}
+
+void Coordinator::schedule(Instance& instance) {
+  std::optional<dsl::Time> next = instance.resend_at;
+  if (!next && instance.run && !instance.run->is_finished() && !instance.paused) {
+    if (const auto timer = instance.run->next_timer()) next = timer->fire_at;
+  }
+  if (next == instance.timer) return;
+  if (instance.timer) timers_.erase({*instance.timer, instance.id});
+  instance.timer = next;
+  if (next) timers_.emplace(*next, instance.id);
+}
+
+std::optional<dsl::Time> Coordinator::tick() {
+  const dsl::Time now = now_();
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    const std::string id = timers_.begin()->second;
+    timers_.erase(timers_.begin());
+    Instance* instance = find(id);
+    if (instance == nullptr) continue;
+    instance->timer.reset();
+    if (instance->resend_at) {
+      instance->resend_at.reset();
+      turn_port_.commit({id, instance->turn_json});
+    } else {
+      proceed(*instance);
+    }
+  }
+  while (!unmarked_.empty() && unmarked_.begin()->first <= now) {
+    const StepId id = unmarked_.begin()->second;
+    unmarked_.erase(unmarked_.begin());
+    const auto found = steps_by_id_.find(id);
+    if (found == steps_by_id_.end()) continue;
+    Instance& instance = *found->second;
+    Step& step = instance.steps.at(id);
+    step.unmarked_since.reset();
+    if (step.state != Step::State::kRunning || instance.slot_taken || instance.reloading) continue;
+    TurnDraft draft;
+    if (record(instance, draft,
+               make_event(instance, EventKind::kStepStarted, step.address, step.attempt,
+                          step.alone ? "{\"guarantee\":\"at-least-once\"}" : ""))) {
+      send_turn(instance, draft);
+    }
+  }
+  std::optional<dsl::Time> next;
+  if (!timers_.empty()) next = timers_.begin()->first;
+  if (!unmarked_.empty() && (!next || unmarked_.begin()->first < *next)) next = unmarked_.begin()->first;
+  return next;
+}
+
+}  // namespace durabled::daemon

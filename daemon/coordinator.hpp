@@ -1,0 +1,161 @@
+// The instances that this daemon holds, and their turns: what the engine decides is carried out here, what
+// comes of it is committed, in the order that keeps every promise.
+//
+// The slot. An instance has one slot for a turn that is folded before it is committed; the turn's own commit
+// carries what follows from it (next timers, the end). Steps of parallel branches that end while the slot is
+// taken commit their event alone and are folded when the slot is free: which of them is first does not
+// matter. Where it does matter (Execution::is_ordered) a step waits for the slot. A refused or doubtful
+// commit throws the folded state away: the instance is reclaimed, read again and folded anew.
+//
+// Carries out nothing before the turn that decided it is committed. Not thread-safe: one thread owns it, its
+// ports call back on that thread. It has no clock and does no I/O of its own, so tests drive it by hand.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/turn.hpp"
+#include "dsl/engine/execution.hpp"
+#include "store/step_session.hpp"
+#include "store/worker_store.hpp"
+
+namespace durabled::daemon {
+
+using StepId = std::uint64_t;
+
+// Runs SQL steps. Each start() is answered by executed(); after that exactly one of commit() (answered by
+// committed()) and finish() ends the step. stop() makes a running one end soon, with a failure.
+class StepPort {
+ public:
+  virtual ~StepPort() = default;
+  virtual void start(StepId id, const std::string& role, const std::string& database,
+                     store::StepStatement statement) = 0;
+  virtual void commit(StepId id, store::StepCommit commit) = 0;
+  virtual void finish(StepId id) = 0;  // rolls back what is open
+  virtual void stop(StepId id) = 0;
+};
+
+// Makes HTTP calls; each start() is answered by http_done(), unless stop() came before.
+class HttpPort {
+ public:
+  virtual ~HttpPort() = default;
+  virtual void start(StepId id, const std::string& role, const std::string& instance_id,
+                     const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) = 0;
+  virtual void stop(StepId id) = 0;
+};
+
+// Commits turns that have no step; each is answered by turn_done().
+class TurnPort {
+ public:
+  virtual ~TurnPort() = default;
+  virtual void commit(store::Turn turn) = 0;
+  virtual void reclaim(const std::string& instance_id) = 0;  // answered by reclaimed()
+};
+
+struct CoordinatorOptions {
+  store::WorkerId worker;
+  dsl::Policy policy;
+  dsl::GraphLimits limits;
+  std::size_t max_result_bytes = 16 << 20;
+  std::string served_database;
+  std::chrono::milliseconds mark_running_after{500};
+};
+
+struct HttpResult {
+  std::optional<std::string> result;  // the envelope
+  std::optional<dsl::Failure> failure;
+  std::optional<double> retry_after;  // seconds that the server asked for
+};
+
+class Coordinator {
+ public:
+  Coordinator(CoordinatorOptions options, StepPort& steps, HttpPort& http, TurnPort& turns,
+              std::function<dsl::Time()> now);
+  ~Coordinator();
+
+  void claimed(store::ClaimedInstance instance);
+  void attention(const store::Attention& attention);
+
+  void executed(StepId id, store::StepOutcome outcome);
+  void committed(StepId id, store::CommitOutcome outcome);
+  void http_done(StepId id, HttpResult result);
+  void turn_done(const std::string& instance_id, std::optional<store::TurnProblem::Kind> problem);
+  void reclaimed(const std::string& instance_id, std::optional<store::ClaimedInstance> instance);
+
+  // Fires timers that are due, marks long steps; returns when it wants to be called next.
+  std::optional<dsl::Time> tick();
+
+  // No new steps; instances are put down as their running steps end. For SIGTERM.
+  void drain();
+
+  std::size_t held() const { return instances_.size(); }
+  std::size_t steps_in_progress() const { return steps_by_id_.size(); }
+  // When the earliest of the instances put down lately becomes due; asked once.
+  std::optional<dsl::Time> take_earliest_wake();
+  // Log lines for people: (level, text) pairs go here.
+  std::function<void(int level, const std::string& text)> log = [](int, const std::string&) {};
+
+ private:
+  struct Step;
+  struct Instance;
+
+  Instance* find(const std::string& id);
+  void begin(Instance& instance, store::ClaimedInstance claimed);
+  void begin_anew(Instance& instance, const store::ClaimedInstance& claimed);
+  bool replay(Instance& instance, const std::vector<dsl::Event>& history);
+  void set_variables(Instance& instance, const store::ClaimedInstance& claimed, const std::string& label);
+  void park(Instance& instance, const std::string& why);
+  void fail(Instance& instance, const dsl::Failure& failure);
+
+  dsl::Event make_event(Instance& instance, dsl::EventKind kind, dsl::Address address, int attempt,
+                        std::string data);
+  dsl::Event make_failed(Instance& instance, const dsl::Address& address, int attempt,
+                         const dsl::Failure& failure, std::optional<double> retry_after);
+  bool apply(Instance& instance, const dsl::Event& event);
+  bool record(Instance& instance, TurnDraft& draft, dsl::Event event);
+
+  void proceed(Instance& instance);
+  bool settle(Instance& instance, TurnDraft& draft);
+  // True: there was one, ask again. `ok` false: it did not fit.
+  bool take_signal(Instance& instance, TurnDraft& draft, bool& ok);
+  bool fire_timer(Instance& instance, TurnDraft& draft, bool& ok);
+  bool take_decisions(Instance& instance, TurnDraft& draft, bool& ok);
+  void finish_draft(Instance& instance, TurnDraft& draft, const dsl::Event& last);
+  void put_down_if_idle(Instance& instance, TurnDraft& draft);
+  void send_turn(Instance& instance, const TurnDraft& draft);
+  void turn_committed(Instance& instance);
+  void carry_out(Instance& instance);
+
+  void start_step(Instance& instance, const dsl::RunSql& run);
+  void start_http(Instance& instance, const dsl::CallHttp& call);
+  void stop_step(Instance& instance, const dsl::Address& address);
+  bool conclude(Instance& instance, Step& step, TurnDraft& draft);
+  void end_step(Instance& instance, StepId id);
+  void reload(Instance& instance, StepId refused_step, std::optional<dsl::Failure> failure);
+  void orphan_steps(Instance& instance);
+  void drop(const std::string& id);
+  void schedule(Instance& instance);
+
+  CoordinatorOptions options_;
+  StepPort& step_port_;
+  HttpPort& http_port_;
+  TurnPort& turn_port_;
+  std::function<dsl::Time()> now_;
+  std::map<std::string, std::unique_ptr<Instance>> instances_;
+  std::map<StepId, Instance*> steps_by_id_;
+  std::set<std::pair<dsl::Time, std::string>> timers_;
+  std::set<std::pair<dsl::Time, StepId>> unmarked_;  // running steps whose start is not in the history
+  std::optional<dsl::Time> earliest_wake_;
+  StepId next_step_ = 1;
+  bool draining_ = false;
+  std::mt19937_64 random_{std::random_device{}()};
+};
+
+}  // namespace durabled::daemon

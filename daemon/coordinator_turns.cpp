@@ -1,0 +1,356 @@
+// Turns: from what has ended to what is committed and carried out next. The rules of the slot are in
+// coordinator.hpp.
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/coordinator.hpp"
+#include "daemon/instance.hpp"
+#include "dsl/assert.hpp"
+#include "dsl/value/json_slice.hpp"
+#include "dsl/value/pg_types.hpp"
+
+namespace durabled::daemon {
+
+using dsl::EventKind;
+
+namespace {
+
+// An instance whose next timer is nearer than this is not put down for it.
+constexpr std::chrono::milliseconds kStayAwake{100};
+
+}  // namespace
+
+dsl::Event Coordinator::make_event(Instance& instance, EventKind kind, dsl::Address address, int attempt,
+                                   std::string data) {
+  return {instance.next_seq++, now_(), kind, std::move(address), attempt, std::move(data)};
+}
+
+// False: the event does not fit; the instance is parked and must not be touched any more.
+bool Coordinator::apply(Instance& instance, const dsl::Event& event) {
+  const auto mismatch = instance.run->apply(event);
+  if (!mismatch) return true;
+  park(instance, mismatch->what);
+  return false;
+}
+
+bool Coordinator::record(Instance& instance, TurnDraft& draft, dsl::Event event) {
+  if (!apply(instance, event)) return false;
+  finish_draft(instance, draft, event);
+  draft.events.push_back(std::move(event));
+  return true;
+}
+
+// What the end of the instance means for its row.
+void Coordinator::finish_draft(Instance& instance, TurnDraft& draft, const dsl::Event& last) {
+  const auto error = dsl::json_member(last.data, "error");
+  if (last.kind == EventKind::kInstanceCompleted) {
+    draft.status = "completed";
+    const auto seq = dsl::json_member(last.data, "result_seq");
+    draft.result_seq = seq ? std::stoll(std::string(*seq)) : last.seq;
+  } else if (last.kind == EventKind::kInstanceFailed || last.kind == EventKind::kInstanceCancelled) {
+    draft.status = last.kind == EventKind::kInstanceFailed ? "failed" : "cancelled";
+    draft.error = std::string(error.value_or("null"));
+  } else {
+    return;
+  }
+  instance.leaving = true;
+}
+
+// The next turn of an instance, if there is anything to do and the slot allows it.
+void Coordinator::proceed(Instance& instance) {
+  if (instance.reloading || !instance.run || (instance.leaving && !instance.slot_taken)) return;
+  if (instance.slot_taken) {
+    if (!instance.prologue_committed || instance.leaving) return;
+    std::deque<StepId> waiting;
+    waiting.swap(instance.executed);
+    for (const StepId id : waiting) {
+      Step& step = instance.steps.at(id);
+      const bool beside =
+          step.outcome.result && step.open && !step.alone && !instance.run->is_ordered(step.address.node);
+      if (!beside) {
+        instance.executed.push_back(id);
+        continue;
+      }
+      step.raw_event = make_event(instance, EventKind::kStepCompleted, step.address, step.attempt,
+                                  std::move(*step.outcome.result));
+      step.state = Step::State::kCommittingAlone;
+      ++instance.raw_in_flight;
+      step_port_.commit(id, {options_.worker.key, instance.id, instance.token, *step.raw_event, ""});
+    }
+    return;
+  }
+  std::sort(instance.unfolded.begin(), instance.unfolded.end(),
+            [](const auto& a, const auto& b) { return a.seq < b.seq; });
+  for (const dsl::Event& event : std::exchange(instance.unfolded, {})) {
+    if (!apply(instance, event)) return;
+  }
+  TurnDraft draft;
+  if (instance.refusal) {
+    const dsl::Failure why = *std::exchange(instance.refusal, std::nullopt);
+    if (!record(instance, draft,
+                make_failed(instance, instance.refused, instance.refused_attempt, why, std::nullopt)))
+      return;
+  }
+  if (instance.cancel_requested && !instance.run->is_finished()) {
+    const dsl::Failure why = dsl::make_failure(
+        "cancelled", instance.cancel_reason.empty() ? "cancelled" : instance.cancel_reason, 0, 0);
+    if (!record(instance, draft,
+                make_event(instance, EventKind::kInstanceCancelled, {}, 0, "{\"error\":" + why.json + "}")))
+      return;
+  }
+  while (!instance.executed.empty() && !instance.leaving) {
+    const StepId id = instance.executed.front();
+    Step& step = instance.steps.at(id);
+    if (!instance.run->wants(step.address)) {
+      instance.executed.pop_front();
+      end_step(instance, id);
+      continue;
+    }
+    const bool in_session = step.outcome.result && step.open && !step.alone;
+    if (in_session && !draft.empty()) break;  // it carries its own turn; this one goes first
+    instance.executed.pop_front();
+    if (in_session) {
+      step.state = Step::State::kCommitting;
+      dsl::Event event = make_event(instance, EventKind::kStepCompleted, step.address, step.attempt,
+                                    std::move(*step.outcome.result));
+      if (!apply(instance, event) || !settle(instance, draft)) return;
+      draft.events.insert(draft.events.begin(), instance.prologue.begin(), instance.prologue.end());
+      instance.prologue_sent = true;
+      draft.label = instance.new_label;
+      draft.database = instance.new_database;
+      instance.slot_taken = true;
+      step_port_.commit(id,
+                        {options_.worker.key, instance.id, instance.token, std::move(event), draft.json()});
+      return proceed(instance);
+    }
+    if (!conclude(instance, step, draft)) return;
+  }
+  if (!settle(instance, draft)) return;
+  if (!draft.empty()) return send_turn(instance, draft);
+  carry_out(instance);
+}
+
+// Everything that follows without waiting for anything: into the draft, and into instance.todo.
+bool Coordinator::settle(Instance& instance, TurnDraft& draft) {
+  bool more = true;
+  while (more && !instance.leaving) {
+    if (instance.paused) break;
+    bool ok = true;
+    more = take_signal(instance, draft, ok) || (ok && fire_timer(instance, draft, ok)) ||
+           (ok && take_decisions(instance, draft, ok));
+    if (!ok) return false;
+  }
+  if (instance.leaving && instance.run->is_finished()) {
+    for (dsl::Decision& decision : instance.run->decide(now_()))
+      instance.todo.push_back(std::move(decision));  // stops
+  }
+  put_down_if_idle(instance, draft);
+  return true;
+}
+
+bool Coordinator::take_signal(Instance& instance, TurnDraft& draft, bool& ok) {
+  for (auto signal = instance.inbox.begin(); signal != instance.inbox.end(); ++signal) {
+    const auto waiter = instance.run->waiter(signal->name);
+    if (!waiter) continue;
+    std::string data = "{\"signal_name\":";
+    dsl::append_json_string(data, signal->name);
+    data += ",\"timed_out\":false,\"data\":" + signal->data + "}";
+    draft.signals.push_back(signal->id);
+    instance.inbox.erase(signal);
+    ok = record(instance, draft,
+                make_event(instance, EventKind::kSignalReceived, *waiter, 0, std::move(data)));
+    return true;
+  }
+  return false;
+}
+
+bool Coordinator::fire_timer(Instance& instance, TurnDraft& draft, bool& ok) {
+  const auto timer = instance.run->next_timer();
+  if (!timer || timer->fire_at > now_()) return false;
+  ok = record(instance, draft, make_event(instance, EventKind::kTimerFired, timer->address, 0, ""));
+  return true;
+}
+
+bool Coordinator::take_decisions(Instance& instance, TurnDraft& draft, bool& ok) {
+  std::vector<dsl::Decision> decisions = instance.run->decide(now_());
+  for (dsl::Decision& decision : decisions) {
+    auto* wanted = std::get_if<dsl::Record>(&decision);
+    if (wanted == nullptr) {
+      instance.todo.push_back(std::move(decision));
+      continue;
+    }
+    dsl::Event& event = wanted->event;
+    draft.prune.insert(draft.prune.end(), wanted->prune.begin(), wanted->prune.end());
+    ok = record(instance, draft,
+                make_event(instance, event.kind, event.address, event.attempt, std::move(event.data)));
+    if (!ok) return true;
+  }
+  return !decisions.empty();
+}
+
+// What only waits needs no memory: it is given back until its time comes.
+void Coordinator::put_down_if_idle(Instance& instance, TurnDraft& draft) {
+  if (instance.leaving || instance.raw_in_flight > 0) return;
+  // The step that is just being committed is the only one that may be left.
+  for (const auto& [id, step] : instance.steps) {
+    if (step.state != Step::State::kCommitting) return;
+  }
+  const bool has_work =
+      std::any_of(instance.todo.begin(), instance.todo.end(), [](const dsl::Decision& decision) {
+        return std::holds_alternative<dsl::RunSql>(decision) ||
+               std::holds_alternative<dsl::CallHttp>(decision);
+      });
+  if (has_work && !draining_ && !instance.paused) return;
+  const auto timer = instance.run->next_timer();
+  if (!draining_ && !instance.paused && timer && timer->fire_at < now_() + kStayAwake) return;
+  draft.status = instance.paused ? "paused" : "waiting";
+  draft.inbox = instance.inbox.size();
+  if (timer) draft.wake_at = timer->fire_at;
+  if (has_work) draft.wake_at = now_();
+  if (draft.wake_at && (!earliest_wake_ || *draft.wake_at < *earliest_wake_)) earliest_wake_ = draft.wake_at;
+  instance.leaving = true;
+}
+
+void Coordinator::send_turn(Instance& instance, const TurnDraft& draft) {
+  TurnDraft whole = draft;
+  if (!instance.prologue_sent) {
+    whole.events.insert(whole.events.begin(), instance.prologue.begin(), instance.prologue.end());
+    whole.label = instance.new_label;
+    whole.database = instance.new_database;
+    instance.prologue_sent = true;
+  }
+  instance.slot_taken = instance.turn_pending = true;
+  instance.turn_json = whole.json(instance.id, instance.token, now_());
+  turn_port_.commit({instance.id, instance.turn_json});
+}
+
+void Coordinator::turn_committed(Instance& instance) {
+  instance.slot_taken = false;
+  instance.prologue.clear();
+  instance.prologue_committed = true;
+  instance.new_label.clear();
+  instance.new_database.clear();
+  instance.turn_json.clear();
+  if (instance.leaving) return drop(instance.id);
+  const std::string id = instance.id;
+  carry_out(instance);
+  for (auto& [step_id, step] : instance.steps) {
+    if (step.state != Step::State::kMarking) continue;
+    step.state = Step::State::kRunning;
+    step.open = true;
+    step_port_.start(step_id, instance.role, instance.database, step.statement);
+  }
+  if (Instance* still = find(id)) proceed(*still);
+}
+
+void Coordinator::carry_out(Instance& instance) {
+  for (dsl::Decision& decision : std::exchange(instance.todo, {})) {
+    if (const auto* run = std::get_if<dsl::RunSql>(&decision)) {
+      start_step(instance, *run);
+    } else if (const auto* call = std::get_if<dsl::CallHttp>(&decision)) {
+      start_http(instance, *call);
+    } else if (const auto* stop = std::get_if<dsl::StopStep>(&decision)) {
+      stop_step(instance, stop->address);
+    }
+  }
+  schedule(instance);
+}
+
+void Coordinator::start_step(Instance& instance, const dsl::RunSql& run) {
+  if (!instance.run->wants(run.address)) return;
+  const StepId id = next_step_++;
+  Step& step = instance.steps[id];
+  step.id = id;
+  step.address = run.address;
+  step.attempt = run.attempt;
+  step.open = true;
+  step.statement.sql = run.statement;
+  step.statement.instance_id = instance.id;
+  step.statement.label = instance.label;
+  step.statement.node_id = dsl::node_id(run.address.node);
+  step.statement.attempt = run.attempt;
+  step.statement.max_result_bytes = options_.max_result_bytes;
+  step.unmarked_since = now_() + options_.mark_running_after;
+  unmarked_.emplace(*step.unmarked_since, id);
+  steps_by_id_[id] = &instance;
+  step_port_.start(id, instance.role, instance.database, step.statement);
+}
+
+void Coordinator::start_http(Instance& instance, const dsl::CallHttp& call) {
+  if (!instance.run->wants(call.address)) return;
+  const StepId id = next_step_++;
+  Step& step = instance.steps[id];
+  step.id = id;
+  step.address = call.address;
+  step.attempt = call.attempt;
+  step.is_http = true;
+  step.unmarked_since = now_() + options_.mark_running_after;
+  unmarked_.emplace(*step.unmarked_since, id);
+  steps_by_id_[id] = &instance;
+  http_port_.start(id, instance.role, instance.id, (*instance.graph)[call.address.node], call,
+                   instance.run->variables());
+}
+
+void Coordinator::stop_step(Instance& instance, const dsl::Address& address) {
+  for (auto& [id, step] : instance.steps) {
+    if (step.address != address || step.state == Step::State::kStopped) continue;
+    if (step.is_http) {
+      http_port_.stop(id);
+      return end_step(instance, id);
+    }
+    if (step.state == Step::State::kRunning) {
+      step.state = Step::State::kStopped;
+      return step_port_.stop(id);
+    }
+    return;  // it has ended; proceed() finds that nobody wants it
+  }
+}
+
+// The failure with the engine's verdict on trying again; `retry_after`: seconds that a server asked for.
+dsl::Event Coordinator::make_failed(Instance& instance, const dsl::Address& address, int attempt,
+                                    const dsl::Failure& failure, std::optional<double> retry_after) {
+  const double jitter = std::uniform_real_distribution<double>(0, 1)(random_);
+  auto retry = instance.run->retry_at(address, failure, now_(), jitter);
+  if (retry && retry_after) {
+    retry =
+        std::max(*retry, now_() + std::chrono::microseconds(static_cast<std::int64_t>(*retry_after * 1e6)));
+  }
+  std::string data = "{\"error\":" + failure.json;
+  if (retry) data += ",\"retry_at\":\"" + dsl::format_time(*retry) + '"';
+  return make_event(instance, EventKind::kStepFailed, address, attempt, data + "}");
+}
+
+// A step that ended without a transaction to commit in: it failed, ran alone, or was a call. Into the draft.
+bool Coordinator::conclude(Instance& instance, Step& step, TurnDraft& draft) {
+  const StepId id = step.id;
+  if (step.outcome.needs_to_run_alone) {
+    step.alone = step.statement.alone = true;
+    step.outcome = {};
+    step.state = Step::State::kMarking;
+    return record(instance, draft,
+                  make_event(instance, EventKind::kStepStarted, step.address, step.attempt,
+                             "{\"guarantee\":\"at-least-once\"}"));
+  }
+  dsl::Event event;
+  if (step.outcome.result) {
+    event = make_event(instance, EventKind::kStepCompleted, step.address, step.attempt,
+                       std::move(*step.outcome.result));
+  } else {
+    event = make_failed(instance, step.address, step.attempt, *step.outcome.failure, step.retry_after);
+  }
+  end_step(instance, id);
+  return record(instance, draft, std::move(event));
+}
+
+void Coordinator::end_step(Instance& instance, StepId id) {
+  const auto found = instance.steps.find(id);
+  if (found == instance.steps.end()) return;
+  if (found->second.unmarked_since) unmarked_.erase({*found->second.unmarked_since, id});
+  if (found->second.state == Step::State::kExecuted) std::erase(instance.executed, id);
+  if (found->second.open) step_port_.finish(id);
+  steps_by_id_.erase(id);
+  instance.steps.erase(found);
+}
+
+}  // namespace durabled::daemon

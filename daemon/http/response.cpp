@@ -1,0 +1,97 @@
+#include "daemon/http/response.hpp"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "daemon/http/encoding.hpp"
+
+namespace durabled::daemon {
+namespace {
+
+constexpr std::chrono::seconds kLongestRetryAfter{365 * 24 * 3600};
+constexpr std::size_t kDetailBytes = 500;
+
+boost::json::object headers_json(const RawHttpResponse& response, const SecretScrubber& scrubber) {
+  boost::json::object headers;
+  for (const auto& [name, raw] : response.headers) {
+    const std::string value = scrubber.scrub_response(is_storable_text(raw) ? raw : latin1_to_utf8(raw));
+    const std::string key = ascii_lower(is_storable_text(name) ? name : latin1_to_utf8(name));
+    auto* known = headers.if_contains(key);
+    if (key == "set-cookie") {  // its values hold commas: joined they could not be told apart
+      if (known == nullptr) known = &headers.emplace(key, boost::json::array()).first->value();
+      known->as_array().emplace_back(value);
+    } else if (known == nullptr) {
+      headers.emplace(key, value);
+    } else {
+      known->as_string().append(", ").append(value);
+    }
+  }
+  return headers;
+}
+
+// The start of a text for people, cut between characters.
+std::string excerpt(std::string_view body) {
+  if (!is_storable_text(body)) return {};
+  if (body.size() <= kDetailBytes) return std::string(body);
+  std::size_t end = kDetailBytes;
+  while (end > 0 && (static_cast<unsigned char>(body[end]) & 0xC0) == 0x80) --end;
+  return std::string(body.substr(0, end)) + "…";
+}
+
+}  // namespace
+
+bool is_transient_status(int status) {
+  return status == 408 || status == 429 || (status >= 500 && status <= 599);
+}
+
+const std::string* RawHttpResponse::header(std::string_view name) const {
+  const auto found = std::find_if(headers.begin(), headers.end(), [&](const auto& header) {
+    return equals_ignoring_case(header.first, name);
+  });
+  return found == headers.end() ? nullptr : &found->second;
+}
+
+HttpOutcome judge_response(const RawHttpResponse& response, const std::string& call,
+                           std::chrono::milliseconds duration, std::chrono::system_clock::time_point now,
+                           const SecretScrubber& scrubber) {
+  const std::string body = scrubber.empty() ? response.body : scrubber.scrub_response(response.body);
+  if (is_transient_status(response.status)) {
+    const std::string status = std::to_string(response.status);
+    HttpFailure failure{HttpFailure::Class::kTransient, "http_" + status, call + ": HTTP " + status, {}, {}};
+    failure.detail = scrubber.scrub_message(excerpt(body));
+    if (const std::string* value = response.header("retry-after"))
+      failure.retry_after = parse_retry_after(*value, now);
+    return Unexpected{std::move(failure)};
+  }
+  const bool ok = response.status >= 200 && response.status <= 299;
+  const bool text = is_storable_text(body);
+  boost::json::object envelope;
+  envelope["status"] = response.status;
+  envelope["body"] = text ? body : base64_encode(body);
+  envelope["encoding"] = text ? "text" : "base64";
+  envelope["headers"] = headers_json(response, scrubber);
+  envelope["ok"] = ok;
+  envelope["duration_ms"] = duration.count();
+  return HttpResponse{response.status, ok, boost::json::serialize(envelope)};
+}
+
+std::optional<std::chrono::seconds> parse_retry_after(std::string_view value,
+                                                      std::chrono::system_clock::time_point now) {
+  value = trim_blanks(value);
+  if (value.empty()) return std::nullopt;
+  const bool digits = std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
+  std::chrono::seconds wait{0};
+  if (digits) {
+    // Ten digits are past any cap; longer numbers are not worth reading to the end.
+    wait = value.size() > 10 ? kLongestRetryAfter : std::chrono::seconds(std::stoll(std::string(value)));
+  } else {
+    const time_t at = curl_getdate(std::string(value).c_str(), nullptr);
+    if (at == -1) return std::nullopt;
+    wait = std::chrono::ceil<std::chrono::seconds>(std::chrono::system_clock::from_time_t(at) - now);
+  }
+  return std::clamp(wait, std::chrono::seconds(0), kLongestRetryAfter);
+}
+
+}  // namespace durabled::daemon

@@ -1,0 +1,168 @@
+#include "daemon/http/wire.hpp"
+
+#include <algorithm>
+
+#include "daemon/http/encoding.hpp"
+#include "daemon/http/template.hpp"
+
+namespace durabled::daemon {
+namespace {
+
+// Collects what goes wrong first, so that the steps below read straight down.
+class Revealer {
+ public:
+  Revealer(std::string role, const SecretStore& secrets, SecretScrubber& scrubber)
+      : role_(std::move(role)), secrets_(secrets), scrubber_(scrubber) {}
+
+  std::string operator()(const SecretText& text) {
+    auto value = reveal(text, role_, secrets_, scrubber_);
+    if (value) return std::move(*value);
+    fail("http_secret", value.error());
+    return {};
+  }
+  std::optional<std::string> operator()(const std::optional<SecretText>& text) {
+    if (!text) return std::nullopt;
+    return (*this)(*text);
+  }
+  void fail(const char* code, std::string message) {
+    if (!failure_) failure_ = permanent_failure(code, std::move(message));
+  }
+  const std::optional<HttpFailure>& failure() const { return failure_; }
+
+ private:
+  std::string role_;
+  const SecretStore& secrets_;
+  SecretScrubber& scrubber_;
+  std::optional<HttpFailure> failure_;
+};
+
+std::vector<WireHeader> reveal_headers(const HttpRequest& request, Revealer& reveal_text) {
+  std::vector<WireHeader> headers;
+  bool has_key = request.idempotency_key.empty();
+  for (const HttpHeader& header : request.headers) {
+    WireHeader wire{header.name, reveal_text(header.value), header.value.has_secrets()};
+    // Checked again where it counts: a request need not come from a template, and a secret may hold anything.
+    if (!is_header_name(wire.name) || is_reserved_header(wire.name) || !is_header_value(wire.value)) {
+      reveal_text.fail("http_request", "header " + header.name + " is not one that can be sent");
+    }
+    has_key = has_key || equals_ignoring_case(wire.name, "idempotency-key");
+    headers.push_back(std::move(wire));
+  }
+  if (!has_key) {
+    if (!is_header_value(request.idempotency_key))
+      reveal_text.fail("http_request", "the idempotency key has a line break");
+    headers.push_back({"Idempotency-Key", request.idempotency_key, false});
+  }
+  return headers;
+}
+
+WirePart reveal_part(const HttpPart& part, Revealer& reveal_text) {
+  WirePart wire{part.name, reveal_text(part.data), reveal_text(part.filename),
+                reveal_text(part.content_type)};
+  if (part.data_is_base64) {
+    auto bytes = base64_decode(wire.data);
+    if (!bytes) reveal_text.fail("http_request", "part " + part.name + ": data_b64 is not valid base64");
+    wire.data = std::move(bytes).value_or("");
+  }
+  if (!is_header_value(wire.filename.value_or("")) || !is_header_value(wire.content_type.value_or(""))) {
+    reveal_text.fail("http_request", "part " + part.name + ": filename or content_type has a line break");
+  }
+  return wire;
+}
+
+bool has_secrets(const HttpPart& part) {
+  return part.data.has_secrets() || (part.filename && part.filename->has_secrets()) ||
+         (part.content_type && part.content_type->has_secrets());
+}
+
+void reveal_payload(const HttpRequest& request, WireRequest& wire, Revealer& reveal_text) {
+  if (!request.parts) {
+    wire.body = reveal_text(request.body);
+    wire.payload_has_secret = request.body && request.body->has_secrets();
+    return;
+  }
+  wire.parts.emplace();
+  for (const HttpPart& part : *request.parts) {
+    wire.parts->push_back(reveal_part(part, reveal_text));
+    wire.payload_has_secret = wire.payload_has_secret || has_secrets(part);
+  }
+}
+
+bool is_method(const std::string& method) {
+  return method == "GET" || method == "POST" || method == "PUT" || method == "DELETE" || method == "PATCH";
+}
+
+void remove_headers(WireRequest& request, bool (*unwanted)(const WireHeader&)) {
+  request.headers.erase(std::remove_if(request.headers.begin(), request.headers.end(), unwanted),
+                        request.headers.end());
+}
+
+bool is_private_header(const WireHeader& header) {
+  return header.has_secret || equals_ignoring_case(header.name, "authorization") ||
+         equals_ignoring_case(header.name, "cookie");
+}
+
+bool is_content_header(const WireHeader& header) {
+  return ascii_lower(header.name).starts_with("content-");
+}
+
+}  // namespace
+
+std::string WireRequest::call() const {
+  return method + " " + url.origin();
+}
+
+Expected<WireRequest, HttpFailure> make_wire_request(const HttpRequest& request, const SecretStore& secrets,
+                                                     const HttpPolicy& policy, SecretScrubber& scrubber) {
+  Revealer reveal_text(request.role, secrets, scrubber);
+  WireRequest wire;
+  wire.method = request.method;
+  if (!is_method(wire.method))
+    reveal_text.fail("http_request", "the method must be GET, POST, PUT, DELETE or PATCH");
+  const std::string url_text = reveal_text(request.url);
+  wire.headers = reveal_headers(request, reveal_text);
+  reveal_payload(request, wire, reveal_text);
+  if (reveal_text.failure()) return Unexpected{*reveal_text.failure()};
+
+  auto url = parse_http_url(url_text);
+  if (!url) {
+    const bool scheme = url.error().starts_with("unsupported URL scheme");
+    return Unexpected{
+        permanent_failure(scheme ? "http_policy" : "http_request", scrubber.scrub_message(url.error()))};
+  }
+  auto permit = policy.check(*url, request.role);
+  if (!permit) return Unexpected{permanent_failure("http_policy", scrubber.scrub_message(permit.error()))};
+  wire.url = std::move(*url);
+  wire.permit = std::move(*permit);
+  return wire;
+}
+
+std::optional<HttpFailure> follow_redirect(WireRequest& request, int status, const std::string& location,
+                                           const HttpPolicy& policy, std::string_view role) {
+  const std::string call = request.call();
+  auto target = resolve_location(request.url, location);
+  if (!target)
+    return permanent_failure("http_redirect", call + ": its redirect cannot be followed: " + target.error());
+  auto permit = policy.check(*target, role);
+  if (!permit) return permanent_failure("http_policy", call + " redirects to another URL: " + permit.error());
+  const bool to_get = status == 303 || ((status == 301 || status == 302) && request.method == "POST");
+  if (to_get) {
+    request.method = "GET";
+    request.body.reset();
+    request.parts.reset();
+    request.payload_has_secret = false;
+    remove_headers(request, is_content_header);
+  }
+  if (!target->same_origin(request.url)) {
+    if (request.payload_has_secret) {
+      return permanent_failure("http_redirect", call + ": its redirect to " + target->origin() +
+                                                    " would send a body with a secret to another host");
+    }
+    remove_headers(request, is_private_header);
+  }
+  request.url = std::move(*target);
+  request.permit = std::move(*permit);
+  return std::nullopt;
+}
+
+}  // namespace durabled::daemon

@@ -1,0 +1,85 @@
+#include "daemon/http_steps.hpp"
+
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "config/loader.hpp"
+#include "daemon/http/template.hpp"
+#include "dsl/value/pg_types.hpp"
+
+namespace durabled::daemon {
+namespace {
+
+HttpResult to_result(const HttpOutcome& outcome, dsl::NodeIndex node, int attempt) {
+  HttpResult result;
+  if (outcome) {
+    result.result = outcome->json;
+    return result;
+  }
+  const HttpFailure& error = outcome.error();
+  dsl::Failure failure = dsl::make_failure(error.code, error.message, node, attempt);
+  if (!error.detail.empty()) {
+    failure.json.pop_back();
+    failure.json += ",\"detail\":";
+    dsl::append_json_string(failure.json, error.detail);
+    failure.json += '}';
+  }
+  failure.transient = error.failure_class == HttpFailure::Class::kTransient;
+  failure.final = !failure.transient;
+  result.failure = std::move(failure);
+  if (error.retry_after) result.retry_after = static_cast<double>(error.retry_after->count());
+  return result;
+}
+
+std::shared_ptr<const HttpPolicy> make_policy(const config::Config::Http& config) {
+  auto policy = HttpPolicy::create(config);
+  if (!policy) throw config::ConfigError("http.allow: " + policy.error());
+  return *policy;
+}
+
+}  // namespace
+
+HttpSteps::HttpSteps(boost::asio::io_context& io, const config::Config::Http& config)
+    : io_(io), client_(std::make_unique<HttpClient>(config, make_policy(config))) {}
+
+void HttpSteps::start(StepId id, const std::string& role, const std::string& instance_id,
+                      const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) {
+  // The same for every attempt of this step, through retries and crashes.
+  const std::string key = instance_id + '-' + dsl::node_id(call.address.node) +
+                          (call.address.scope.empty() ? "" : '-' + call.address.scope);
+  auto request = build_http_request(node, {call.names, variables}, {role, key});
+  const auto deliver = [weak = weak_from_this(), id, index = call.address.node, attempt = call.attempt,
+                        &io = io_](HttpOutcome outcome) {
+    boost::asio::post(io, [weak, id, result = to_result(outcome, index, attempt)]() mutable {
+      if (const auto self = weak.lock()) self->answer(id, std::move(result));
+    });
+  };
+  if (!request) {
+    calls_[id] = 0;
+    return deliver(HttpOutcome(Unexpected{request.error()}));
+  }
+  calls_[id] = client_->start(std::move(*request), deliver);
+}
+
+void HttpSteps::answer(StepId id, HttpResult result) {
+  if (calls_.erase(id) > 0 && done_) done_(id, std::move(result));
+}
+
+void HttpSteps::stop(StepId id) {
+  const auto found = calls_.find(id);
+  if (found == calls_.end()) return;
+  if (found->second != 0) client_->abort(found->second);
+  calls_.erase(found);
+}
+
+void HttpSteps::reconfigure(const config::Config::Http& config) {
+  client_->reconfigure(config, make_policy(config));
+}
+
+void HttpSteps::shut_down() {
+  done_ = nullptr;
+  calls_.clear();
+  client_.reset();
+}
+
+}  // namespace durabled::daemon

@@ -1,0 +1,39 @@
+// HTTP steps: from a decision of the engine to a call of the HTTP client, and back to the io_context's
+// thread.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "config/config.hpp"
+#include "daemon/coordinator.hpp"
+#include "daemon/http/client.hpp"
+
+namespace durabled::daemon {
+
+class HttpSteps : public HttpPort, public std::enable_shared_from_this<HttpSteps> {
+ public:
+  using Done = std::function<void(StepId, HttpResult)>;
+  // Throws config::ConfigError when http.allow is wrong.
+  HttpSteps(boost::asio::io_context& io, const config::Config::Http& config);
+
+  void set_done(Done done) { done_ = std::move(done); }
+  void start(StepId id, const std::string& role, const std::string& instance_id, const dsl::Node& node,
+             const dsl::CallHttp& call, const dsl::Variables& variables) override;
+  void stop(StepId id) override;
+  void reconfigure(const config::Config::Http& config);
+  // Aborts every call; nothing is called back after this.
+  void shut_down();
+
+ private:
+  void answer(StepId id, HttpResult result);
+
+  boost::asio::io_context& io_;
+  std::unique_ptr<HttpClient> client_;
+  Done done_;
+  std::map<StepId, HttpCallId> calls_;
+};
+
+}  // namespace durabled::daemon

@@ -1,0 +1,72 @@
+// An instance in the memory of the daemon that holds it. Private to the coordinator.
+#pragma once
+
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/coordinator.hpp"
+
+namespace durabled::daemon {
+
+struct Coordinator::Step {
+  enum class State {
+    kRunning,
+    kExecuted,         // its outcome waits for its turn
+    kCommitting,       // folded; its commit carries the turn
+    kCommittingAlone,  // raw: to be folded once the slot is free
+    kMarking,          // its start is being recorded before it runs outside a transaction
+    kStopped,          // nobody wants it any more; its end is awaited
+  };
+  StepId id = 0;
+  dsl::Address address;
+  int attempt = 1;
+  bool is_http = false;
+  bool open = false;   // the step port knows it and waits for commit() or finish()
+  bool alone = false;  // at-least-once
+  State state = State::kRunning;
+  store::StepStatement statement;
+  store::StepOutcome outcome;
+  std::optional<double> retry_after;
+  std::optional<dsl::Event> raw_event;
+  std::optional<dsl::Time> unmarked_since;
+};
+
+struct Coordinator::Instance {
+  std::string id, role, database, label;
+  std::int64_t token = 0;
+  std::shared_ptr<const dsl::Graph> graph;
+  std::unique_ptr<dsl::Execution> run;
+  std::int64_t next_seq = 1;
+  std::deque<store::Signal> inbox;       // untaken, oldest first
+  std::set<std::int64_t> known_signals;  // every one that was ever put there; ids do not come in order
+  std::map<StepId, Step> steps;
+  std::deque<StepId> executed;  // in state kExecuted, in order
+  std::vector<dsl::Event>
+      prologue;  // recorded, not yet sent: InstanceStarted goes along with the first commit
+  bool prologue_sent = false, prologue_committed = false;
+  std::vector<dsl::Event> unfolded;  // committed beside the turn that holds the slot
+  std::vector<dsl::Decision> todo;   // to be carried out once the turn that holds the slot is committed
+  bool slot_taken = false;
+  bool turn_pending = false;  // the slot is held by a turn without a step
+  std::string turn_json;      // that turn, to be sent again when the row was locked
+  std::optional<dsl::Time> resend_at;
+  int raw_in_flight = 0;
+  bool leaving = false;  // the pending turn gives the instance back
+  bool paused = false;
+  bool cancel_requested = false;
+  bool reloading = false;
+  std::string new_label, new_database;  // found in the text, to be written with the next turn
+  std::string cancel_reason;
+  std::optional<dsl::Time> timer;  // as in Coordinator::timers_
+  // After a reload: the step whose commit was refused, and why.
+  dsl::Address refused;
+  int refused_attempt = 1;
+  std::optional<dsl::Failure> refusal;
+};
+
+}  // namespace durabled::daemon

@@ -1,0 +1,31 @@
+// The log: spdlog behind four functions, so that only log.cpp knows it. Messages never hold a step's result
+// or a value of a variable at info level or above. A message is data, never a format string.
+#pragma once
+
+#include <string>
+
+#include "config/config.hpp"
+
+namespace durabled::daemon {
+
+enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError };
+
+// Sets up level, format (text or json, one object a line) and target. Called once, and again on SIGHUP.
+// Throws std::runtime_error when the file cannot be opened.
+void configure_log(const config::Config::Log& config);
+
+void log(LogLevel level, const std::string& message);
+inline void log_debug(const std::string& message) {
+  log(LogLevel::kDebug, message);
+}
+inline void log_info(const std::string& message) {
+  log(LogLevel::kInfo, message);
+}
+inline void log_warn(const std::string& message) {
+  log(LogLevel::kWarn, message);
+}
+inline void log_error(const std::string& message) {
+  log(LogLevel::kError, message);
+}
+
+}  // namespace durabled::daemon

@@ -1,0 +1,89 @@
+#include "daemon/server_process.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <deque>
+#include <fstream>
+#include <stdexcept>
+#include <system_error>
+
+namespace durabled::daemon {
+namespace {
+
+constexpr int kCannotStart = 127;
+
+[[noreturn]] void fail(const std::string& what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+// Between fork and exec: system calls only.
+[[noreturn]] void become(char** argv, const char* log, const std::optional<ServerUser>& user, pid_t parent) {
+  const int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) _exit(kCannotStart);
+  if (chdir("/") != 0 || setpgid(0, 0) != 0) _exit(kCannotStart);
+  if (user && (setgroups(0, nullptr) != 0 || setgid(user->gid) != 0 || setuid(user->uid) != 0)) _exit(kCannotStart);
+  // After the change of user, which clears it. The parent may be gone already.
+  prctl(PR_SET_PDEATHSIG, SIGINT);
+  if (getppid() != parent) _exit(kCannotStart);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  execv(argv[0], argv);
+  _exit(kCannotStart);
+}
+
+}  // namespace
+
+std::optional<ServerUser> server_user() {
+  if (geteuid() != 0) return std::nullopt;
+  const passwd* entry = getpwnam("postgres");
+  if (entry == nullptr) {
+    throw std::runtime_error("PostgreSQL refuses to run as root, and there is no user postgres to run it as");
+  }
+  return ServerUser{entry->pw_uid, entry->pw_gid};
+}
+
+pid_t start_as_server(std::vector<std::string> argv, const std::filesystem::path& log) {
+  const auto user = server_user();
+  std::vector<char*> pointers;
+  pointers.reserve(argv.size() + 1);
+  for (std::string& argument : argv) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child < 0) fail("fork");
+  if (child == 0) become(pointers.data(), log.c_str(), user, parent);
+  return child;
+}
+
+int run_as_server(std::vector<std::string> argv, const std::filesystem::path& log) {
+  const pid_t child = start_as_server(std::move(argv), log);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) fail("waitpid");
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+std::string tail_of(const std::filesystem::path& file) {
+  constexpr std::size_t kLines = 20;
+  std::ifstream in(file);
+  std::deque<std::string> lines;
+  for (std::string line; std::getline(in, line);) {
+    lines.push_back(line);
+    if (lines.size() > kLines) lines.pop_front();
+  }
+  std::string text;
+  for (const std::string& line : lines) text += line + '\n';
+  return text;
+}
+
+}  // namespace durabled::daemon

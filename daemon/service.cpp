@@ -1,0 +1,182 @@
+#include "daemon/service.hpp"
+
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <csignal>
+#include <utility>
+
+#include "config/loader.hpp"
+#include "daemon/log.hpp"
+#include "daemon/tenure.hpp"
+#include "store/conninfo.hpp"
+#include "store/store_error.hpp"
+
+namespace durabled::daemon {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds kFirstRetry{100};
+constexpr std::chrono::milliseconds kLongestRetry{5'000};
+
+class Service {
+ public:
+  Service(config::Config config, std::function<config::Config()> reload)
+      : config_(std::move(config)),
+        reload_(std::move(reload)),
+        signals_(io_),
+        retry_timer_(io_),
+        watchdog_timer_(io_) {}
+
+  int run() {
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) signals_.add(number);
+    wait_for_signal();
+    watchdog();
+    connect();
+    io_.run();
+    return exit_code_;
+  }
+
+ private:
+  void wait_for_signal() {
+    signals_.async_wait([this](const boost::system::error_code& cancelled, int number) {
+      if (cancelled) return;
+      if (number == SIGHUP) {
+        reload();
+      } else {
+        stop();
+      }
+      wait_for_signal();
+    });
+  }
+
+  void connect() {
+    asio::post(connector_, [this] {
+      try {
+        auto connections = std::make_shared<Tenure::Connections>(Tenure::connect(config_, clock_));
+        asio::post(io_, [this, connections] { connected(std::move(*connections)); });
+      } catch (const store::StoreError& e) {
+        asio::post(io_, [this, e] { connect_failed(e); });
+      }
+    });
+  }
+
+  void connected(Tenure::Connections connections) {
+    if (stopping_) return finish(0);
+    retry_delay_ = kFirstRetry;
+    tenure_ = std::make_shared<Tenure>(io_, config_, clock_, std::move(connections));
+    tenure_->begin([this](const std::string& why) { lost(why); });
+    log_info("serving " + store::redacted(config_.database));
+    sd_notify(0, "READY=1\nSTATUS=serving");
+  }
+
+  void connect_failed(const store::StoreError& error) {
+    if (stopping_) return finish(0);
+    if (error.kind() == store::StoreError::Kind::kPermanent) {
+      log_error(error.what());
+      return finish(1);
+    }
+    log_warn(std::string("cannot serve yet: ") + error.what());
+    retry();
+  }
+
+  void retry() {
+    retry_timer_.expires_after(retry_delay_);
+    retry_delay_ = std::min(retry_delay_ * 2, kLongestRetry);
+    retry_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+      if (!cancelled) connect();
+    });
+  }
+
+  void lost(const std::string& why) {
+    log_warn("the database is lost, beginning anew: " + why);
+    sd_notify(0, "STATUS=reconnecting");
+    // Not here: the tenure is still on the stack.
+    asio::post(io_, [this, old = std::exchange(tenure_, nullptr)] {
+      old->shut_down();
+      if (stopping_) return finish(0);
+      retry();
+    });
+  }
+
+  void reload() {
+    if (!reload_) return;
+    try {
+      config::Config fresh = reload_();
+      for (const std::string& key : config::changed_but_not_reloadable(config_, fresh)) {
+        log_warn("reload: " + key + " takes a restart to change");
+      }
+      config::apply_reloadable(config_, fresh);
+      configure_log(config_.log);
+      if (tenure_) tenure_->reconfigure(config_);
+      log_info("configuration reloaded");
+    } catch (const std::exception& e) {
+      log_error(std::string("reload: the configuration stays as it was: ") + e.what());
+    }
+  }
+
+  void stop() {
+    if (std::exchange(stopping_, true)) return;
+    log_info("stopping");
+    sd_notify(0, "STOPPING=1");
+    retry_timer_.cancel();
+    if (tenure_) {
+      tenure_->drain([this] { asio::post(io_, [this] { finish(0); }); });
+    } else {
+      finish(0);
+    }
+  }
+
+  void finish(int code) {
+    exit_code_ = code;
+    if (tenure_) tenure_->shut_down();
+    signals_.cancel();
+    watchdog_timer_.cancel();
+    retry_timer_.cancel();
+    io_.stop();
+  }
+
+  // The watchdog is fed by the thread that does the work, so that a stuck daemon is restarted.
+  void watchdog() {
+    std::uint64_t interval = 0;
+    if (sd_watchdog_enabled(0, &interval) <= 0) return;
+    sd_notify(0, "WATCHDOG=1");
+    watchdog_timer_.expires_after(std::chrono::microseconds(interval / 3));
+    watchdog_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+      if (!cancelled) watchdog();
+    });
+  }
+
+  config::Config config_;
+  std::function<config::Config()> reload_;
+  asio::io_context io_;
+  Clock clock_;
+  asio::signal_set signals_;
+  asio::steady_timer retry_timer_, watchdog_timer_;
+  std::chrono::milliseconds retry_delay_ = kFirstRetry;
+  std::shared_ptr<Tenure> tenure_;
+  asio::thread_pool connector_{1};
+  bool stopping_ = false;
+  int exit_code_ = 0;
+};
+
+}  // namespace
+
+int run_service(config::Config config, std::function<config::Config()> reload) {
+  try {
+    configure_log(config.log);
+    Service service(std::move(config), std::move(reload));
+    return service.run();
+  } catch (const std::exception& e) {
+    log_error(e.what());
+    return 1;
+  }
+}
+
+}  // namespace durabled::daemon

@@ -1,0 +1,350 @@
+#include "daemon/step_pool.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "dsl/assert.hpp"
+#include "store/store_error.hpp"
+
+namespace durabled::daemon {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr int kConnectAttempts = 5;
+constexpr std::chrono::milliseconds kConnectRetry{400};
+
+}  // namespace
+
+struct StepPool::Session {
+  enum class Phase { kIdle, kRunning, kExecuted, kCommitting, kCommitted, kRollingBack };
+
+  Session(asio::io_context& io, store::StepTarget key, std::unique_ptr<store::StepSession> opened)
+      : target(std::move(key)), session(std::move(opened)), socket(io, session->socket()) {}
+  ~Session() { socket.release(); }  // libpq closes it
+
+  store::StepTarget target;
+  std::unique_ptr<store::StepSession> session;
+  asio::posix::stream_descriptor socket;
+  Phase phase = Phase::kIdle;
+  StepId job = 0;
+  bool reading = false, writing = false;
+  bool alone = false;
+  bool cancelling = false;  // a cancel request is on its way: it must not hit the next statement
+  bool release_when_cancelled = false;
+  std::chrono::steady_clock::time_point idle_since{};
+  std::shared_ptr<int> alive = std::make_shared<int>(0);
+};
+
+StepPool::StepPool(asio::io_context& io, StepPoolOptions options)
+    : io_(io), options_(std::move(options)), retry_timer_(io) {}
+
+StepPool::~StepPool() {
+  shut_down();
+}
+
+void StepPool::shut_down() {
+  closed_ = true;
+  callbacks_ = {};
+  retry_timer_.cancel();
+  targets_.clear();
+  jobs_.clear();
+  threads_.join();
+}
+
+void StepPool::start(StepId id, const std::string& role, const std::string& database,
+                     store::StepStatement statement) {
+  Job& job = jobs_[id];
+  const std::string login = options_.set_role ? options_.own_role : role;
+  job.target = {login, database};
+  job.statement = std::move(statement);
+  job.statement.role = login == role ? "none" : role;
+  targets_[job.target].waiting.push_back(id);
+  ++waiting_;
+  dispatch();
+}
+
+void StepPool::dispatch() {
+  if (dispatching_ || closed_) return;
+  dispatching_ = true;
+  bool progress = true;
+  while (progress && waiting_ > 0) {
+    progress = false;
+    // One for each target in turn, beginning after the one that was served last.
+    auto at = targets_.upper_bound(last_served_);
+    for (std::size_t i = 0; i < targets_.size() && waiting_ > 0; ++i) {
+      if (at == targets_.end()) at = targets_.begin();
+      const auto current = at++;
+      if (current->second.waiting.empty() || !dispatch_one(current->first, current->second)) continue;
+      last_served_ = current->first;
+      progress = true;
+    }
+  }
+  dispatching_ = false;
+}
+
+bool StepPool::dispatch_one(const store::StepTarget& key, Target& target) {
+  for (const auto& session : target.sessions) {
+    if (session->phase != Session::Phase::kIdle) continue;
+    const StepId id = target.waiting.front();
+    target.waiting.pop_front();
+    --waiting_;
+    assign(*session, id);
+    return true;
+  }
+  if (target.connecting >= static_cast<int>(target.waiting.size())) return false;
+  if (static_cast<int>(target.sessions.size()) + target.connecting >= options_.connections_per_role)
+    return false;
+  if (target.failures > 0 && target.connecting > 0) return false;
+  if (open_ >= options_.connections && !evict_idle()) return false;
+  connect(key);
+  return true;
+}
+
+bool StepPool::evict_idle() {
+  Session* oldest = nullptr;
+  for (auto& [key, target] : targets_) {
+    for (const auto& session : target.sessions) {
+      if (session->phase != Session::Phase::kIdle) continue;
+      if (oldest == nullptr || session->idle_since < oldest->idle_since) oldest = session.get();
+    }
+  }
+  if (oldest == nullptr) return false;
+  close(*oldest);
+  return true;
+}
+
+void StepPool::connect(const store::StepTarget& key) {
+  ++open_;
+  ++targets_[key].connecting;
+  const auto extra = options_.roles.find(key.role);
+  const store::ConnectParams params =
+      store::step_params(options_.conninfo, key, key.role, options_.own_role,
+                         extra == options_.roles.end() ? "" : extra->second, !options_.prepared_statements);
+  asio::post(
+      threads_, [weak = weak_from_this(), &io = io_, key, params, prepared = options_.prepared_statements] {
+        auto box = std::make_shared<std::unique_ptr<store::StepSession>>();  // handlers must be copyable
+        std::shared_ptr<store::StoreError> error;
+        try {
+          *box = store::StepSession::connect(params, {prepared});
+        } catch (const store::StoreError& e) {
+          error = std::make_shared<store::StoreError>(e);
+        }
+        asio::post(io, [weak, key, box, error] {
+          const auto self = weak.lock();
+          if (!self || self->closed_) return;
+          if (error) {
+            self->connect_failed(key, *error);
+          } else {
+            self->connected(key, std::move(*box));
+          }
+        });
+      });
+}
+
+void StepPool::connected(const store::StepTarget& key, std::unique_ptr<store::StepSession> session) {
+  Target& target = targets_[key];
+  --target.connecting;
+  target.failures = 0;
+  target.sessions.push_back(std::make_unique<Session>(io_, key, std::move(session)));
+  target.sessions.back()->idle_since = std::chrono::steady_clock::now();
+  dispatch();
+}
+
+void StepPool::connect_failed(const store::StepTarget& key, const store::StoreError& error) {
+  Target& target = targets_[key];
+  --target.connecting;
+  --open_;
+  if (callbacks_.log)
+    callbacks_.log(3, "cannot connect as " + key.role + " to " + key.database + ": " + error.what());
+  if (error.kind() == store::StoreError::Kind::kPermanent || ++target.failures >= kConnectAttempts) {
+    target.failures = 0;
+    fail_waiting(target, error);
+    return;
+  }
+  retry_timer_.expires_after(kConnectRetry);
+  retry_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {
+    const auto self = weak.lock();
+    if (self && !cancelled) self->dispatch();
+  });
+}
+
+// Every step that waits for this target fails; whether it is tried again is the engine's decision.
+void StepPool::fail_waiting(Target& target, const store::StoreError& error) {
+  const bool transient = error.kind() != store::StoreError::Kind::kPermanent;
+  std::deque<StepId> failed;
+  failed.swap(target.waiting);
+  waiting_ -= failed.size();
+  for (const StepId id : failed) {
+    Job& job = jobs_.at(id);
+    job.queued = false;
+    dsl::Failure failure =
+        dsl::make_failure(transient ? "08001" : "28000",
+                          "cannot connect as role \"" + job.target.role + "\" to database \"" +
+                              job.target.database + "\": " + error.what(),
+                          dsl::kNoNode, job.statement.attempt,
+                          transient ? ""
+                                    : "Give the daemon a way to log in as this role (passfile, certificate, "
+                                      "peer map, identity.roles), or use identity.mode set_role.");
+    failure.transient = transient;
+    failure.final = false;
+    asio::post(io_, [weak = weak_from_this(), id, failure = std::move(failure)] {
+      const auto self = weak.lock();
+      if (self && !self->closed_) self->callbacks_.executed(id, {std::nullopt, failure});
+    });
+  }
+}
+
+void StepPool::assign(Session& session, StepId id) {
+  Job& job = jobs_.at(id);
+  job.queued = false;
+  job.session = &session;
+  session.job = id;
+  session.alone = job.statement.alone;
+  session.phase = Session::Phase::kRunning;
+  session.session->run(std::move(job.statement));
+  pump(session);
+}
+
+void StepPool::commit(StepId id, store::StepCommit commit) {
+  Job& job = jobs_.at(id);
+  DURABLED_ASSERT(job.session != nullptr && job.session->phase == Session::Phase::kExecuted);
+  job.session->phase = Session::Phase::kCommitting;
+  job.session->session->commit(commit);
+  pump(*job.session);
+}
+
+void StepPool::finish(StepId id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return;
+  Session* session = found->second.session;
+  jobs_.erase(found);
+  if (session == nullptr) return;
+  session->job = 0;
+  if (session->session->lost()) return close(*session);
+  if (session->phase == Session::Phase::kExecuted && !session->alone) {
+    session->phase = Session::Phase::kRollingBack;
+    session->session->rollback();
+    return pump(*session);
+  }
+  release(*session);
+}
+
+void StepPool::stop(StepId id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return;
+  Job& job = found->second;
+  if (job.queued) {
+    job.queued = false;
+    std::erase(targets_.at(job.target).waiting, id);
+    --waiting_;
+    asio::post(io_, [weak = weak_from_this(), id] {
+      const auto self = weak.lock();
+      if (!self || self->closed_) return;
+      self->callbacks_.executed(
+          id, {std::nullopt, dsl::make_failure("57014", "stopped before it ran", dsl::kNoNode, 1)});
+    });
+    return;
+  }
+  if (job.session == nullptr || job.session->phase != Session::Phase::kRunning || job.session->cancelling)
+    return;
+  job.session->cancelling = true;
+  asio::post(threads_, [weak = weak_from_this(), &io = io_, cancel = job.session->session->canceller(),
+                        session = job.session, alive = std::weak_ptr<int>(job.session->alive)] {
+    cancel();
+    asio::post(io, [weak, session, alive] {
+      const auto self = weak.lock();
+      if (!self || self->closed_ || alive.expired()) return;
+      session->cancelling = false;
+      if (!session->release_when_cancelled) return;
+      // One exchange more: a cancel that arrives this late hits nothing but it.
+      session->release_when_cancelled = false;
+      session->phase = Session::Phase::kRollingBack;
+      session->session->rollback();
+      self->pump(*session);
+    });
+  });
+}
+
+void StepPool::pump(Session& session) {
+  if (session.session->advance()) return exchange_over(session);
+  const auto wait = [&](asio::posix::stream_descriptor::wait_type type, bool Session::*flag) {
+    if (session.*flag) return;
+    session.*flag = true;
+    session.socket.async_wait(
+        type, [weak = weak_from_this(), at = &session, flag,
+               alive = std::weak_ptr<int>(session.alive)](const boost::system::error_code& error) {
+          const auto self = weak.lock();
+          if (!self || self->closed_ || alive.expired() || error == asio::error::operation_aborted) return;
+          at->*flag = false;
+          if (at->phase != Session::Phase::kIdle) self->pump(*at);
+        });
+  };
+  wait(asio::posix::stream_descriptor::wait_read, &Session::reading);
+  if (session.session->wants_write()) wait(asio::posix::stream_descriptor::wait_write, &Session::writing);
+}
+
+void StepPool::exchange_over(Session& session) {
+  const StepId id = session.job;
+  switch (session.phase) {
+    case Session::Phase::kRunning:
+      session.phase = Session::Phase::kExecuted;
+      callbacks_.executed(id, session.session->take_outcome());
+      return;
+    case Session::Phase::kCommitting:
+      session.phase = Session::Phase::kCommitted;
+      // A commit that the server refused leaves a failed transaction behind.
+      if (auto outcome = session.session->take_commit_outcome();
+          outcome.kind == store::CommitOutcome::Kind::kCommitted) {
+        callbacks_.committed(id, std::move(outcome));
+      } else {
+        session.phase = Session::Phase::kExecuted;
+        callbacks_.committed(id, std::move(outcome));
+      }
+      return;
+    case Session::Phase::kRollingBack:
+      if (session.session->lost()) return close(session);
+      release(session);
+      return;
+    case Session::Phase::kIdle:
+    case Session::Phase::kExecuted:
+    case Session::Phase::kCommitted:
+      return;
+  }
+}
+
+void StepPool::release(Session& session) {
+  if (session.cancelling) {
+    session.release_when_cancelled = true;
+    return;
+  }
+  session.phase = Session::Phase::kIdle;
+  session.idle_since = std::chrono::steady_clock::now();
+  dispatch();
+}
+
+void StepPool::close(Session& session) {
+  --open_;
+  auto& sessions = targets_.at(session.target).sessions;
+  const auto found = std::find_if(sessions.begin(), sessions.end(),
+                                  [&](const auto& owned) { return owned.get() == &session; });
+  sessions.erase(found);
+  dispatch();
+}
+
+void StepPool::close_idle(std::chrono::steady_clock::time_point now) {
+  for (auto& [key, target] : targets_) {
+    for (auto at = target.sessions.begin(); at != target.sessions.end();) {
+      const bool expired =
+          (*at)->phase == Session::Phase::kIdle && now - (*at)->idle_since > options_.idle_timeout;
+      if (expired) --open_;
+      at = expired ? target.sessions.erase(at) : std::next(at);
+    }
+  }
+  std::erase_if(targets_, [](const auto& entry) {
+    return entry.second.sessions.empty() && entry.second.waiting.empty() && entry.second.connecting == 0;
+  });
+}
+
+}  // namespace durabled::daemon

@@ -1,0 +1,100 @@
+// The connections that steps run on: pooled by role and database, bounded in total and for each, served
+// round-robin so that no role waits behind another's thousand. Lives on the io_context's thread; connecting
+// and cancelling, which block, happen on a small pool of threads of its own.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "daemon/coordinator.hpp"
+#include "store/conninfo.hpp"
+#include "store/step_session.hpp"
+#include "store/store_error.hpp"
+
+namespace durabled::daemon {
+
+struct StepPoolOptions {
+  std::string conninfo;
+  std::string own_role;
+  bool set_role = false;                     // one login, SET LOCAL ROLE
+  std::map<std::string, std::string> roles;  // conninfo that is added for a role's login
+  int connections = 16, connections_per_role = 16;
+  std::chrono::milliseconds idle_timeout{60'000};
+  bool prepared_statements = true;
+};
+
+class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> {
+ public:
+  struct Callbacks {
+    std::function<void(StepId, store::StepOutcome)> executed;
+    std::function<void(StepId, store::CommitOutcome)> committed;
+    std::function<void(int level, const std::string&)> log;
+  };
+  StepPool(boost::asio::io_context& io, StepPoolOptions options);
+  ~StepPool() override;
+
+  void set_callbacks(Callbacks callbacks) { callbacks_ = std::move(callbacks); }
+
+  void start(StepId id, const std::string& role, const std::string& database,
+             store::StepStatement statement) override;
+  void commit(StepId id, store::StepCommit commit) override;
+  void finish(StepId id) override;
+  void stop(StepId id) override;
+
+  std::size_t waiting() const { return waiting_; }  // for a connection
+  void close_idle(std::chrono::steady_clock::time_point now);
+  // Nothing is called back after this; open connections are closed.
+  void shut_down();
+
+ private:
+  struct Session;
+  struct Job {
+    store::StepTarget target;
+    store::StepStatement statement;
+    Session* session = nullptr;  // nullptr: waits for one, or has lost it
+    bool queued = true;
+  };
+  struct Target {
+    std::deque<StepId> waiting;
+    std::list<std::unique_ptr<Session>> sessions;
+    int connecting = 0;
+    int failures = 0;  // to connect, in a row
+  };
+
+  void dispatch();
+  bool dispatch_one(const store::StepTarget& key, Target& target);
+  void connect(const store::StepTarget& key);
+  void connected(const store::StepTarget& key, std::unique_ptr<store::StepSession> session);
+  void connect_failed(const store::StepTarget& key, const store::StoreError& error);
+  bool evict_idle();
+  void assign(Session& session, StepId id);
+  void pump(Session& session);
+  void exchange_over(Session& session);
+  void release(Session& session);
+  void close(Session& session);
+  void fail_waiting(Target& target, const store::StoreError& error);
+
+  boost::asio::io_context& io_;
+  StepPoolOptions options_;
+  Callbacks callbacks_;
+  boost::asio::thread_pool threads_{2};
+  boost::asio::steady_timer retry_timer_;
+  std::map<store::StepTarget, Target> targets_;
+  std::map<StepId, Job> jobs_;
+  store::StepTarget last_served_;
+  int open_ = 0;  // sessions and connects under way
+  std::size_t waiting_ = 0;
+  bool closed_ = false;
+  bool dispatching_ = false;
+};
+
+}  // namespace durabled::daemon

@@ -1,0 +1,391 @@
+#include "daemon/tenure.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "daemon/log.hpp"
+#include "store/store_error.hpp"
+
+namespace durabled::daemon {
+namespace {
+
+namespace asio = boost::asio;
+using Clock_ = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kHousekeeping{1};
+
+std::string host_name() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+CoordinatorOptions coordinator_options(const config::Config& config, const store::WorkerId& worker,
+                                       const std::string& database) {
+  CoordinatorOptions options;
+  options.worker = worker;
+  options.policy.max_attempts = config.retry.max_attempts;
+  options.policy.delay = static_cast<double>(config.retry.delay.count()) / 1000;
+  options.policy.backoff = config.retry.backoff;
+  options.policy.max_delay = static_cast<double>(config.retry.max_delay.count()) / 1000;
+  options.policy.loop_min_interval = config.loop.min_interval;
+  options.policy.keep_iterations = config.loop.keep_iterations;
+  options.limits = {config.limits.depth, config.limits.nodes, config.limits.dsl_bytes};
+  options.max_result_bytes = config.steps.max_result_bytes;
+  options.served_database = database;
+  options.mark_running_after = config.steps.mark_running_after;
+  return options;
+}
+
+StepPoolOptions pool_options(const config::Config& config, const std::string& own_role) {
+  StepPoolOptions options;
+  options.conninfo = config.database;
+  options.own_role = own_role;
+  options.set_role = config.identity.mode == "set_role";
+  options.roles = config.identity.roles;
+  options.connections = config.steps.connections;
+  options.connections_per_role = config.steps.connections_per_role;
+  options.idle_timeout = config.steps.idle_timeout;
+  options.prepared_statements = config.steps.prepared_statements;
+  return options;
+}
+
+}  // namespace
+
+Tenure::Connections Tenure::connect(const config::Config& config, Clock& clock) {
+  Connections connections;
+  connections.work = std::make_unique<store::WorkerStore>(config.database);
+  const std::string host = host_name();
+  const std::string name =
+      config.worker.name.empty() ? host + "-" + std::to_string(::getpid()) : config.worker.name;
+  connections.keeper = std::make_unique<store::Keeper>(
+      config.database, store::Keeper::Options{name, host, DURABLED_VERSION, config.worker.advisory_lock,
+                                              config.worker.listen});
+  const dsl::Time before = Clock::local();
+  if (const auto theirs = connections.keeper->heartbeat()) clock.synchronise(*theirs, before, Clock::local());
+  return connections;
+}
+
+Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock, Connections connections)
+    : io_(io),
+      config_(config),
+      clock_(clock),
+      store_(std::move(connections.work)),
+      keeper_(std::move(connections.keeper)),
+      worker_(keeper_->id()),
+      steps_(std::make_shared<StepPool>(io, pool_options(config, store_->own_role()))),
+      http_(std::make_shared<HttpSteps>(io, config.http)),
+      coordinator_(std::make_unique<Coordinator>(coordinator_options(config, worker_, store_->database()),
+                                                 *steps_, *http_, *this, [&clock] { return clock.now(); })),
+      poll_timer_(io),
+      tick_timer_(io),
+      housekeeping_timer_(io),
+      grace_timer_(io) {}
+
+Tenure::~Tenure() {
+  shut_down();
+}
+
+void Tenure::begin(std::function<void(const std::string& why)> lost) {
+  lost_ = std::move(lost);
+  coordinator_->log = [](int level, const std::string& text) { log(static_cast<LogLevel>(level), text); };
+  steps_->set_callbacks({[this](StepId id, store::StepOutcome outcome) {
+                           coordinator_->executed(id, std::move(outcome));
+                           after_event();
+                         },
+                         [this](StepId id, store::CommitOutcome outcome) {
+                           coordinator_->committed(id, std::move(outcome));
+                           after_event();
+                         },
+                         coordinator_->log});
+  http_->set_done([this](StepId id, HttpResult result) {
+    coordinator_->http_done(id, std::move(result));
+    after_event();
+  });
+  keeper_thread_ = std::thread([this] { keep(); });
+  housekeeping();
+}
+
+void Tenure::shut_down() {
+  if (stopping_.exchange(true)) return;
+  lost_ = nullptr;
+  drained_ = nullptr;
+  for (asio::steady_timer* timer : {&poll_timer_, &tick_timer_, &housekeeping_timer_, &grace_timer_})
+    timer->cancel();
+  if (keeper_thread_.joinable()) keeper_thread_.join();
+  work_.join();
+  steps_->shut_down();
+  http_->shut_down();
+}
+
+void Tenure::reconfigure(const config::Config& config) {
+  config_.http = config.http;
+  http_->reconfigure(config.http);
+}
+
+void Tenure::lose(const std::string& why) {
+  if (lost_) std::exchange(lost_, nullptr)(why);
+}
+
+void Tenure::keep() {
+  const auto post_loss = [&](const std::string& why) {
+    asio::post(io_, [weak = weak_from_this(), why] {
+      if (const auto self = weak.lock()) self->lose(why);
+    });
+  };
+  auto beat_at = Clock_::now() + config_.worker.heartbeat_interval;
+  try {
+    while (!stopping_) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(beat_at - Clock_::now());
+      if (left.count() > 0) {
+        if (keeper_->wait(std::min(left, std::chrono::milliseconds(200)))) {
+          asio::post(io_, [weak = weak_from_this()] {
+            if (const auto self = weak.lock()) self->poll_soon();
+          });
+        }
+        continue;
+      }
+      beat_at = Clock_::now() + config_.worker.heartbeat_interval;
+      const dsl::Time before = Clock::local();
+      const auto theirs = keeper_->heartbeat();
+      if (!theirs) return post_loss("others have declared this worker dead");
+      clock_.synchronise(*theirs, before, Clock::local());
+    }
+  } catch (const store::StoreError& e) {
+    post_loss(e.what());
+  }
+}
+
+// Runs `work` on the work thread and `then` with what it returned on ours; a StoreError ends the tenure.
+template <typename Work, typename Then>
+void Tenure::on_work_thread(Work work, Then then) {
+  asio::post(work_, [weak = weak_from_this(), work = std::move(work), then = std::move(then)]() mutable {
+    const auto self = weak.lock();
+    if (!self || self->stopping_) return;
+    try {
+      auto box = std::make_shared<decltype(work(*self->store_))>(work(*self->store_));
+      asio::post(self->io_, [weak, box, then = std::move(then)]() mutable {
+        const auto owner = weak.lock();
+        if (owner && !owner->stopping_) then(std::move(*box));
+      });
+    } catch (const store::StoreError& e) {
+      asio::post(self->io_, [weak, why = std::string(e.what())] {
+        if (const auto owner = weak.lock()) owner->lose(why);
+      });
+    }
+    // This may be the last owner, and a tenure is not to end on its own thread.
+    asio::post(self->io_, [self] {});
+  });
+}
+
+// How many instances more make sense now: what already waits for a connection is not made longer.
+int Tenure::room() const {
+  if (draining_) return 0;
+  if (steps_->waiting() >= static_cast<std::size_t>(config_.worker.claim_batch)) return 0;
+  const int free = config_.worker.max_instances - static_cast<int>(coordinator_->held());
+  return std::max(0, std::min(free, config_.worker.claim_batch));
+}
+
+void Tenure::poll_soon() {
+  poll_again_ = true;
+  poll();
+}
+
+void Tenure::poll() {
+  if (polling_ || stopping_) return;
+  polling_ = true;
+  poll_again_ = false;
+  const int limit = room();
+  on_work_thread(
+      [limit, worker = worker_.number](store::WorkerStore& store) { return store.poll(worker, limit); },
+      [this, limit](store::PollResult result) { polled(std::move(result), limit); });
+}
+
+void Tenure::polled(store::PollResult result, int limit) {
+  polling_ = false;
+  more_due_ = limit > 0 ? static_cast<int>(result.claimed.size()) == limit : more_due_;
+  for (const store::Attention& attention : result.attention) coordinator_->attention(attention);
+  for (store::ClaimedInstance& claimed : result.claimed) coordinator_->claimed(std::move(claimed));
+  auto wait = std::chrono::duration_cast<std::chrono::microseconds>(config_.worker.poll_interval);
+  if (result.next_wake)
+    wait = std::clamp(*result.next_wake - clock_.now(), std::chrono::microseconds(0), wait);
+  if (poll_again_) wait = std::chrono::microseconds(0);
+  poll_timer_.expires_after(wait);
+  poll_timer_.async_wait([this, weak = weak_from_this()](const boost::system::error_code& cancelled) {
+    if (!cancelled && weak.lock()) poll();
+  });
+  after_event();
+}
+
+// After anything that may have moved instances: earlier timers, room for more, turns to send.
+void Tenure::after_event() {
+  if (const auto wake = coordinator_->take_earliest_wake()) {
+    const auto wait = std::max(*wake - clock_.now(), std::chrono::microseconds(0));
+    if (!polling_ && Clock_::now() + wait < poll_timer_.expiry()) {
+      poll_timer_.expires_after(wait);
+      poll_timer_.async_wait([this, weak = weak_from_this()](const boost::system::error_code& cancelled) {
+        if (!cancelled && weak.lock()) poll();
+      });
+    }
+  }
+  if (more_due_ && !polling_ && room() >= config_.worker.claim_batch / 2) poll();
+  tick();
+  if (draining_) check_drained();
+}
+
+void Tenure::tick() {
+  const auto next = coordinator_->tick();
+  if (!next) {
+    tick_timer_.cancel();
+    return;
+  }
+  const auto at = Clock_::now() + std::max(*next - clock_.now(), std::chrono::microseconds(0));
+  tick_timer_.expires_at(at);
+  tick_timer_.async_wait([this, weak = weak_from_this()](const boost::system::error_code& cancelled) {
+    if (!cancelled && weak.lock()) after_event();
+  });
+}
+
+void Tenure::commit(store::Turn turn) {
+  turns_.push_back(std::move(turn));
+  if (flushing_ || flush_posted_) return;
+  flush_posted_ = true;  // once this round of events is through, so that its turns share a transaction
+  asio::post(io_, [this, weak = weak_from_this()] {
+    if (!weak.lock()) return;
+    flush_posted_ = false;
+    flush_turns();
+  });
+}
+
+void Tenure::flush_turns() {
+  if (flushing_ || turns_.empty() || stopping_) return;
+  flushing_ = true;
+  std::vector<store::Turn> turns = std::exchange(turns_, {});
+  std::sort(turns.begin(), turns.end(),
+            [](const auto& a, const auto& b) { return a.instance_id < b.instance_id; });
+  struct Done {
+    std::vector<store::Turn> turns;
+    std::vector<store::TurnProblem> problems;
+    bool refused = false;
+  };
+  on_work_thread(
+      [turns = std::move(turns), worker = worker_.number](store::WorkerStore& store) mutable {
+        Done done{std::move(turns), {}, false};
+        try {
+          done.problems = store.commit(worker, done.turns);
+        } catch (const store::StoreError& e) {
+          if (e.kind() != store::StoreError::Kind::kPermanent) throw;
+          log_error(std::string("a turn was refused: ") + e.what());
+          done.refused = true;
+        }
+        return done;
+      },
+      [this](Done done) {
+        flushing_ = false;
+        if (done.refused && done.turns.size() > 1) {
+          commit_one_by_one(std::move(done.turns));
+          return;
+        }
+        for (const store::Turn& turn : done.turns) {
+          std::optional<store::TurnProblem::Kind> problem;
+          if (done.refused) problem = store::TurnProblem::Kind::kLost;
+          for (const store::TurnProblem& one : done.problems) {
+            if (one.instance_id == turn.instance_id) problem = one.kind;
+          }
+          coordinator_->turn_done(turn.instance_id, problem);
+        }
+        flush_turns();
+        after_event();
+      });
+}
+
+// One turn of a batch was refused: the others must not suffer for it.
+void Tenure::commit_one_by_one(std::vector<store::Turn> turns) {
+  for (store::Turn& turn : turns) {
+    on_work_thread(
+        [turn = std::move(turn), worker = worker_.number](store::WorkerStore& store) {
+          std::pair<std::string, std::optional<store::TurnProblem::Kind>> result{turn.instance_id,
+                                                                                 std::nullopt};
+          try {
+            const auto problems = store.commit(worker, {turn});
+            if (!problems.empty()) result.second = problems.front().kind;
+          } catch (const store::StoreError& e) {
+            if (e.kind() != store::StoreError::Kind::kPermanent) throw;
+            log_error("instance " + turn.instance_id + ": its turn was refused: " + e.what());
+            result.second = store::TurnProblem::Kind::kLost;
+          }
+          return result;
+        },
+        [this](std::pair<std::string, std::optional<store::TurnProblem::Kind>> result) {
+          coordinator_->turn_done(result.first, result.second);
+          after_event();
+        });
+  }
+}
+
+void Tenure::reclaim(const std::string& instance_id) {
+  on_work_thread([instance_id, worker = worker_.number](
+                     store::WorkerStore& store) { return store.reclaim(worker, {instance_id}); },
+                 [this, instance_id](std::vector<store::ClaimedInstance> instances) {
+                   std::optional<store::ClaimedInstance> instance;
+                   if (!instances.empty()) instance = std::move(instances.front());
+                   coordinator_->reclaimed(instance_id, std::move(instance));
+                   after_event();
+                 });
+}
+
+// Once a second: take over from the dead, close connections nobody needs, prune.
+void Tenure::housekeeping() {
+  steps_->close_idle(Clock_::now());
+  if (!draining_) {
+    on_work_thread(
+        [worker = worker_.number, ttl = config_.worker.lease_ttl, locks = config_.worker.advisory_lock,
+         keep = config_.retention.keep_finished, batch = config_.retention.batch](store::WorkerStore& store) {
+          const int released = store.release_dead(worker, ttl, locks);
+          if (keep.count() > 0) store.prune(keep, batch);
+          return released;
+        },
+        [this](int released) {
+          if (released > 0) log_info("took over " + std::to_string(released) + " instances of a dead worker");
+          poll_soon();
+        });
+  }
+  housekeeping_timer_.expires_after(kHousekeeping);
+  housekeeping_timer_.async_wait([this, weak = weak_from_this()](const boost::system::error_code& cancelled) {
+    if (!cancelled && weak.lock()) housekeeping();
+  });
+}
+
+void Tenure::drain(std::function<void()> done) {
+  drained_ = std::move(done);
+  draining_ = true;
+  coordinator_->drain();
+  grace_timer_.expires_after(config_.worker.shutdown_grace);
+  grace_timer_.async_wait([this, weak = weak_from_this()](const boost::system::error_code& cancelled) {
+    if (!cancelled && weak.lock()) give_back();
+  });
+  after_event();
+}
+
+void Tenure::check_drained() {
+  if (coordinator_->held() == 0) give_back();
+}
+
+void Tenure::give_back() {
+  if (std::exchange(giving_back_, true)) return;
+  if (coordinator_->held() > 0)
+    log_warn(std::to_string(coordinator_->held()) + " instances had steps running; they are given back");
+  on_work_thread(
+      [worker = worker_.number](store::WorkerStore& store) {
+        store.release_all(worker);
+        return true;
+      },
+      [this](bool) {
+        if (drained_) std::exchange(drained_, nullptr)();
+      });
+}
+
+}  // namespace durabled::daemon

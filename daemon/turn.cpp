@@ -1,0 +1,63 @@
+#include "daemon/turn.hpp"
+
+#include "dsl/value/pg_types.hpp"
+
+namespace durabled::daemon {
+namespace {
+
+using dsl::append_json_string;
+
+void append_event(std::string& json, const dsl::Event& event) {
+  json += "{\"seq\":" + std::to_string(event.seq) + ",\"kind\":\"" + std::string(dsl::to_string(event.kind)) +
+          '"';
+  if (event.address.node != dsl::kNoNode) {
+    json += ",\"node\":\"" + dsl::node_id(event.address.node) + "\",\"scope\":\"" + event.address.scope + '"';
+  }
+  if (event.attempt > 0) json += ",\"attempt\":" + std::to_string(event.attempt);
+  if (!event.data.empty()) json += ",\"data\":" + event.data;
+  json += '}';
+}
+
+void append_numbers(std::string& json, const char* key, const std::vector<std::int64_t>& numbers) {
+  if (numbers.empty()) return;
+  json += std::string(",\"") + key + "\":[";
+  for (std::size_t i = 0; i < numbers.size(); ++i) json += (i > 0 ? "," : "") + std::to_string(numbers[i]);
+  json += ']';
+}
+
+void append_text(std::string& json, const char* key, const std::string& text) {
+  if (text.empty()) return;
+  json += std::string(",\"") + key + "\":";
+  append_json_string(json, text);
+}
+
+}  // namespace
+
+std::string TurnDraft::json() const {
+  if (empty()) return "";
+  std::string json = "{\"events\":[";
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (i > 0) json += ',';
+    append_event(json, events[i]);
+  }
+  json += ']';
+  append_numbers(json, "signals", signals);
+  append_numbers(json, "prune", prune);
+  append_text(json, "label", label);
+  append_text(json, "database", database);
+  append_text(json, "status", status);
+  if (status == "waiting" || status == "paused") json += ",\"inbox\":" + std::to_string(inbox);
+  if (wake_at) append_text(json, "wake_at", dsl::format_time(*wake_at));
+  if (result_seq > 0) json += ",\"result_seq\":" + std::to_string(result_seq);
+  if (!error.empty()) json += ",\"error\":" + error;
+  return json + '}';
+}
+
+std::string TurnDraft::json(const std::string& instance_id, std::int64_t token, dsl::Time at) const {
+  std::string text = json();
+  if (text.empty()) text = "{}";
+  return "{\"instance\":\"" + instance_id + "\",\"token\":" + std::to_string(token) + ",\"at\":\"" +
+         dsl::format_time(at) + '"' + (text.size() > 2 ? "," : "") + text.substr(1);
+}
+
+}  // namespace durabled::daemon

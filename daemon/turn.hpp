@@ -1,0 +1,32 @@
+// A turn being put together: the events that one fold and its decisions append, and what becomes of the
+// instance.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dsl/engine/event.hpp"
+
+namespace durabled::daemon {
+
+struct TurnDraft {
+  std::vector<dsl::Event> events;     // beside the first one of a step's commit
+  std::vector<std::int64_t> signals;  // taken
+  std::vector<std::int64_t> prune;
+  std::string status;  // completed failed cancelled paused waiting; empty: goes on
+  std::optional<dsl::Time> wake_at;
+  std::size_t inbox = 0;  // waiting, paused: untaken signals that were seen; more of them wake it at once
+  std::int64_t result_seq = 0;
+  std::string error;            // JSON
+  std::string label, database;  // found in the text of the workflow
+
+  bool empty() const { return events.empty() && status.empty() && signals.empty(); }
+
+  // As df._apply_turn has it; empty when there is nothing to say. The second form is for df._commit_turns.
+  std::string json() const;
+  std::string json(const std::string& instance_id, std::int64_t token, dsl::Time at) const;
+};
+
+}  // namespace durabled::daemon

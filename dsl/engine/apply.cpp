@@ -1,0 +1,299 @@
+// Folding: event -> state.
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "dsl/assert.hpp"
+#include "dsl/engine/execution.hpp"
+#include "dsl/engine/frame.hpp"
+#include "dsl/value/json_slice.hpp"
+#include "dsl/value/pg_types.hpp"
+
+namespace durabled::dsl {
+namespace {
+
+HistoryMismatch mismatch(const Event& event, const std::string& why) {
+  std::string where = "event " + std::to_string(event.seq) + " (" + std::string(to_string(event.kind));
+  if (event.address.node != kNoNode) {
+    where += " of node " + node_id(event.address.node);
+    if (!event.address.scope.empty()) where += " in iteration " + event.address.scope;
+  }
+  return {where + ") does not fit the workflow: " + why};
+}
+
+const boost::json::object* parse_object(const std::string& text, boost::json::value& into) {
+  boost::json::parse_options options;
+  options.max_depth = 1'000;
+  boost::system::error_code error;
+  into = boost::json::parse(text, error, {}, options);
+  return error ? nullptr : into.if_object();
+}
+
+std::optional<std::string> string_field(const boost::json::object& object, std::string_view key) {
+  const boost::json::value* value = object.if_contains(key);
+  if (value == nullptr || !value->is_string()) return std::nullopt;
+  return std::string(value->get_string());
+}
+
+std::optional<Time> time_field(const boost::json::object& object, std::string_view key) {
+  const auto text = string_field(object, key);
+  return text ? parse_time(*text) : std::nullopt;
+}
+
+// Whole seconds without a fraction or exponent.
+std::string seconds_json(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds);
+  if (static_cast<double>(whole) == seconds) return std::to_string(whole);
+  return boost::json::serialize(boost::json::value(seconds));
+}
+
+}  // namespace
+
+std::optional<HistoryMismatch> Execution::apply(const Event& event) {
+  now_ = event.at;
+  auto wrong = fold(event);
+  if (!wrong) begin_fresh();
+  return wrong;
+}
+
+std::optional<HistoryMismatch> Execution::fold(const Event& event) {
+  switch (event.kind) {
+    case EventKind::kInstanceStarted:
+      if (started_) return mismatch(event, "the instance has started already");
+      started_ = true;
+      activate(nullptr, 0, 0, "", {});
+      return std::nullopt;
+    case EventKind::kInstanceCompleted:
+    case EventKind::kInstanceFailed:
+    case EventKind::kInstanceCancelled:
+      if (finished_) return mismatch(event, "the instance has ended already");
+      finished_ = true;
+      if (root_) {
+        if (root_->phase == Frame::Phase::kRunning) stops_.push_back(root_->address());
+        abandon_children(*root_);
+        forget(*root_);
+        root_.reset();
+      }
+      return std::nullopt;
+    case EventKind::kStepStarted:
+    case EventKind::kStepCompleted:
+    case EventKind::kStepFailed:
+    case EventKind::kTimerStarted:
+    case EventKind::kTimerFired:
+    case EventKind::kSignalAwaited:
+    case EventKind::kSignalReceived:
+    case EventKind::kIterationCompleted:
+      break;
+  }
+  const auto found = live_.find(event.address);
+  if (found == live_.end()) return mismatch(event, "nothing is active there");
+  Frame& frame = *found->second;
+  attribute(event.kind == EventKind::kIterationCompleted ? frame.parent : &frame, event.seq);
+  return apply_to_frame(frame, event);
+}
+
+std::optional<HistoryMismatch> Execution::apply_to_frame(Frame& frame, const Event& event) {
+  const NodeKind kind = (*graph_)[frame.node].kind;
+  const bool leaf = kind == NodeKind::kSql || kind == NodeKind::kHttp || kind == NodeKind::kHttpMultipart;
+  const bool active = frame.phase == Frame::Phase::kReady || frame.phase == Frame::Phase::kRunning;
+  boost::json::value parsed;
+  switch (event.kind) {
+    case EventKind::kStepStarted:
+      return leaf && active ? std::nullopt : std::optional(mismatch(event, "no step is to run there"));
+    case EventKind::kStepCompleted: {
+      if (!leaf || !active) return mismatch(event, "no step is to run there");
+      Outcome outcome;
+      outcome.result = std::make_shared<const Result>(event.data);
+      outcome.result_seq = event.seq;
+      outcome.names = std::move(frame.names);
+      frame.phase = Frame::Phase::kOpen;
+      finish(frame, std::move(outcome));
+      return std::nullopt;
+    }
+    case EventKind::kStepFailed:
+      if (!active) return mismatch(event, "no step is to run there");
+      return apply_step_failed(frame, event);
+    case EventKind::kTimerStarted: {
+      const boost::json::object* data = parse_object(event.data, parsed);
+      const auto fire_at = data ? time_field(*data, "fire_at") : std::nullopt;
+      if (!fire_at) return mismatch(event, "its data has no fire_at");
+      if (const auto* seconds = data->if_contains("seconds"); seconds != nullptr && seconds->is_number()) {
+        frame.seconds = seconds->to_number<double>();
+      }
+      if (kind == NodeKind::kLoop) frame.phase = Frame::Phase::kPacing;
+      if (kind == NodeKind::kSleep || kind == NodeKind::kWaitSchedule) frame.phase = Frame::Phase::kTiming;
+      set_timer(frame, *fire_at);
+      return std::nullopt;
+    }
+    case EventKind::kTimerFired:
+      if (!frame.fire_at) return mismatch(event, "no timer runs there");
+      return apply_timer_fired(frame, event);
+    case EventKind::kSignalAwaited: {
+      const boost::json::object* data = parse_object(event.data, parsed);
+      const auto name = data ? string_field(*data, "name") : std::nullopt;
+      if (!name || kind != NodeKind::kWaitSignal || !active)
+        return mismatch(event, "no wait for a signal is there");
+      frame.phase = Frame::Phase::kAwaiting;
+      frame.wait_seq = event.seq;
+      frame.wait_name = *name;
+      waits_[*name][event.seq] = frame.address();
+      if (const auto until = time_field(*data, "until")) set_timer(frame, *until);
+      return std::nullopt;
+    }
+    case EventKind::kSignalReceived: {
+      if (frame.phase != Frame::Phase::kAwaiting) return mismatch(event, "no wait for a signal is there");
+      Outcome outcome;
+      outcome.result = std::make_shared<const Result>(event.data);
+      outcome.result_seq = event.seq;
+      outcome.names = std::move(frame.names);
+      finish(frame, std::move(outcome));
+      return std::nullopt;
+    }
+    case EventKind::kIterationCompleted:
+      if (kind != NodeKind::kLoop) return mismatch(event, "no loop is there");
+      return apply_iteration(frame, event);
+    case EventKind::kInstanceStarted:
+    case EventKind::kInstanceCompleted:
+    case EventKind::kInstanceFailed:
+    case EventKind::kInstanceCancelled:
+      break;
+  }
+  DURABLED_ASSERT(false);  // apply() has dealt with those
+}
+
+std::optional<HistoryMismatch> Execution::apply_step_failed(Frame& frame, const Event& event) {
+  boost::json::value parsed;
+  const boost::json::object* data = parse_object(event.data, parsed);
+  const boost::json::value* error = data ? data->if_contains("error") : nullptr;
+  if (error == nullptr || !error->is_object()) return mismatch(event, "its data has no error");
+  if (const auto retry_at = time_field(*data, "retry_at")) {
+    frame.phase = Frame::Phase::kDelayed;
+    frame.attempt = event.attempt + 1;
+    set_timer(frame, *retry_at);
+    return std::nullopt;
+  }
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::kFailed;
+  outcome.failure = Failure{string_field(error->get_object(), "code").value_or(""),
+                            std::string(json_member(event.data, "error").value_or("{}"))};
+  outcome.names = std::move(frame.names);
+  frame.phase = Frame::Phase::kOpen;
+  finish(frame, std::move(outcome));
+  return std::nullopt;
+}
+
+std::optional<HistoryMismatch> Execution::apply_timer_fired(Frame& frame, const Event& event) {
+  clear_timer(frame);
+  Outcome outcome;
+  outcome.names = frame.names;
+  switch ((*graph_)[frame.node].kind) {
+    case NodeKind::kSql:
+    case NodeKind::kHttp:
+    case NodeKind::kHttpMultipart:
+      frame.phase = Frame::Phase::kReady;  // the delay before the next attempt is over
+      ready_.push_back(frame.address());
+      return std::nullopt;
+    case NodeKind::kLoop:
+      frame.phase = Frame::Phase::kEnded;
+      frame.iteration_started = Time{};  // the pace is kept
+      ready_.push_back(frame.address());
+      return std::nullopt;
+    case NodeKind::kSleep:
+      outcome.result =
+          std::make_shared<const Result>("{\"slept\":true,\"seconds\":" + seconds_json(frame.seconds) + "}");
+      break;
+    case NodeKind::kWaitSchedule:
+      outcome.result = std::make_shared<const Result>("{\"scheduled\":true}");
+      break;
+    case NodeKind::kWaitSignal: {
+      std::string json = "{\"signal_name\":";
+      append_json_string(json, frame.wait_name);
+      outcome.result = std::make_shared<const Result>(json + ",\"timed_out\":true,\"data\":null}");
+      break;
+    }
+    case NodeKind::kTimeout: {
+      const double seconds = std::get<TimeoutOptions>((*graph_)[frame.node].options).seconds;
+      outcome.kind = Outcome::Kind::kFailed;
+      outcome.failure =
+          make_failure("timeout", "timed out after " + seconds_json(seconds) + " s", frame.node, 1);
+      break;
+    }
+    case NodeKind::kSequence:
+    case NodeKind::kIf:
+    case NodeKind::kIfRows:
+    case NodeKind::kJoin:
+    case NodeKind::kRace:
+    case NodeKind::kAny:
+    case NodeKind::kBreak:
+    case NodeKind::kForEach:
+    case NodeKind::kRetry:
+    case NodeKind::kCatch:
+      return mismatch(event, "that kind of node has no timer");
+  }
+  finish(frame, std::move(outcome));
+  return std::nullopt;
+}
+
+// The next iteration begins. In a history whose older events are pruned this is the loop's first event, and
+// whatever the fold has begun in its place is let go.
+std::optional<HistoryMismatch> Execution::apply_iteration(Frame& loop, const Event& event) {
+  const auto number = json_member(event.data, "iteration");
+  const auto names = json_member(event.data, "names");
+  std::int64_t iteration = 0;
+  if (!number || !names ||
+      std::from_chars(number->data(), number->data() + number->size(), iteration).ec != std::errc()) {
+    return mismatch(event, "its data has no iteration or no names");
+  }
+  abandon_children(loop);
+  clear_timer(loop);
+  for (JsonWalker walker(*names); walker.next();) {
+    loop.names[walker.key()] = std::make_shared<const Result>(std::string(walker.value()));
+  }
+  loop.iteration = iteration;
+  loop.kept.emplace_back();
+  loop.kept.back().insert(event.seq);
+  attribute(loop.parent, event.seq);
+  begin_iteration(loop);
+  return std::nullopt;
+}
+
+// Notes in every enclosing loop that this event belongs to its current iteration.
+void Execution::attribute(Frame* frame, std::int64_t seq) {
+  for (; frame != nullptr; frame = frame->parent) {
+    if (!frame->kept.empty()) frame->kept.back().insert(seq);
+  }
+}
+
+Replay replayable(const Graph& graph, const std::vector<Event>& history) {
+  std::map<Address, std::int64_t> folds;  // the last fold of each loop
+  for (const Event& event : history) {
+    if (event.kind == EventKind::kIterationCompleted) folds[event.address] = event.seq;
+  }
+  const auto folded = [&](const Event& event) {
+    if (event.address.node == kNoNode) return false;
+    return std::any_of(folds.begin(), folds.end(), [&](const auto& fold) {
+      const auto& [loop, seq] = fold;
+      if (event.seq >= seq) return false;
+      if (event.address == loop) return true;
+      const bool inside =
+          event.address.node > loop.node && event.address.node < subtree_end(graph, loop.node);
+      return inside && event.address.scope.starts_with(loop.scope.empty() ? "" : loop.scope + '.');
+    });
+  };
+  Replay replay;
+  for (const Event& event : history) {
+    if (folded(event)) {
+      replay.superfluous.push_back(event.seq);
+    } else {
+      replay.events.push_back(&event);
+    }
+  }
+  return replay;
+}
+
+void Execution::add_superfluous(std::vector<std::int64_t> seqs) {
+  superfluous_ = std::move(seqs);
+}
+
+}  // namespace durabled::dsl

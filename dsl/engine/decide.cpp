@@ -1,0 +1,238 @@
+// Deciding: state -> what to do next.
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "dsl/assert.hpp"
+#include "dsl/engine/execution.hpp"
+#include "dsl/engine/frame.hpp"
+#include "dsl/value/cron.hpp"
+#include "dsl/value/pg_types.hpp"
+#include "dsl/value/substitute.hpp"
+
+namespace durabled::dsl {
+namespace {
+
+constexpr double kLongestWait =
+    100 * 365.25 * 86'400;  // seconds; a century is for ever, and fits a timestamp
+
+Record record(EventKind kind, Address address, std::string data, int attempt = 0) {
+  Record made;
+  made.event.kind = kind;
+  made.event.address = std::move(address);
+  made.event.data = std::move(data);
+  made.event.attempt = attempt;
+  return made;
+}
+
+// A step that fails before it runs; nothing retries it, because it would fail the same way.
+Record fail_step(const Address& address, int attempt, const std::string& code, const std::string& message,
+                 const std::string& hint = {}) {
+  const Failure failure = make_failure(code, message, address.node, attempt, hint);
+  return record(EventKind::kStepFailed, address, "{\"error\":" + failure.json + "}", attempt);
+}
+
+Time after(Time now, double seconds) {
+  return now + std::chrono::microseconds(std::llround(std::min(seconds, kLongestWait) * 1e6));
+}
+
+std::optional<double> parse_seconds(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) || value < 0)
+    return std::nullopt;
+  return value;
+}
+
+bool matches(const RetryOptions& options, const std::string& code) {
+  if (options.on.empty()) return true;
+  return std::any_of(options.on.begin(), options.on.end(), [&](const std::string& wanted) {
+    const bool http = code.starts_with("http_") && code.substr(5) == wanted;
+    return http || code == wanted || (wanted.size() == 2 && code.size() == 5 && code.starts_with(wanted));
+  });
+}
+
+}  // namespace
+
+std::vector<Decision> Execution::decide(Time now) {
+  std::vector<Decision> decisions;
+  for (Address& address : stops_) decisions.emplace_back(StopStep{std::move(address)});
+  stops_.clear();
+  if (outcome_ && !finished_) {
+    decisions.emplace_back(decide_finish());
+    return decisions;
+  }
+  while (!ready_.empty()) {
+    const Address address = std::move(ready_.front());
+    ready_.pop_front();
+    const auto found = live_.find(address);
+    if (found == live_.end()) continue;  // abandoned since
+    Frame& frame = *found->second;
+    const bool timer_only = (*graph_)[frame.node].kind == NodeKind::kTimeout;
+    if (timer_only ? frame.fire_at.has_value()
+                   : frame.phase != Frame::Phase::kReady && frame.phase != Frame::Phase::kEnded) {
+      continue;  // the history has gone past this point
+    }
+    decisions.push_back(decide_ready(frame, now));
+  }
+  return decisions;
+}
+
+Decision Execution::decide_ready(Frame& frame, Time now) {
+  const Node& node = (*graph_)[frame.node];
+  switch (node.kind) {
+    case NodeKind::kSql: {
+      auto statement = substitute_sql(node.text, {frame.names, variables_});
+      if (!statement)
+        return fail_step(frame.address(), frame.attempt, "reference", statement.error().message);
+      frame.phase = Frame::Phase::kRunning;
+      return RunSql{frame.address(), frame.attempt, std::move(*statement)};
+    }
+    case NodeKind::kHttp:
+    case NodeKind::kHttpMultipart:
+      frame.phase = Frame::Phase::kRunning;
+      return CallHttp{frame.address(), frame.attempt, frame.names};
+    case NodeKind::kSleep:
+      return decide_sleep(frame, now);
+    case NodeKind::kWaitSchedule:
+      return decide_schedule(frame, now);
+    case NodeKind::kWaitSignal:
+      return decide_signal(frame, now);
+    case NodeKind::kTimeout:
+      return record(EventKind::kTimerStarted, frame.address(),
+                    "{\"kind\":\"timeout\",\"fire_at\":\"" +
+                        format_time(after(now, std::get<TimeoutOptions>(node.options).seconds)) + "\"}");
+    case NodeKind::kLoop:
+      return decide_iteration(frame, now);
+    case NodeKind::kSequence:
+    case NodeKind::kIf:
+    case NodeKind::kIfRows:
+    case NodeKind::kJoin:
+    case NodeKind::kRace:
+    case NodeKind::kAny:
+    case NodeKind::kBreak:
+    case NodeKind::kForEach:
+    case NodeKind::kRetry:
+    case NodeKind::kCatch:
+      break;
+  }
+  DURABLED_ASSERT(false);  // never put on ready_
+}
+
+Decision Execution::decide_sleep(Frame& frame, Time now) {
+  const auto text = substitute_text((*graph_)[frame.node].text, {frame.names, variables_});
+  if (!text) return fail_step(frame.address(), frame.attempt, "reference", text.error().message);
+  const auto seconds = parse_seconds(*text);
+  if (!seconds) {
+    return fail_step(frame.address(), frame.attempt, "22023",
+                     "df.sleep: \"" + *text + "\" is not a number of seconds",
+                     "Give a number that is not negative.");
+  }
+  return record(EventKind::kTimerStarted, frame.address(),
+                "{\"kind\":\"timer\",\"seconds\":" + boost::json::serialize(boost::json::value(*seconds)) +
+                    ",\"fire_at\":\"" + format_time(after(now, *seconds)) + "\"}");
+}
+
+Decision Execution::decide_schedule(Frame& frame, Time now) {
+  const Node& node = (*graph_)[frame.node];
+  const Bindings bindings{frame.names, variables_};
+  const auto cron = substitute_text(node.text, bindings);
+  if (!cron) return fail_step(frame.address(), frame.attempt, "reference", cron.error().message);
+  const auto zone = substitute_text(std::get<ScheduleOptions>(node.options).timezone, bindings);
+  if (!zone) return fail_step(frame.address(), frame.attempt, "reference", zone.error().message);
+  const auto schedule = CronSchedule::parse(*cron, *zone);
+  if (!schedule) return fail_step(frame.address(), frame.attempt, "22023", schedule.error());
+  const auto next = schedule->next(now);
+  if (!next) {
+    return fail_step(frame.address(), frame.attempt, "22023",
+                     "the schedule \"" + *cron + "\" matches no time", "Check its day and month.");
+  }
+  std::string data = "{\"kind\":\"schedule\",\"cron\":";
+  append_json_string(data, *cron);
+  return record(EventKind::kTimerStarted, frame.address(),
+                data + ",\"fire_at\":\"" + format_time(*next) + "\"}");
+}
+
+Decision Execution::decide_signal(Frame& frame, Time now) {
+  const Node& node = (*graph_)[frame.node];
+  const auto name = substitute_text(node.text, {frame.names, variables_});
+  if (!name) return fail_step(frame.address(), frame.attempt, "reference", name.error().message);
+  if (name->empty())
+    return fail_step(frame.address(), frame.attempt, "22023", "df.wait_for_signal: the name is empty");
+  std::string data = "{\"name\":";
+  append_json_string(data, *name);
+  if (const auto& timeout = std::get<SignalOptions>(node.options).timeout_seconds) {
+    data += ",\"until\":\"" + format_time(after(now, *timeout)) + "\"";
+  }
+  return record(EventKind::kSignalAwaited, frame.address(), data + "}");
+}
+
+Decision Execution::decide_iteration(Frame& loop, Time now) {
+  const bool endless = (*graph_)[loop.node].children.size() == 1;
+  const Time earliest = loop.iteration_started + policy_.loop_min_interval;
+  if (endless && now < earliest) {
+    return record(EventKind::kTimerStarted, loop.address(),
+                  "{\"kind\":\"pace\",\"fire_at\":\"" + format_time(earliest) + "\"}");
+  }
+  std::string data = "{\"iteration\":" + std::to_string(loop.iteration + 1) + ",\"names\":{";
+  if (loop.parent != nullptr) {
+    bool first = true;
+    for (const auto& [name, result] : loop.names) {
+      const auto before = loop.entered.find(name);
+      if (before != loop.entered.end() && before->second == result) continue;
+      if (!std::exchange(first, false)) data += ',';
+      append_json_string(data, name);
+      data += ':' + result->json();
+    }
+  }
+  Record next = record(EventKind::kIterationCompleted, loop.address(), data + "}}");
+  next.prune = std::exchange(superfluous_, {});
+  while (loop.kept.size() > static_cast<std::size_t>(std::max(policy_.keep_iterations, 1))) {
+    const std::set<std::int64_t>& oldest = loop.kept.front();
+    next.prune.insert(next.prune.end(), oldest.begin(), oldest.end());
+    for (Frame* outer = loop.parent; outer != nullptr; outer = outer->parent) {
+      for (std::set<std::int64_t>& kept : outer->kept) {
+        for (const std::int64_t seq : oldest) kept.erase(seq);
+      }
+    }
+    loop.kept.pop_front();
+  }
+  return next;
+}
+
+Record Execution::decide_finish() const {
+  if (outcome_->kind == Outcome::Kind::kFailed) {
+    return record(EventKind::kInstanceFailed, {}, "{\"error\":" + outcome_->failure->json + "}");
+  }
+  if (outcome_->result_seq > 0) {
+    return record(EventKind::kInstanceCompleted, {},
+                  "{\"result_seq\":" + std::to_string(outcome_->result_seq) + "}");
+  }
+  return record(EventKind::kInstanceCompleted, {}, "{\"result\":" + outcome_->result->json() + "}");
+}
+
+std::optional<Time> Execution::retry_at(const Address& address, const Failure& failure, Time now,
+                                        double jitter) const {
+  const auto found = live_.find(address);
+  if (found == live_.end() || failure.final) return std::nullopt;
+  const int attempt = found->second->attempt;
+  const NodeIndex retry = retry_of_[address.node];
+  double delay = policy_.delay, backoff = policy_.backoff, most = policy_.max_delay;
+  std::int64_t attempts = failure.transient ? policy_.max_attempts : 1;
+  if (retry != kNoNode) {
+    const auto& options = std::get<RetryOptions>((*graph_)[retry].options);
+    if (matches(options, failure.code)) {
+      attempts = options.max_attempts;
+      delay = options.delay, backoff = options.backoff, most = options.max_delay;
+    }
+  }
+  if (attempt >= attempts) return std::nullopt;
+  const double seconds = std::min(delay * std::pow(backoff, attempt - 1), most);
+  return after(now, seconds * (0.75 + 0.5 * jitter));
+}
+
+}  // namespace durabled::dsl

@@ -1,0 +1,48 @@
+// What to do next, in the imperative: what the engine asks of the daemon.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "dsl/engine/event.hpp"
+#include "dsl/value/result.hpp"
+
+namespace durabled::dsl {
+
+// Why a step or an instance failed. `code` is the SQLSTATE, or what stands for one ("http_503", "timeout").
+struct Failure {
+  std::string code;
+  std::string
+      json;  // {"message","sqlstate"?,"detail"?,"hint"?,"context"?,"position"?,"code","node","attempts"}
+  bool transient = false;  // retried by the standing policy without being asked
+  bool final = false;      // the same again however often it is tried: no policy retries it
+};
+
+// Run one SQL statement; report StepCompleted or StepFailed.
+struct RunSql {
+  Address address;
+  int attempt = 1;
+  std::string statement;
+};
+// Make one HTTP call; the daemon substitutes, because only it knows secrets.
+struct CallHttp {
+  Address address;
+  int attempt = 1;
+  Names names;
+};
+// Stop what runs at `address`; nothing of it may be committed.
+struct StopStep {
+  Address address;
+};
+// Append this event (seq and at are the daemon's to set) and apply it: a timer to start, a signal to await, a
+// step that failed before it ran, an iteration to begin, the instance's end.
+struct Record {
+  Event event;
+  std::vector<std::int64_t> prune;  // kIterationCompleted: events of the history that it makes superfluous
+};
+
+using Decision = std::variant<RunSql, CallHttp, StopStep, Record>;
+
+}  // namespace durabled::dsl

@@ -1,0 +1,144 @@
+// One instance's state, folded from its events, and the decisions that follow from it. Pure: the same graph
+// and the same events give the same decisions, byte for byte; time comes in with events and with decide().
+//
+//   Execution run(graph, variables, policy);
+//   for (const Event* event : replayable(*graph, history).events) run.apply(*event);
+//   for (Decision& decision : run.decide(now)) …carry it out, record what comes of it, apply that…
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "dsl/engine/decision.hpp"
+#include "dsl/engine/event.hpp"
+#include "dsl/graph/graph.hpp"
+#include "dsl/value/result.hpp"
+
+namespace durabled::dsl {
+
+// The standing policies, from the configuration.
+struct Policy {
+  int max_attempts = 5;                           // of a step that fails transiently
+  double delay = 1, backoff = 2, max_delay = 60;  // seconds
+  std::chrono::microseconds loop_min_interval{1'000'000};
+  int keep_iterations = 10;
+};
+
+// A history that does not fit its graph; `what` says where. The instance is parked, never guessed at.
+struct HistoryMismatch {
+  std::string what;
+};
+
+class Execution {
+ public:
+  Execution(std::shared_ptr<const Graph> graph, Variables variables, Policy policy);
+  ~Execution();
+  Execution(const Execution&) = delete;
+  Execution& operator=(const Execution&) = delete;
+
+  // Folds one event. After a mismatch the execution is of no further use.
+  std::optional<HistoryMismatch> apply(const Event& event);
+
+  // Events that the history holds beside those that were applied: the next fold of a loop prunes them.
+  void add_superfluous(std::vector<std::int64_t> seqs);
+
+  // What to do now. Each decision is given once. Records must be applied, then decide() asked again, until it
+  // gives nothing more; the others are carried out only after the records before them are committed.
+  std::vector<Decision> decide(Time now);
+
+  // When a step that has failed may be tried again: nullopt, not at all. `jitter` in [0, 1) spreads the
+  // delays.
+  std::optional<Time> retry_at(const Address& address, const Failure& failure, Time now, double jitter) const;
+
+  // The earliest timer; it is the daemon's to fire it, by a TimerFired event.
+  struct Timer {
+    Time fire_at{};
+    Address address;
+  };
+  std::optional<Timer> next_timer() const;
+  // The oldest wait for a signal of that name.
+  std::optional<Address> waiter(const std::string& signal_name) const;
+
+  // Whether turns at this node must be committed one at a time and in order, because which comes first
+  // decides what happens (it is inside a race, any or timeout). Others of an instance may commit side by
+  // side.
+  bool is_ordered(NodeIndex node) const;
+  // Whether the step at `address` still wants to run.
+  bool wants(const Address& address) const;
+  bool is_finished() const { return finished_; }
+  const Graph& graph() const { return *graph_; }
+  const Variables& variables() const { return variables_; }
+
+ private:
+  struct Frame;
+  struct Outcome;
+
+  void activate(Frame* parent, std::size_t slot, NodeIndex node, std::string scope, Names names);
+  void begin_fresh();
+  void begin(Frame& frame);
+  void begin_branches(Frame& frame);
+  void begin_if_rows(Frame& frame);
+  void begin_break(Frame& frame);
+  void begin_iteration(Frame& loop);
+  void begin_rows(Frame& frame);
+  void finish(Frame& frame, Outcome outcome);
+  void child_finished(Frame& frame, std::size_t slot, Outcome outcome);
+  void branch_finished(Frame& frame, std::size_t slot, Outcome outcome);
+  void loop_child_finished(Frame& loop, std::size_t slot, Outcome outcome);
+  void for_each_child_finished(Frame& frame, std::size_t slot, Outcome outcome);
+  void settle(Frame& frame);
+  void abandon_children(Frame& frame);
+  void forget(Frame& frame);
+  void set_timer(Frame& frame, Time fire_at);
+  void clear_timer(Frame& frame);
+
+  std::optional<HistoryMismatch> fold(const Event& event);
+  std::optional<HistoryMismatch> apply_step_failed(Frame& frame, const Event& event);
+  std::optional<HistoryMismatch> apply_timer_fired(Frame& frame, const Event& event);
+  std::optional<HistoryMismatch> apply_iteration(Frame& frame, const Event& event);
+  std::optional<HistoryMismatch> apply_to_frame(Frame& frame, const Event& event);
+  void attribute(Frame* frame, std::int64_t seq);
+
+  Decision decide_ready(Frame& frame, Time now);
+  Decision decide_sleep(Frame& frame, Time now);
+  Decision decide_schedule(Frame& frame, Time now);
+  Decision decide_signal(Frame& frame, Time now);
+  Decision decide_iteration(Frame& loop, Time now);
+  Record decide_finish() const;
+
+  std::shared_ptr<const Graph> graph_;
+  Variables variables_;
+  Policy policy_;
+  std::vector<NodeIndex> retry_of_;  // the nearest enclosing df.retry of each node
+  std::vector<bool> ordered_;
+  std::unique_ptr<Frame> root_;
+  std::unique_ptr<Outcome> outcome_;              // of the root, once it has ended
+  std::map<Address, Frame*> live_;                // every frame that events may address
+  std::deque<std::pair<Address, Frame*>> fresh_;  // frames that have not begun
+  std::deque<Address> ready_;  // frames that decide() has to look at, in order of activation
+  std::vector<Address> stops_;
+  std::vector<std::int64_t> superfluous_;
+  std::set<std::pair<Time, Address>> timers_;
+  std::map<std::string, std::map<std::int64_t, Address>> waits_;  // signal name -> seq of the wait -> where
+  Time now_{};                                                    // of the event being applied
+  bool started_ = false;
+  bool finished_ = false;
+};
+
+// What a replay needs of a history.
+struct Replay {
+  std::vector<const Event*> events;       // to be applied, in order
+  std::vector<std::int64_t> superfluous;  // seqs of iterations that a later IterationCompleted has folded
+};
+Replay replayable(const Graph& graph, const std::vector<Event>& history);
+
+// Error JSON in the shape of Failure::json.
+Failure make_failure(std::string code, std::string message, NodeIndex node, int attempts,
+                     std::string hint = {});
+
+}  // namespace durabled::dsl

@@ -1,0 +1,179 @@
+#include "dsl/graph/check.hpp"
+
+#include <algorithm>
+
+#include "dsl/assert.hpp"
+#include "dsl/graph/name_scopes.hpp"
+
+namespace durabled::dsl {
+namespace {
+
+class Checker {
+ public:
+  Checker(const Graph& graph, const SourceMap* source) : graph_(graph), source_(source) {}
+
+  std::vector<Diagnostic> run() {
+    find_unreachable();
+    for (NodeIndex index = 0; index < graph_.nodes.size(); ++index) check_name_target(index);
+    for (const UnboundName& unbound : find_unbound_names(graph_)) warn_unbound(unbound);
+    std::stable_sort(found_.begin(), found_.end(),
+                     [](const Found& a, const Found& b) { return a.node < b.node; });
+    std::vector<Diagnostic> warnings;
+    for (Found& each : found_) warnings.push_back(std::move(each.diagnostic));
+    return warnings;
+  }
+
+ private:
+  struct Found {
+    NodeIndex node;
+    Diagnostic diagnostic;
+  };
+
+  void warn(NodeIndex node, bool at_name, std::string code, std::string message, std::string hint) {
+    Position at;
+    if (source_ != nullptr) at = at_name ? source_->entries[node].name_at : source_->entries[node].at;
+    found_.push_back(
+        {node, make_diagnostic(Diagnostic::Severity::kWarning, source_ ? source_->text : std::string_view(),
+                               at, std::move(code), std::move(message), std::move(hint))});
+  }
+
+  // Children come after their parents in preorder, so one pass from the back knows them first.
+  void find_unreachable() {
+    const std::size_t size = graph_.nodes.size();
+    completes_.assign(size, true);
+    breaks_.assign(size, false);
+    for (std::size_t i = size; i-- > 0;) {
+      const auto index = static_cast<NodeIndex>(i);
+      const Node& node = graph_[index];
+      completes_[i] = completes(node);
+      breaks_[i] =
+          node.kind == NodeKind::kBreak || (node.kind != NodeKind::kLoop && any_child(node, breaks_));
+      if (node.kind == NodeKind::kSequence) check_sequence(node);
+    }
+  }
+
+  static bool any_of(const std::vector<NodeIndex>& children, const std::vector<bool>& property) {
+    return std::any_of(children.begin(), children.end(), [&](NodeIndex child) { return property[child]; });
+  }
+  bool any_child(const Node& node, const std::vector<bool>& property) const {
+    return any_of(node.children, property);
+  }
+  bool all_children_complete(const Node& node) const {
+    return std::all_of(node.children.begin(), node.children.end(),
+                       [&](NodeIndex child) { return completes_[child]; });
+  }
+
+  // Whether the node can come to an end other than by failing.
+  bool completes(const Node& node) const {
+    switch (node.kind) {
+      case NodeKind::kBreak:
+        return false;  // what comes next is the loop's end, not the next step
+      case NodeKind::kSequence:
+      case NodeKind::kJoin:
+      case NodeKind::kRetry:
+      case NodeKind::kTimeout:
+        return all_children_complete(node);
+      case NodeKind::kRace:
+      case NodeKind::kAny:
+      case NodeKind::kCatch:
+        return any_child(node, completes_);
+      case NodeKind::kIf: {
+        const bool has_else = node.children.size() > 2;
+        return completes_[node.children[0]] &&
+               (!has_else || completes_[node.children[1]] || completes_[node.children[2]]);
+      }
+      case NodeKind::kIfRows:
+        return node.children.size() < 2 || any_child(node, completes_);
+      case NodeKind::kLoop:
+        return any_child(node, breaks_) || (node.children.size() > 1 && all_children_complete(node));
+      case NodeKind::kForEach:
+        return completes_[node.children[0]];
+      case NodeKind::kSql:
+      case NodeKind::kSleep:
+      case NodeKind::kWaitSchedule:
+      case NodeKind::kWaitSignal:
+      case NodeKind::kHttp:
+      case NodeKind::kHttpMultipart:
+        return true;
+    }
+    DURABLED_ASSERT(!"a node kind that is not in the enum");
+  }
+
+  void check_sequence(const Node& sequence) {
+    for (std::size_t i = 0; i + 1 < sequence.children.size(); ++i) {
+      const NodeIndex child = sequence.children[i];
+      if (completes_[child]) continue;
+      const bool is_loop = graph_[child].kind == NodeKind::kLoop;
+      const bool is_break = breaks_[child];
+      warn(sequence.children[i + 1], false, "unreachable",
+           std::string("this step is never reached: ") +
+               (is_break ? "a df.break leaves the loop before it" : "the loop before it repeats for ever"),
+           is_loop ? "@> takes only what follows it directly: put the whole body in parentheses, @> (a ~> b)"
+                   : "");
+      return;
+    }
+  }
+
+  void check_name_target(NodeIndex index) {
+    const Node& node = graph_[index];
+    const bool is_trap =
+        node.kind == NodeKind::kJoin || node.kind == NodeKind::kRace || node.kind == NodeKind::kIf;
+    if (node.result_name.empty() || !is_trap) return;
+    if (source_ != nullptr ? !source_->entries[index].bare_name : !seems_meant_for_last(node)) return;
+    const std::string name = "'" + node.result_name + "'";
+    const std::string what = node.kind == NodeKind::kJoin   ? "the whole join"
+                             : node.kind == NodeKind::kRace ? "the whole race"
+                                                            : "the whole if";
+    warn(index, true, "named_compound",
+         "the name " + name + " is bound to " + what + ", not to its last branch",
+         "for the branch write (… |=> " + name +
+             ") in parentheses; to mean the whole, put it in parentheses before |=>");
+  }
+
+  // A & B |=> 'b' written where A has a name of its own: the form that the trap takes once parentheses are
+  // gone.
+  bool seems_meant_for_last(const Node& node) const {
+    if (node.kind == NodeKind::kIf) return false;
+    const auto named = [&](NodeIndex child) { return !graph_[child].result_name.empty(); };
+    const auto last = node.children.end() - 1;
+    return !named(*last) && std::any_of(node.children.begin(), last, named);
+  }
+
+  void warn_unbound(const UnboundName& unbound) {
+    std::vector<std::string> candidates;
+    if (names_.empty()) {
+      for (const Node& node : graph_.nodes) {
+        if (!node.result_name.empty() && names_.size() < 100) names_.push_back(node.result_name);
+      }
+    }
+    for (std::string& match : close_matches(unbound.name, names_)) {
+      if (match != unbound.name &&
+          std::find(candidates.begin(), candidates.end(), match) == candidates.end()) {
+        candidates.push_back(match);
+      }
+    }
+    for (std::string& match : candidates) match = std::string("$").append(match);
+    std::string hint = did_you_mean(candidates);
+    if (hint.empty()) hint = "name an earlier step's result with |=> '" + unbound.name + "'";
+    warn(unbound.node, false, "unbound_name",
+         "$" + unbound.name + " is referenced, but nothing before binds that name", std::move(hint));
+  }
+
+  const Graph& graph_;
+  const SourceMap* source_;
+  std::vector<bool> completes_;
+  std::vector<bool> breaks_;  // holds a df.break that leaves the loop around the node
+  std::vector<std::string> names_;
+  std::vector<Found> found_;
+};
+
+}  // namespace
+
+std::vector<Diagnostic> find_warnings(const Graph& graph) {
+  return Checker(graph, nullptr).run();
+}
+std::vector<Diagnostic> find_warnings(const Graph& graph, const SourceMap& source) {
+  return Checker(graph, &source).run();
+}
+
+}  // namespace durabled::dsl

@@ -1,0 +1,28 @@
+// Checks on a whole graph that are warnings, not errors: LANGUAGE section 2's traps.
+#pragma once
+
+#include <vector>
+
+#include "dsl/graph/graph.hpp"
+#include "dsl/text/diagnostic.hpp"
+#include "dsl/text/source.hpp"
+
+namespace durabled::dsl {
+
+// In the order of the nodes they are about; linear in the size of the graph times its depth.
+//
+// - "unreachable": a step after one that never completes (an endless loop without a df.break of its own, a
+//   df.break).
+// - "named_compound": a name on a join, a race or an if where the writer likely meant its last branch. From
+//   text: the name was put on the bare result of an operator (A & B |=> 'b'), not on parentheses or a call.
+//   Without positions: the last branch has no name and an earlier one has. Sequences are no trap: their
+//   result is their last step's.
+// - "unbound_name": a name referenced, by $name or df.if_rows, but bound on no path before it. Scopes:
+// LANGUAGE
+//   section 5. What a branch, a loop or a for_each may have bound counts as bound after it.
+//
+// Without positions `line` and `column` are 1 and there is no excerpt.
+std::vector<Diagnostic> find_warnings(const Graph& graph);
+std::vector<Diagnostic> find_warnings(const Graph& graph, const SourceMap& source);
+
+}  // namespace durabled::dsl

@@ -1,0 +1,142 @@
+#include "dsl/graph/name_scopes.hpp"
+
+#include <set>
+#include <string_view>
+#include <unordered_map>
+
+#include "dsl/value/substitute.hpp"
+
+namespace durabled::dsl {
+namespace {
+
+// Walks the graph in the order of execution with the names that may be bound at each place: a count a name,
+// and a log of what was bound, so that leaving a branch takes back what it bound without copying the names.
+class ScopeWalker {
+ public:
+  explicit ScopeWalker(const Graph& graph) : graph_(graph) {}
+
+  std::vector<UnboundName> run() {
+    walk(0);
+    return std::move(unbound_);
+  }
+
+ private:
+  void walk(NodeIndex index) {
+    const Node& node = graph_[index];
+    check_templates(index);
+    switch (node.kind) {
+      case NodeKind::kSequence:
+      case NodeKind::kRetry:
+      case NodeKind::kTimeout:
+        for (const NodeIndex child : node.children) walk(child);
+        break;
+      case NodeKind::kIf:
+        walk(node.children[0]);
+        walk_branches(node, 1);
+        break;
+      case NodeKind::kIfRows:
+      case NodeKind::kJoin:
+      case NodeKind::kRace:
+      case NodeKind::kAny:
+        walk_branches(node, 0);
+        break;
+      case NodeKind::kLoop:
+        walk_loop(index);
+        break;
+      case NodeKind::kForEach:
+        walk(node.children[0]);
+        walk_with(std::get<ForEachOptions>(node.options).item, node.children[1]);
+        break;
+      case NodeKind::kCatch:
+        walk(node.children[0]);
+        walk_with("error", node.children[1]);
+        break;
+      case NodeKind::kSql:
+      case NodeKind::kBreak:
+      case NodeKind::kSleep:
+      case NodeKind::kWaitSchedule:
+      case NodeKind::kWaitSignal:
+      case NodeKind::kHttp:
+      case NodeKind::kHttpMultipart:
+        break;
+    }
+    if (!node.result_name.empty()) bind(node.result_name);
+  }
+
+  // Siblings do not see each other's names; after them any of the names may be bound.
+  void walk_branches(const Node& node, std::size_t first) {
+    std::vector<std::string_view> merged;
+    for (std::size_t i = first; i < node.children.size(); ++i) {
+      const std::size_t mark = log_.size();
+      walk(node.children[i]);
+      merged.insert(merged.end(), log_.begin() + static_cast<std::ptrdiff_t>(mark), log_.end());
+      while (log_.size() > mark) unbind();
+    }
+    for (const std::string_view name : merged) bind(name);
+  }
+
+  // The root loop starts each iteration with no names; a nested one keeps those of the iteration before.
+  void walk_loop(NodeIndex index) {
+    if (index != 0) {
+      const NodeIndex end = subtree_end(index);
+      for (NodeIndex inner = index + 1; inner < end; ++inner) {
+        if (!graph_[inner].result_name.empty()) bind(graph_[inner].result_name);
+      }
+    }
+    for (const NodeIndex child : graph_[index].children) walk(child);
+  }
+
+  void walk_with(std::string_view implicit, NodeIndex child) {
+    ++bound_[implicit];
+    walk(child);
+    --bound_[implicit];
+  }
+
+  NodeIndex subtree_end(NodeIndex index) const {
+    while (!graph_[index].children.empty()) index = graph_[index].children.back();
+    return index + 1;
+  }
+
+  void check_templates(NodeIndex index) {
+    const Node& node = graph_[index];
+    std::set<std::string> names;
+    if (node.kind == NodeKind::kIfRows)
+      names.insert(node.text);
+    else if (node.has_text)
+      names.merge(referenced_names(node.text, node.kind == NodeKind::kSql));
+    if (const auto* http = std::get_if<HttpOptions>(&node.options)) {
+      for (const auto* text : {&http->body, &http->headers, &http->parts}) {
+        if (*text) names.merge(referenced_names(**text, false));
+      }
+    }
+    if (const auto* schedule = std::get_if<ScheduleOptions>(&node.options)) {
+      names.merge(referenced_names(schedule->timezone, false));
+    }
+    for (const std::string& name : names) {
+      const auto found = bound_.find(name);
+      if (found == bound_.end() || found->second == 0) unbound_.push_back({index, name});
+    }
+  }
+
+  void bind(std::string_view name) {
+    ++bound_[name];
+    log_.push_back(name);
+  }
+  void unbind() {
+    --bound_[log_.back()];
+    log_.pop_back();
+  }
+
+  const Graph& graph_;
+  std::unordered_map<std::string_view, int> bound_;  // views of the graph's own strings
+  std::vector<std::string_view> log_;
+  std::vector<UnboundName> unbound_;
+};
+
+}  // namespace
+
+std::vector<UnboundName> find_unbound_names(const Graph& graph) {
+  return ScopeWalker(graph).run();
+}
+
+}  // namespace durabled::dsl

@@ -1,0 +1,27 @@
+// What a SQL step's text is, as far as it can be said without a server: how many statements, and of which
+// sort. LANGUAGE sections 5 ("exactly one statement") and 6 (a step runs inside a transaction of the
+// daemon's).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace durabled::dsl {
+
+struct SqlStatements {
+  int count =
+      0;  // statements that are not empty, split at ';' outside quotes, parentheses and BEGIN ATOMIC … END
+  std::string first_keyword;   // of the first statement, upper case; empty when it does not begin with a word
+  std::string second_keyword;  // the word after it
+  bool client_copy = false;    // COPY … FROM STDIN or TO STDOUT
+};
+
+// Total and linear: unclosed quotes and comments reach to the end of the text.
+SqlStatements scan_statements(std::string_view sql);
+
+// Why `sql` cannot be a step: empty, more than one statement, a transaction command, or a COPY that needs a
+// client.
+std::optional<std::string> check_sql_step(std::string_view sql);
+
+}  // namespace durabled::dsl

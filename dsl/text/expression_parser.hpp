@@ -1,0 +1,60 @@
+// The grammar: tokens to nodes. LANGUAGE sections 1 and 2.
+#pragma once
+
+#include <deque>
+
+#include "dsl/text/functions.hpp"
+#include "dsl/text/parser.hpp"
+
+namespace durabled::dsl {
+
+// text      := [select] df.start '(' arguments ')' [;]  |  expression [;]
+// expression:= prefix { infix prefix }                     every infix operator alike, from the left, as
+// PostgreSQL does prefix    := '@>' prefix | [+-] number | primary { '::' type } primary   := '(' expression
+// ')' | literal | type string | df.name '(' [ [name =>] expression {, …} ] ')'
+//
+// Recursion is bounded by limits.depth. Throws SyntaxError.
+class ExpressionParser {
+ public:
+  ExpressionParser(std::string_view text, const GraphLimits& limits)
+      : lexer_(text), builder_(limits), limits_(limits) {}
+
+  // The whole text; fills all of `workflow` but the graph, and returns its root in builder().
+  NodeIndex parse_text(ParsedWorkflow& workflow);
+  GraphBuilder& builder() { return builder_; }
+
+ private:
+  class DepthGuard;
+
+  NodeIndex parse_start(ParsedWorkflow& workflow);
+  Operand parse_expression();
+  Operand parse_prefix();
+  Operand parse_number_sign();
+  Operand parse_primary();
+  Operand parse_parenthesis();
+  Operand parse_name();
+  Operand parse_casts(Operand operand);
+  Operand parse_typed_string(const std::string& type, const Position& at);
+  std::optional<std::string> parse_type_name(const Token& first);
+  FunctionCall parse_call(const std::string& name, const Position& at);
+  Argument parse_argument();
+
+  Operand combine(const Token& op, Operand left, const Operand& right);
+  Operand name_result(const Token& op, const Operand& left, const Operand& right);
+  Operand add_else(const Token& op, const Operand& left, const Operand& right);
+
+  const Token& peek(std::size_t ahead = 0);
+  Token take();
+  bool accept(std::string_view punctuation);
+  [[noreturn]] void fail_expected(const std::string& expected, const Token& found);
+  [[noreturn]] void fail_word(const Token& word);
+  [[noreturn]] void fail_operator(const Token& op);
+
+  Lexer lexer_;
+  std::deque<Token> lookahead_;
+  GraphBuilder builder_;
+  const GraphLimits& limits_;
+  int depth_ = 0;
+};
+
+}  // namespace durabled::dsl

@@ -1,0 +1,29 @@
+// Literals of the text door and their casts. LANGUAGE section 1.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "dsl/expected.hpp"
+
+namespace durabled::dsl {
+
+struct Literal {
+  enum class Kind { kNull, kBool, kNumber, kString, kJson, kInterval };
+  Kind kind = Kind::kNull;
+  std::string text;    // "true", "-5", the string's value, JSON text, the interval as canonical seconds
+  double seconds = 0;  // kInterval
+
+  // "the number 5", "NULL", …, for messages.
+  std::string describe() const;
+};
+
+// Whether `name` (folded) is a type that a literal may be cast to; the multi-word ones by their canonical
+// name ("double precision").
+bool is_known_type(std::string_view name);
+
+// `literal` as `type`; error: why it cannot be. Requires: is_known_type(type).
+Expected<Literal, std::string> cast_literal(const Literal& literal, std::string_view type);
+
+}  // namespace durabled::dsl

@@ -1,0 +1,122 @@
+#include "dsl/text/parser.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "dsl/graph/check.hpp"
+#include "dsl/graph/json.hpp"
+#include "dsl/graph/sql_scan.hpp"
+#include "dsl/text/expression_parser.hpp"
+
+namespace durabled::dsl {
+namespace {
+
+Diagnostic make_error(std::string_view text, SyntaxError error) {
+  return make_diagnostic(Diagnostic::Severity::kError, text, error.at, std::move(error.code),
+                         std::move(error.message), std::move(error.hint));
+}
+
+std::optional<SyntaxError> check_text(std::string_view text, const GraphLimits& limits) {
+  if (text.size() > limits.text_bytes) {
+    return SyntaxError{"text_too_long",
+                       "the text has " + std::to_string(text.size()) + " bytes; at most " +
+                           std::to_string(limits.text_bytes) + " are allowed",
+                       "",
+                       {}};
+  }
+  if (const auto bad = find_invalid_byte(text)) {
+    const bool is_nul = text[*bad] == '\0';
+    return SyntaxError{"invalid_text", is_nul ? "found a NUL byte" : "found a byte that is not valid UTF-8",
+                       "", locate(text, *bad)};
+  }
+  return std::nullopt;
+}
+
+bool begins_object(std::string_view text) {
+  const auto first = std::find_if_not(text.begin(), text.end(), is_sql_space);
+  return first != text.end() && *first == '{';
+}
+
+Expected<ParsedWorkflow, Diagnostic> parse_json_door(std::string_view text, const GraphLimits& limits) {
+  auto graph = from_json(text, limits);
+  if (!graph) return Unexpected{make_error({}, {"invalid_graph", graph.error().to_string(), "", {}})};
+  ParsedWorkflow workflow;
+  workflow.warnings = find_warnings(*graph);
+  workflow.graph = std::move(*graph);
+  return workflow;
+}
+
+}  // namespace
+
+NodeIndex ExpressionParser::parse_text(ParsedWorkflow& workflow) {
+  const auto is_word = [&](std::size_t ahead, std::string_view word) {
+    return peek(ahead).is(TokenKind::kIdentifier, word) && !peek(ahead).quoted;
+  };
+  if (peek().kind == TokenKind::kEnd) {
+    throw SyntaxError{"empty_text", "the text is empty; expected a workflow",
+                      "a workflow may be as small as 'SELECT 1'", peek().at};
+  }
+  const bool select = is_word(0, "select") && is_word(1, "df");
+  if (select) take();
+  const bool is_start = is_word(0, "df") && peek(1).is(TokenKind::kPunctuation, ".") && is_word(2, "start");
+  if (select && !is_start) {
+    throw SyntaxError{"unexpected_token", "expected df.start after SELECT, found another function",
+                      "leave SELECT out, or write SELECT df.start(…)", peek().at};
+  }
+  const NodeIndex root = is_start ? parse_start(workflow) : builder_.step(parse_expression());
+  const bool semicolon = accept(";");
+  if (peek().kind != TokenKind::kEnd) {
+    if (semicolon) {
+      throw SyntaxError{"unexpected_token",
+                        "expected the end of the text after ;, found " + Lexer::describe(peek()),
+                        "a text is one workflow", peek().at};
+    }
+    fail_expected(is_start ? "the end of the text" : "an operator or the end of the text", peek());
+  }
+  return root;
+}
+
+NodeIndex ExpressionParser::parse_start(ParsedWorkflow& workflow) {
+  const Position at = take().at;
+  take();
+  const std::string name = take().text;
+  if (!peek().is(TokenKind::kPunctuation, "(")) fail_expected("( after df.start", peek());
+  const FunctionCall call = parse_call(name, at);
+  const BoundCall bound(call, start_parameters());
+  workflow.label = bound.optional_text(1);
+  workflow.database = bound.optional_text(2);
+  const std::string mode = bound.text(3, "caller");
+  if (mode != "caller" && mode != "new") {
+    throw SyntaxError{"bad_argument", "invalid transaction_mode: it is 'caller' or 'new'", "",
+                      bound.find(3)->at};
+  }
+  if (bound.find(4) != nullptr) {
+    const std::int64_t priority = bound.integer(4, 0);
+    if (priority < std::numeric_limits<std::int16_t>::min() ||
+        priority > std::numeric_limits<std::int16_t>::max()) {
+      throw SyntaxError{"bad_argument", "priority must be between -32768 and 32767", "", bound.find(4)->at};
+    }
+    workflow.priority = static_cast<int>(priority);
+  }
+  workflow.start_at = bound.optional_text(5);
+  workflow.idempotency_key = bound.optional_text(6);
+  return builder_.step(*bound.find(0));
+}
+
+Expected<ParsedWorkflow, Diagnostic> parse_workflow(std::string_view text, const GraphLimits& limits) {
+  if (auto error = check_text(text, limits)) return Unexpected{make_error(text, std::move(*error))};
+  if (begins_object(text)) return parse_json_door(text, limits);
+  try {
+    ParsedWorkflow workflow;
+    ExpressionParser parser(text, limits);
+    const NodeIndex root = parser.parse_text(workflow);
+    SourceMap map{text, {}};
+    workflow.graph = parser.builder().finish(root, map);
+    workflow.warnings = find_warnings(workflow.graph, map);
+    return workflow;
+  } catch (SyntaxError& error) {
+    return Unexpected{make_error(text, std::move(error))};
+  }
+}
+
+}  // namespace durabled::dsl

@@ -1,0 +1,159 @@
+// print_tree(): the rules are in printer.hpp.
+#include <array>
+
+#include "dsl/assert.hpp"
+#include "dsl/graph/duration.hpp"
+#include "dsl/graph/sql_scan.hpp"
+#include "dsl/text/printer.hpp"
+
+namespace durabled::dsl {
+namespace {
+
+std::string one_line(std::string_view text) {
+  std::string line;
+  bool space = false;
+  for (const char c : text) {
+    if (is_sql_space(c)) {
+      space = !line.empty();
+      continue;
+    }
+    if (space) line += ' ';
+    space = false;
+    line += c;
+  }
+  return line;
+}
+
+std::string quoted(std::string_view text) {
+  return "'" + one_line(text) + "'";
+}
+
+// The kind with its arguments, as far as a name comes after them.
+std::string describe_kind(const Node& node) {
+  switch (node.kind) {
+    case NodeKind::kSql:
+      return "SQL";
+    case NodeKind::kSequence:
+      return "THEN";
+    case NodeKind::kIf:
+      return "IF";
+    case NodeKind::kIfRows:
+      return "IF ROWS " + quoted(node.text);
+    case NodeKind::kJoin:
+      return "JOIN (" + std::to_string(node.children.size()) + ")";
+    case NodeKind::kRace:
+      return "RACE";
+    case NodeKind::kAny:
+      return "ANY (" + std::to_string(node.children.size()) + ")";
+    case NodeKind::kLoop:
+      return "LOOP";
+    case NodeKind::kBreak:
+      return "BREAK";
+    case NodeKind::kSleep:
+      return "SLEEP " + one_line(node.text) + (has_reference(node.text) ? "" : "s");
+    case NodeKind::kWaitSchedule: {
+      const std::string& timezone = std::get<ScheduleOptions>(node.options).timezone;
+      return "WAIT " + quoted(node.text) + (timezone == "UTC" ? "" : " (" + one_line(timezone) + ")");
+    }
+    case NodeKind::kWaitSignal: {
+      const auto& timeout = std::get<SignalOptions>(node.options).timeout_seconds;
+      return "SIGNAL " + quoted(node.text) + (timeout ? " (" + format_seconds(*timeout) + "s)" : "");
+    }
+    case NodeKind::kHttp:
+    case NodeKind::kHttpMultipart:
+      return std::string(node_type(node.kind)) + " " + std::get<HttpOptions>(node.options).method + " " +
+             one_line(node.text);
+    case NodeKind::kForEach: {
+      const auto& options = std::get<ForEachOptions>(node.options);
+      return "FOR EACH " + options.item + " (max " + std::to_string(options.max_parallel) + ")";
+    }
+    case NodeKind::kRetry:
+      return "RETRY " + std::to_string(std::get<RetryOptions>(node.options).max_attempts) + "x";
+    case NodeKind::kTimeout:
+      return "TIMEOUT " + format_seconds(std::get<TimeoutOptions>(node.options).seconds) + "s";
+    case NodeKind::kCatch:
+      return "CATCH";
+  }
+  DURABLED_ASSERT(!"a node kind that is not in the enum");
+}
+
+// The heading of child `i`; empty for none.
+std::string heading(NodeKind kind, std::size_t i) {
+  static constexpr std::array<const char*, 3> kIf = {"condition:", "then:", "else:"};
+  static constexpr std::array<const char*, 2> kLoop = {"body:", "while:"};
+  switch (kind) {
+    case NodeKind::kIf:
+      return kIf[i];
+    case NodeKind::kIfRows:
+      return kIf[i + 1];
+    case NodeKind::kJoin:
+    case NodeKind::kRace:
+    case NodeKind::kAny:
+      return "branch " + std::to_string(i + 1) + ":";
+    case NodeKind::kLoop:
+      return kLoop[i];
+    case NodeKind::kForEach:
+      return i == 0 ? "rows:" : "body:";
+    case NodeKind::kCatch:
+      return i == 0 ? "body:" : "handler:";
+    case NodeKind::kRetry:
+    case NodeKind::kTimeout:
+      return "body:";
+    case NodeKind::kSequence:
+    case NodeKind::kSql:
+    case NodeKind::kBreak:
+    case NodeKind::kSleep:
+    case NodeKind::kWaitSchedule:
+    case NodeKind::kWaitSignal:
+    case NodeKind::kHttp:
+    case NodeKind::kHttpMultipart:
+      return "";
+  }
+  DURABLED_ASSERT(!"a node kind that is not in the enum");
+}
+
+class TreePrinter {
+ public:
+  TreePrinter(const Graph& graph, const std::function<std::string(NodeIndex)>& annotate)
+      : graph_(graph), annotate_(annotate) {}
+
+  std::string run() {
+    print_node(0, 0);
+    return std::move(out_);
+  }
+
+ private:
+  void print_node(NodeIndex index, std::size_t indent) {
+    const Node& node = graph_[index];
+    const bool has_line = node.kind != NodeKind::kSequence || !node.result_name.empty();
+    if (has_line) print_line(index, indent);
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+      const std::string title = heading(node.kind, i);
+      if (!title.empty()) out_.append(indent + 2, ' ').append(title).append("\n");
+      print_node(node.children[i], indent + (!title.empty() ? 4 : has_line ? 2 : 0));
+    }
+  }
+
+  void print_line(NodeIndex index, std::size_t indent) {
+    const Node& node = graph_[index];
+    out_.append(indent, ' ');
+    if (annotate_) out_ += annotate_(index);
+    out_ += describe_kind(node);
+    if (!node.result_name.empty()) out_.append(" |=> '").append(node.result_name).append("'");
+    const bool shows_text = node.kind == NodeKind::kSql || (node.kind == NodeKind::kBreak && node.has_text);
+    if (shows_text) out_.append(": ").append(one_line(node.text));
+    out_ += '\n';
+  }
+
+  const Graph& graph_;
+  const std::function<std::string(NodeIndex)>& annotate_;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string print_tree(const Graph& graph, const std::function<std::string(NodeIndex)>& annotate) {
+  return TreePrinter(graph, annotate).run();
+}
+
+}  // namespace durabled::dsl

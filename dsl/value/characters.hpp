@@ -1,0 +1,26 @@
+// Character classes of identifiers, ASCII whatever the locale.
+#pragma once
+
+namespace durabled::dsl {
+
+inline bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+inline bool is_name_start(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+inline bool is_name_char(char c) {
+  return is_name_start(c) || is_digit(c);
+}
+// SQL's identifiers also take every byte of a multi-byte character.
+inline bool is_sql_start(char c) {
+  return is_name_start(c) || static_cast<unsigned char>(c) >= 0x80;
+}
+inline bool is_sql_char(char c) {
+  return is_sql_start(c) || is_digit(c);
+}
+inline bool is_sql_space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
+
+}  // namespace durabled::dsl

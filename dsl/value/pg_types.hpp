@@ -1,0 +1,57 @@
+// PostgreSQL's types as results need them: from a cell's text form to JSON, and from JSON back to a typed
+// literal. Text forms are those of DateStyle ISO, IntervalStyle postgres, bytea_output hex,
+// extra_float_digits 1.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace durabled::dsl {
+
+using TypeOid = std::uint32_t;
+
+struct TypeInfo {
+  enum class Category {
+    kBool,
+    kNumber,       // int2/4/8, float4/8: JSON number (NaN and infinities null)
+    kJson,         // json, jsonb: as it is
+    kTimestamp,    // RFC 3339 without zone
+    kTimestampTz,  // RFC 3339 in UTC, "Z"
+    kArray,
+    kComposite,
+    kText,  // everything else, numeric included: a JSON string of the text form
+  };
+  TypeOid oid = 0;
+  std::string name;  // as format_type() gives it with an empty search_path
+  Category category = Category::kText;
+  TypeOid element = 0;   // kArray
+  char delimiter = ',';  // kArray: the element type's typdelim (';' for box)
+  struct Field {
+    std::string name;
+    TypeOid type;
+  };
+  std::vector<Field> fields;  // kComposite
+};
+
+// Types by OID; the built-in ones are there from the start. Not thread-safe.
+class TypeCatalog {
+ public:
+  TypeCatalog();
+  const TypeInfo* find(TypeOid oid) const;  // nullptr: not known, ask the server
+  void add(TypeInfo type);
+
+ private:
+  std::map<TypeOid, TypeInfo> types_;
+};
+
+// Appends the JSON of one cell (not NULL) of type `type` to `out`. A text that does not have its type's form
+// (infinity, a date BC, a type unknown to `catalog`) is appended as a JSON string. Total.
+void append_cell_json(std::string& out, std::string_view cell, TypeOid type, const TypeCatalog& catalog);
+
+// Appends `text` as a JSON string, quotes included.
+void append_json_string(std::string& out, std::string_view text);
+
+}  // namespace durabled::dsl

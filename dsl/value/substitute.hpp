@@ -1,0 +1,34 @@
+// References in templates: {name} variables first, then $name results. LANGUAGE section 5.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "dsl/expected.hpp"
+#include "dsl/value/result.hpp"
+
+namespace durabled::dsl {
+
+struct Bindings {
+  const Names& names;
+  const Variables& variables;  // sys_instance_id and sys_label included
+};
+
+struct SubstitutionError {
+  std::string message;  // "$n has no rows", "$n is NULL", "$n has no column \"x\"; it has: a, b", …
+};
+
+// `text` as one SQL statement: references by SQL's lexical rules, typed and quoted literals. A name that is
+// not bound
+// ("$typo") is an error that says so and lists the bound names.
+Expected<std::string, SubstitutionError> substitute_sql(std::string_view text, const Bindings& bindings);
+
+// `text` as plain text (url, body, header value, break value, cron, signal name, duration, label).
+// {secret.NAME} is left as it is: only HTTP steps know secrets.
+Expected<std::string, SubstitutionError> substitute_text(std::string_view text, const Bindings& bindings);
+
+// The names that `text` references with $, in SQL or in plain text; for warnings. Never fails.
+std::set<std::string> referenced_names(std::string_view text, bool is_sql);
+
+}  // namespace durabled::dsl

@@ -1,0 +1,30 @@
+#include "dsl/value/variables.hpp"
+
+#include "dsl/value/characters.hpp"
+
+namespace durabled::dsl {
+
+ExpandedTemplate expand_variables(std::string_view text, const Variables& variables) {
+  ExpandedTemplate expanded;
+  const auto append = [&expanded](std::string_view piece, bool is_inserted) {
+    expanded.text += piece;
+    expanded.inserted.resize(expanded.text.size(), is_inserted);
+  };
+  std::size_t copied = 0;
+  for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
+    std::size_t end = open + 1;
+    while (end < text.size() && is_name_char(text[end])) ++end;
+    const bool is_candidate =
+        end < text.size() && text[end] == '}' && end > open + 1 && is_name_start(text[open + 1]);
+    if (!is_candidate) continue;
+    const auto variable = variables.find(text.substr(open + 1, end - open - 1));
+    if (variable == variables.end()) continue;
+    append(text.substr(copied, open - copied), false);
+    append(variable->second, true);
+    copied = end + 1;
+  }
+  append(text.substr(copied), false);
+  return expanded;
+}
+
+}  // namespace durabled::dsl

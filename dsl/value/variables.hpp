@@ -1,0 +1,28 @@
+// {name} variables: the first half of substitution. Their values are raw text that nothing scans for
+// references later.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dsl/value/result.hpp"
+
+namespace durabled::dsl {
+
+// A template after its variables: what SQL's lexer sees, and which characters the template's author wrote.
+struct ExpandedTemplate {
+  std::string text;
+  std::vector<bool> inserted;  // as long as `text`; true where a variable's value stands
+
+  // Whether the author wrote a character at `position`, which may be past the end.
+  bool is_own(std::size_t position) const { return position < text.size() && !inserted[position]; }
+  bool is_own(std::size_t position, char c) const { return is_own(position) && text[position] == c; }
+};
+
+// Replaces each {identifier} that `variables` knows, once. Everything else, {secret.X} and JSON's braces
+// included, stays.
+ExpandedTemplate expand_variables(std::string_view text, const Variables& variables);
+
+}  // namespace durabled::dsl

@@ -1,0 +1,304 @@
+-- The tables of durable workflows and who may see them. Everything in this schema is plain SQL and PL/pgSQL, installed
+-- by an ordinary role that then owns it; the daemon logs in as that role.
+--
+-- Who may do what is decided by grants and row-level security alone: a client's function runs with the client's own
+-- rights, so there is no privileged code to talk into something. What a client may not write has no grant, and what
+-- the rules fill in is filled in by defaults and triggers.
+
+create table df.schema_migrations (
+  number int primary key,
+  name text not null,
+  applied_at timestamptz not null default now(),
+  applied_by name not null default current_user
+);
+comment on table df.schema_migrations is 'One row for each migration of this schema that has been applied';
+
+create table df.settings (
+  name text primary key,
+  value text not null
+);
+comment on table df.settings is 'Settings of the schema that the database enforces, e.g. enable_superuser_instances';
+
+-- The one clock of the schema; tests replace it.
+create function df._now() returns timestamptz language sql volatile parallel safe
+  as 'select clock_timestamp()';
+comment on function df._now() is 'The time that every scheduling decision of the schema uses';
+
+create function df._me() returns regrole language sql stable parallel safe
+  as 'select pg_catalog.quote_ident(current_user)::text::regrole';
+comment on function df._me() is 'The current role';
+
+do $$
+begin
+  if not exists (select from pg_roles where rolname = 'df_operator') then
+    create role df_operator nologin;
+  end if;
+exception when insufficient_privilege then
+  raise notice 'role df_operator was not created: the installing role may not create roles';
+end $$;
+
+create function df._is_operator() returns boolean language sql stable parallel safe as $$
+  select coalesce((select pg_catalog.pg_has_role(current_user, r.oid, 'usage') from pg_catalog.pg_roles r
+                   where r.rolname = 'df_operator'), false)
+$$;
+comment on function df._is_operator() is 'Whether the current role sees and manages the instances of all roles';
+
+-- Ids -------------------------------------------------------------------------------------------------------------
+
+create sequence df._instance_numbers;
+comment on sequence df._instance_numbers is 'What instance ids are scrambled from';
+
+-- A bijection of 40 bits (two rounds of an odd multiplier and a shift), written in 8 characters of 5 bits: unique as
+-- the sequence is, without looking like one.
+create function df._new_id() returns text language plpgsql volatile as $$
+declare
+  alphabet constant text := '0123456789abcdefghjkmnpqrstvwxyz';
+  mask constant bigint := (1::bigint << 40) - 1;
+  x bigint := pg_catalog.nextval('df._instance_numbers') & mask;
+  id text := '';
+begin
+  for i in 1 .. 2 loop
+    x := (x * 5767133) & mask;
+    x := x # (x >> 19);
+  end loop;
+  for i in 0 .. 7 loop
+    id := id || pg_catalog.substr(alphabet, ((x >> (5 * i)) & 31)::int + 1, 1);
+  end loop;
+  return id;
+end $$;
+comment on function df._new_id() is 'A new instance id: 8 lower-case characters';
+
+-- Daemons ---------------------------------------------------------------------------------------------------------
+
+create table df.workers (
+  id int primary key generated always as identity,
+  name text not null,
+  host text not null,
+  pid int not null,
+  version text not null,
+  started_at timestamptz not null default df._now(),
+  last_seen_at timestamptz not null default df._now(),
+  waiting boolean not null default false
+) with (fillfactor = 50);
+comment on table df.workers is 'One row a daemon; waiting: it wants to be notified of new work';
+
+create table df._worker_keys (
+  worker_id int primary key references df.workers on delete cascade,
+  key uuid not null
+);
+comment on table df._worker_keys is 'The secret by which a daemon proves, in a step''s session, that it is that daemon';
+
+-- Instances -------------------------------------------------------------------------------------------------------
+
+create table df.instances (
+  id text primary key default df._new_id(),
+  label text,
+  status text not null default 'pending'
+    check (status in ('pending', 'running', 'completed', 'failed', 'cancelled', 'paused')),
+  submitted_by regrole not null default df._me(),
+  database text not null default current_database(),
+  priority smallint not null default 0,
+  created_at timestamptz not null default df._now(),
+  started_at timestamptz,
+  updated_at timestamptz not null default df._now(),
+  completed_at timestamptz,
+  wake_at timestamptz default df._now(),
+  error json,
+  result_seq bigint,
+  dsl text not null,
+  vars jsonb not null default '{}' check (jsonb_typeof(vars) = 'object'),
+  idempotency_key text,
+  request text check (request in ('cancel', 'pause', 'resume')),
+  request_reason text,
+  attention boolean not null default false,
+  worker_id int,
+  fencing_token bigint not null default 0
+) with (fillfactor = 80);
+comment on table df.instances is 'One row an instance (one run of a workflow)';
+comment on column df.instances.wake_at is 'When a daemon shall take it up next; null: held by one, ended, or waiting for a signal only';
+comment on column df.instances.result_seq is 'The event that holds the result';
+comment on column df.instances.request is 'What its owner or an operator asked for last';
+comment on column df.instances.attention is 'A signal or request came that the daemon which holds it has not read yet';
+comment on column df.instances.worker_id is 'The daemon that holds it';
+comment on column df.instances.fencing_token is 'Raised by each claim: a daemon with an older one commits nothing';
+
+-- What a claim looks for, and nothing else.
+create index instances_runnable on df.instances (priority desc, wake_at) where wake_at is not null and worker_id is null;
+create index instances_held on df.instances (worker_id) where worker_id is not null;
+create index instances_newest on df.instances (created_at desc, id desc);
+create index instances_ended on df.instances (completed_at) where completed_at is not null;
+create unique index instances_idempotency on df.instances (submitted_by, idempotency_key) where idempotency_key is not null;
+
+-- History ---------------------------------------------------------------------------------------------------------
+
+-- json, not jsonb: a result keeps the order of its columns. No foreign key: the commit function has the instance's row
+-- locked, and a check for each row would cost more than the insert.
+create table df.events (
+  instance_id text not null,
+  seq bigint not null,
+  at timestamptz not null,
+  kind text not null,
+  node text,
+  scope text,
+  attempt int,
+  data json,
+  primary key (instance_id, seq)
+);
+comment on table df.events is 'The append-only history, one row an event; written by daemons only (docs/events.md)';
+
+create table df.signals (
+  id bigint generated always as identity,
+  instance_id text not null,
+  name text not null check (name <> ''),
+  data json not null default '{}',
+  sent_at timestamptz not null default df._now(),
+  sent_by regrole not null default df._me(),
+  delivered boolean not null default false,
+  taken_at timestamptz,
+  primary key (instance_id, id)
+);
+comment on table df.signals is 'Signals, kept until a wait for that name takes them, oldest first';
+comment on column df.signals.delivered is 'Its instance was woken. A daemon does that after the sender''s commit, so that a sender never locks the instance';
+create index signals_undelivered on df.signals (id) where not delivered;
+create index signals_untaken on df.signals (instance_id, id) where taken_at is null;
+
+create table df.vars (
+  owner regrole not null default df._me(),
+  name text not null check (name ~ '^[A-Za-z_][A-Za-z0-9_]*$'),
+  value text not null,
+  primary key (owner, name)
+);
+comment on table df.vars is 'Variables: {name} in a workflow; an instance gets a copy when it is submitted';
+
+-- Row-level security ----------------------------------------------------------------------------------------------
+
+alter table df.instances enable row level security;
+alter table df.events enable row level security;
+alter table df.signals enable row level security;
+alter table df.vars enable row level security;
+
+-- The subselects are evaluated once a statement, not once a row.
+create policy visible on df.instances for select
+  using (submitted_by = (select df._me()) or (select df._is_operator()));
+create policy submit on df.instances for insert with check (submitted_by = (select df._me()));
+create policy request on df.instances for update
+  using (submitted_by = (select df._me()) or (select df._is_operator()));
+create policy visible on df.events for select
+  using (exists (select from df.instances i where i.id = instance_id));
+create policy visible on df.signals for select
+  using (exists (select from df.instances i where i.id = instance_id));
+create policy send on df.signals for insert
+  with check (sent_by = (select df._me()) and exists (select from df.instances i where i.id = instance_id));
+create policy own on df.vars
+  using (owner = (select df._me())) with check (owner = (select df._me()));
+
+-- The inbox -------------------------------------------------------------------------------------------------------
+
+create view df.submit with (security_invoker = true) as
+  select id, dsl, label, database, vars, priority, wake_at as start_at, idempotency_key from df.instances
+  where status = 'pending';
+comment on view df.submit is 'The inbox: INSERT INTO df.submit (dsl, label) VALUES (…) RETURNING id';
+
+-- Refuses what could never run. Runs with the submitter's rights and looks only at catalogs that everybody may read.
+create function df._check_submission() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  me record;
+begin
+  select rolsuper, rolcanlogin, rolname into me from pg_catalog.pg_roles where oid = new.submitted_by;
+  if me.rolsuper and not exists (select from df.settings where name = 'enable_superuser_instances' and value = 'true') then
+    raise insufficient_privilege using
+      message = format('role %I is a superuser; workflows of superusers are refused', me.rolname),
+      hint = 'Submit as an ordinary role, or set enable_superuser_instances to ''true'' in df.settings.';
+  end if;
+  if not me.rolcanlogin then
+    raise insufficient_privilege using
+      message = format('role %I has no LOGIN attribute, so its steps could not connect', me.rolname),
+      hint = format('ALTER ROLE %I LOGIN, or submit as a role that may log in.', me.rolname);
+  end if;
+  if not exists (select from pg_catalog.pg_database where datname = new.database) then
+    raise invalid_catalog_name using message = format('database "%s" does not exist', new.database);
+  end if;
+  if length(new.dsl) > 16777216 then
+    raise program_limit_exceeded using message = 'the workflow''s text is longer than 16 MiB';
+  end if;
+  if length(new.label) > 1000 then
+    raise string_data_right_truncation using message = 'a label has at most 1000 characters';
+  end if;
+  return new;
+end $$;
+comment on function df._check_submission() is 'Trigger: refuses what could never run';
+
+create trigger check_submission before insert on df.instances
+  for each row execute function df._check_submission();
+
+create function df._submit() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if new.dsl is null then
+    raise not_null_violation using message = 'df.submit: dsl is missing: it holds the workflow';
+  end if;
+  insert into df.instances (dsl, label, database, vars, priority, wake_at, idempotency_key)
+  values (new.dsl, new.label, coalesce(new.database, current_database()),
+          coalesce(new.vars, (select jsonb_object_agg(v.name, v.value) from df.vars v where v.owner = df._me()), '{}'),
+          coalesce(new.priority, 0), coalesce(new.start_at, df._now()), new.idempotency_key)
+  on conflict (submitted_by, idempotency_key) where idempotency_key is not null do nothing
+  returning id, database, vars, priority, wake_at into new.id, new.database, new.vars, new.priority, new.start_at;
+  if not found then
+    select id, database, vars, priority into new.id, new.database, new.vars, new.priority
+    from df.instances where submitted_by = df._me() and idempotency_key = new.idempotency_key;
+  end if;
+  return new;
+end $$;
+comment on function df._submit() is 'Trigger: a row of df.submit becomes an instance';
+
+create trigger submit instead of insert on df.submit for each row execute function df._submit();
+
+-- The doorbell: rings only for a daemon that waits for it, because NOTIFY serialises commits.
+create function df._ring() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from df.workers where waiting) then
+    perform pg_notify('df_doorbell', '');
+  end if;
+  return null;
+end $$;
+comment on function df._ring() is 'Trigger: wakes a waiting daemon; once a statement, never in a step''s transaction';
+
+create trigger ring after insert on df.submit for each statement execute function df._ring();
+
+-- Signals and requests --------------------------------------------------------------------------------------------
+
+create trigger ring after insert on df.signals for each statement execute function df._ring();
+
+-- What an owner may ask for is one column; what follows from it is decided here.
+create function df._request_made() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  new.updated_at := df._now();
+  if old.status not in ('pending', 'running', 'paused') or new.request is null then
+    new.request := old.request;
+    return new;
+  end if;
+  new.attention := true;
+  if new.worker_id is not null then
+    return new;                                           -- the daemon that holds it will see to it
+  end if;
+  if new.request = 'cancel' and old.fencing_token = 0 then  -- nobody ever began it
+    new.status := 'cancelled';
+    new.completed_at := df._now();
+    new.error := json_build_object('message', coalesce(new.request_reason, 'cancelled'), 'code', 'cancelled');
+    new.wake_at := null;
+  elsif new.request = 'pause' then
+    new.status := 'paused';
+    new.wake_at := null;
+  elsif new.request = 'resume' and old.status = 'paused' then
+    new.status := case when old.started_at is null then 'pending' else 'running' end;
+    new.wake_at := df._now();
+  elsif new.request = 'cancel' then
+    new.wake_at := df._now();
+  end if;
+  return new;
+end $$;
+comment on function df._request_made() is 'Trigger: cancel, pause and resume';
+
+create trigger request_made before update of request on df.instances
+  for each row execute function df._request_made();
+create trigger ring after update of request on df.instances for each statement execute function df._ring();

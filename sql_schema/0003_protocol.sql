@@ -1,0 +1,266 @@
+-- The protocol between a daemon and the schema: register, poll, commit. Called by daemons only; the one function that
+-- runs in a step's session, _commit_turn, proves by the worker's key that a daemon is behind the call.
+--
+-- Lock order: df.workers, then df.instances in the order of their ids, then df.signals.
+-- Every change of worker_id or fencing_token locks the instance FOR UPDATE; every commit of a step at least FOR KEY SHARE.
+-- The two exclude each other, so that a commit either is in the history that a new holder reads, or fails.
+
+-- The first half of the advisory lock that a daemon's session holds; the second is the worker's id.
+create function df._lock_class() returns int language sql immutable parallel safe as 'select 1684406273';
+comment on function df._lock_class() is 'Class of the advisory locks by which daemons show that they live';
+
+create function df._register(p_name text, p_host text, p_pid int, p_version text, p_lock boolean,
+                             out worker_id int, out worker_key uuid)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  worker_id := nextval(pg_get_serial_sequence('df.workers', 'id'));
+  if p_lock then
+    perform pg_advisory_lock(df._lock_class(), worker_id);  -- before the row is seen by others
+  end if;
+  insert into df.workers (id, name, host, pid, version) overriding system value
+  values (worker_id, p_name, p_host, p_pid, p_version);
+  insert into df._worker_keys values (worker_id, gen_random_uuid()) returning key into worker_key;
+end $$;
+comment on function df._register(text, text, int, text, boolean) is 'A daemon starts: its id and its key';
+
+-- Null when the worker is no longer registered: others have taken over what it held.
+create function df._heartbeat(p_worker int) returns timestamptz language sql
+  set search_path = pg_catalog, pg_temp as $$
+  update df.workers set last_seen_at = df._now() where id = p_worker returning last_seen_at
+$$;
+comment on function df._heartbeat(int) is 'A daemon lives; returns the database''s time';
+
+create function df._release(p_worker int) returns int language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  released int;
+begin
+  with held as (select id from df.instances where worker_id = p_worker order by id limit 1000 for update skip locked)
+  update df.instances i set worker_id = null, attention = false, wake_at = df._now()
+  from held where i.id = held.id;
+  get diagnostics released = row_count;
+  if not exists (select from df.instances where worker_id = p_worker) then
+    delete from df.workers where id = p_worker;
+  end if;
+  return released;
+end $$;
+comment on function df._release(int) is 'Gives back up to 1000 instances of a worker; forgets the worker when it holds none';
+
+-- A worker is dead when its session lock is free or when it was not heard of for p_ttl.
+create function df._release_dead(p_me int, p_ttl interval, p_locks boolean) returns int language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  w record;
+  released int := 0;
+begin
+  for w in select id, last_seen_at from df.workers where id <> p_me order by id for update skip locked loop
+    if w.last_seen_at < df._now() - p_ttl or (p_locks and pg_try_advisory_xact_lock(df._lock_class(), w.id)) then
+      released := released + df._release(w.id);
+    end if;
+  end loop;
+  return released;
+end $$;
+comment on function df._release_dead(int, interval, boolean) is 'Frees what dead daemons held';
+
+-- Wakes the instances that signals have come for.
+create function df._deliver_signals() returns void language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  ids text[];
+begin
+  if not exists (select from df.signals where not delivered) then return; end if;
+  ids := array(
+    select i.id from df.instances i
+    where i.id in (select s.instance_id from df.signals s where not s.delivered order by s.id limit 1000)
+    order by i.id for no key update skip locked);
+  update df.signals set delivered = true where not delivered and instance_id = any (ids);
+  update df.instances
+  set attention = true,
+      wake_at = case when worker_id is null and status = 'running' then df._now() else wake_at end
+  where id = any (ids) and completed_at is null;
+end $$;
+comment on function df._deliver_signals() is 'Wakes the instances that signals have come for';
+
+-- One round of a daemon: takes up to p_limit due instances (highest priority first, then by time), and reads which of
+-- those that it holds want attention. Row kinds: 'claimed'; 'attention'; 'next' (wake_at: when the next becomes due).
+-- It raises or lowers the worker's wish to be notified, too: a daemon that took all it could take comes back by itself.
+create function df._poll(p_worker int, p_limit int)
+returns table (kind text, id text, token bigint, status text, dsl text, label text, vars jsonb, role text, database text,
+               wake_at timestamptz, request text, request_reason text, started boolean)
+language plpgsql set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
+#variable_conflict use_column
+declare
+  t constant timestamptz := df._now();
+  room int := p_limit;
+  level smallint;
+  taken int;
+  upcoming timestamptz;
+  earliest timestamptz;
+begin
+  perform df._deliver_signals();
+  return query
+    update df.instances i set attention = false
+    where i.worker_id = p_worker and i.attention
+    returning 'attention', i.id, i.fencing_token, i.status, null::text, null::text, null::jsonb, null::text, null::text,
+              null::timestamptz, i.request, i.request_reason, true;
+  if p_limit <= 0 then return; end if;
+  select i.priority, i.wake_at into level, upcoming from df.instances i
+  where i.wake_at is not null and i.worker_id is null order by i.priority desc, i.wake_at limit 1;
+  while found and room > 0 loop
+    if upcoming <= t then
+      return query
+        with due as (
+          select i.id from df.instances i
+          where i.wake_at is not null and i.worker_id is null and i.priority = level and i.wake_at <= t
+          order by i.priority desc, i.wake_at limit room for update skip locked)
+        update df.instances i
+        set worker_id = p_worker, fencing_token = i.fencing_token + 1, wake_at = null, attention = false,
+            status = 'running', started_at = coalesce(i.started_at, t), updated_at = t
+        from due where i.id = due.id
+        returning 'claimed', i.id, i.fencing_token, i.status, i.dsl, i.label, i.vars,
+                  (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), i.database,
+                  i.wake_at, i.request, i.request_reason, i.fencing_token > 1;
+      get diagnostics taken = row_count;
+      room := room - taken;
+      select i.wake_at into upcoming from df.instances i
+      where i.wake_at > t and i.worker_id is null and i.priority = level order by i.priority desc, i.wake_at limit 1;
+    end if;
+    earliest := least(earliest, upcoming);
+    select i.priority, i.wake_at into level, upcoming from df.instances i
+    where i.wake_at is not null and i.worker_id is null and i.priority < level
+    order by i.priority desc, i.wake_at limit 1;
+  end loop;
+  update df.workers w set waiting = room > 0 where w.id = p_worker and w.waiting <> (room > 0);
+  return query select 'next', null::text, null::bigint, null::text, null::text, null::text, null::jsonb, null::text,
+                      null::text, earliest, null::text, null::text, null::boolean;
+end $$;
+comment on function df._poll(int, int) is 'One round of a daemon: claims what is due, reads what wants attention';
+
+-- A daemon that is not sure whether a commit happened takes its own instance anew: nothing older can commit after that.
+create function df._reclaim(p_worker int, p_instance text) returns bigint language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  token bigint;
+begin
+  perform from df.instances where id = p_instance and worker_id = p_worker for update;
+  update df.instances set fencing_token = fencing_token + 1 where id = p_instance and worker_id = p_worker
+  returning fencing_token into token;
+  return token;
+end $$;
+comment on function df._reclaim(int, text) is 'A new fencing token for an instance that the worker holds; null when it no longer does';
+
+-- The part of a turn beside its first event; p_turn's keys, all optional:
+--   events   [{seq, kind, node, scope, attempt, data}]
+--   status   completed | failed | cancelled | paused | waiting (put down until wake_at, or until a signal comes)
+--   wake_at, result_seq, error    with status
+--   inbox    with waiting and paused: how many untaken signals the daemon knew
+--   signals  ids that the turn takes
+--   prune    seqs of the history that a loop has folded
+--   label, database  found in the text of the workflow; a label that the row has stays
+create function df._apply_turn(p_instance text, p_at timestamptz, p_turn json) returns void language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  next_status constant text := p_turn ->> 'status';
+  overtaken boolean;
+begin
+  insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
+  select p_instance, e.seq, p_at, e.kind, e.node, e.scope, e.attempt, e.data
+  from json_to_recordset(p_turn -> 'events')
+    as e (seq bigint, kind text, node text, scope text, attempt int, data json);
+  if p_turn -> 'signals' is not null then
+    update df.signals set taken_at = p_at
+    where instance_id = p_instance and id in (select value::bigint from json_array_elements_text(p_turn -> 'signals'));
+  end if;
+  if p_turn -> 'prune' is not null then
+    delete from df.events
+    where instance_id = p_instance and seq in (select value::bigint from json_array_elements_text(p_turn -> 'prune'));
+  end if;
+  if p_turn -> 'label' is not null or p_turn -> 'database' is not null then
+    update df.instances set label = coalesce(label, p_turn ->> 'label'), database = coalesce(p_turn ->> 'database', database)
+    where id = p_instance;
+  end if;
+  if next_status in ('waiting', 'paused') then
+    -- What came since the daemon last looked must not be slept over.
+    select attention or request = 'cancel'
+             or (next_status = 'waiting' and request = 'pause') or (next_status = 'paused' and request = 'resume' and attention)
+             or (next_status = 'waiting' and (select count(*) from df.signals s where s.instance_id = p_instance and s.taken_at is null)
+                                             > (p_turn ->> 'inbox')::bigint)
+    into overtaken from df.instances where id = p_instance for no key update;
+    update df.instances
+    set worker_id = null, updated_at = p_at, attention = false, error = coalesce(p_turn -> 'error', error),
+        status = case when next_status = 'paused' and not overtaken then 'paused' else 'running' end,
+        wake_at = case when overtaken then df._now()
+                       when next_status = 'waiting' then (p_turn ->> 'wake_at')::timestamptz end
+    where id = p_instance;
+  elsif next_status is not null then
+    update df.instances
+    set status = next_status, worker_id = null, wake_at = null, attention = false, updated_at = p_at, completed_at = p_at,
+        result_seq = (p_turn ->> 'result_seq')::bigint, error = p_turn -> 'error'
+    where id = p_instance;
+  end if;
+end $$;
+comment on function df._apply_turn(text, timestamptz, json) is 'What a turn writes beside its first event';
+
+-- The checkpoint: one event and what follows from it, in the transaction of the step that it records. Fails, and with it
+-- the step, when the lease is lost (DF001) or when the step's transaction is not the one it began with (DF002).
+create function df._commit_turn(p_key uuid, p_instance text, p_token bigint, p_xid xid8, p_seq bigint, p_at timestamptz,
+                                p_kind text, p_node text, p_scope text, p_attempt int, p_data json, p_turn json)
+returns void language plpgsql security definer
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  if p_xid is distinct from pg_current_xact_id() then
+    raise exception 'the step ended the transaction that it ran in' using errcode = 'DF002';
+  end if;
+  perform from df.instances i join df._worker_keys k on k.worker_id = i.worker_id
+  where i.id = p_instance and i.fencing_token = p_token and k.key = p_key
+  for key share of i;
+  if not found then
+    raise exception 'lease lost: instance % is held by another daemon', p_instance using errcode = 'DF001';
+  end if;
+  insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
+  values (p_instance, p_seq, p_at, p_kind, p_node, p_scope, p_attempt, p_data);
+  if p_turn is not null then
+    perform df._apply_turn(p_instance, p_at, p_turn);
+  end if;
+end $$;
+comment on function df._commit_turn(uuid, text, bigint, xid8, bigint, timestamptz, text, text, text, int, json, json) is
+  'The checkpoint of a step, in the step''s transaction';
+
+-- Turns without a statement of their own (timers, signals, failures, ends), many in one transaction. p_turns is an array
+-- of {instance, token, at, …as in _apply_turn}, ordered by instance. Returns those that were not written: 'lost' (another
+-- daemon holds it) or 'busy' (a client's open transaction has the row locked: try again later).
+create function df._commit_turns(p_worker int, p_turns json) returns table (instance text, outcome text)
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  turn json;
+begin
+  for turn in select value from json_array_elements(p_turns) loop
+    instance := turn ->> 'instance';
+    perform from df.instances i
+    where i.id = instance and i.fencing_token = (turn ->> 'token')::bigint and i.worker_id = p_worker
+    for no key update skip locked;
+    if found then
+      perform df._apply_turn(instance, (turn ->> 'at')::timestamptz, turn);
+    else
+      outcome := case when exists (select from df.instances i where i.id = instance and i.worker_id = p_worker
+                                   and i.fencing_token = (turn ->> 'token')::bigint) then 'busy' else 'lost' end;
+      return next;
+    end if;
+  end loop;
+end $$;
+comment on function df._commit_turns(int, json) is 'Commits turns that have no statement of their own';
+
+-- Deletes up to p_batch instances that ended longer ago than p_age, with their history.
+create function df._prune_batch(p_age interval, p_batch int) returns int language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  ids text[] := array(select id from df.instances where completed_at < df._now() - p_age
+                      order by completed_at limit p_batch for update skip locked);
+begin
+  delete from df.events where instance_id = any (ids);
+  delete from df.signals where instance_id = any (ids);
+  delete from df.instances where id = any (ids);
+  return coalesce(array_length(ids, 1), 0);
+end $$;
+comment on function df._prune_batch(interval, int) is 'One batch of df.prune';

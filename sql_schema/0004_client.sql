@@ -1,0 +1,157 @@
+-- What clients call to start, follow and steer their instances. Each runs with the caller's own rights: what it may see
+-- and change is decided by the policies of the tables. Those that read an instance's state are volatile on purpose: each
+-- call looks anew, so that `select df.await_instance(id), df.result(id)` gives what a reader expects.
+
+create function df._instance_status(p_id text) returns text language plpgsql volatile
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  found_status text;
+begin
+  select i.status into found_status from df.instances i where i.id = p_id;
+  if found_status is null then
+    raise no_data_found using message = 'Instance not found or access denied: ' || coalesce(p_id, 'NULL');
+  end if;
+  return found_status;
+end $$;
+comment on function df._instance_status(text) is 'An instance''s status; an error where the caller may not see it';
+
+create function df.status(instance_id text) returns text language sql volatile
+  as $$ select df._instance_status($1) $$;
+comment on function df.status(text) is 'Status of an instance: pending running completed failed cancelled paused';
+
+create function df.result(instance_id text) returns json language sql volatile as $$
+  select case
+    when df._instance_status($1) <> 'completed' then null
+    else (select case when e.kind = 'InstanceCompleted' then e.data -> 'result' else e.data end
+          from df.instances i join df.events e on e.instance_id = i.id and e.seq = i.result_seq where i.id = $1)
+  end
+$$;
+comment on function df.result(text) is 'Result of a completed instance, else NULL';
+
+create function df.error(instance_id text) returns json language sql volatile as $$
+  select case when df._instance_status($1) is not null then (select i.error from df.instances i where i.id = $1) end
+$$;
+comment on function df.error(text) is 'Error of a failed or cancelled instance: message, sqlstate, detail, hint, node, attempts …';
+
+create function df._request(p_id text, p_request text, p_reason text) returns text language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  current_status text := df._instance_status(p_id);
+begin
+  if current_status not in ('pending', 'running', 'paused') then
+    return format('Instance %s is already %s', p_id, current_status);
+  end if;
+  update df.instances set request = p_request, request_reason = p_reason where id = p_id;
+  return format('Instance %s: %s requested', p_id, p_request);
+end $$;
+comment on function df._request(text, text, text) is 'Asks for cancel, pause or resume';
+
+create function df.cancel(instance_id text, reason text default null) returns text language sql
+  as $$ select df._request($1, 'cancel', $2) $$;
+comment on function df.cancel(text, text) is 'Cancels an instance: what runs is stopped and rolled back';
+create function df.pause(instance_id text) returns text language sql as $$ select df._request($1, 'pause', null) $$;
+comment on function df.pause(text) is 'Pauses an instance: running steps finish, nothing new begins';
+create function df.resume(instance_id text) returns text language sql as $$ select df._request($1, 'resume', null) $$;
+comment on function df.resume(text) is 'Resumes a paused instance';
+
+create function df.signal(instance_id text, name text, data text default '{}') returns text language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  current_status text := df._instance_status(instance_id);
+  payload json;
+begin
+  if current_status not in ('pending', 'running', 'paused') then
+    return format('Instance %s is already %s; the signal was not sent', instance_id, current_status);
+  end if;
+  begin
+    payload := coalesce(data, 'null')::json;
+  exception when invalid_text_representation then
+    payload := to_json(data);
+  end;
+  insert into df.signals (instance_id, name, data) values ($1, $2, payload);
+  return format('Signal "%s" sent to instance %s', name, instance_id);
+end $$;
+comment on function df.signal(text, text, text) is 'Sends a signal, in the caller''s transaction; a payload that is not JSON becomes a JSON string';
+
+-- Looks again every 10 ms at first, every 40 ms later.
+create function df.await_instance(instance_id text, timeout_seconds double precision default 30) returns text
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  deadline constant timestamptz := clock_timestamp() + make_interval(secs => greatest(timeout_seconds, 0));
+  current_status text;
+  pause double precision := 0.002;
+begin
+  loop
+    current_status := df._instance_status(instance_id);
+    exit when current_status in ('completed', 'failed', 'cancelled') or clock_timestamp() >= deadline;
+    perform pg_sleep(least(pause, greatest(extract(epoch from deadline - clock_timestamp()), 0)));
+    pause := least(pause * 1.5, 0.04);
+  end loop;
+  return current_status;
+end $$;
+comment on function df.await_instance(text, double precision) is
+  'Waits until an instance has ended, at most so long; returns its status then';
+
+-- Variables -------------------------------------------------------------------------------------------------------
+
+create function df._outside_workflow(p_function text) returns void language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  if current_setting('df.in_workflow', true) = 'true' then
+    raise object_not_in_prerequisite_state using
+      message = format('%s() cannot be called inside a workflow', p_function),
+      hint = 'An instance gets its variables when it is submitted; set them before.';
+  end if;
+end $$;
+comment on function df._outside_workflow(text) is 'Refuses inside a step what would only confuse there';
+
+create function df.setvar(name text, value text) returns text language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  perform df._outside_workflow('df.setvar');
+  insert into df.vars (name, value) values ($1, $2) on conflict (owner, name) do update set value = excluded.value;
+  return value;
+end $$;
+comment on function df.setvar(text, text) is 'Sets a variable of the caller';
+
+create function df.getvar(name text) returns text language sql stable
+  as $$ select v.value from df.vars v where v.owner = df._me() and v.name = $1 $$;
+comment on function df.getvar(text) is 'A variable of the caller, or NULL';
+
+create function df.unsetvar(name text) returns boolean language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform df._outside_workflow('df.unsetvar');
+  delete from df.vars v where v.owner = df._me() and v.name = $1;
+  return found;
+end $$;
+comment on function df.unsetvar(text) is 'Removes a variable of the caller; whether there was one';
+
+create function df.clearvars() returns bigint language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  removed bigint;
+begin
+  perform df._outside_workflow('df.clearvars');
+  delete from df.vars v where v.owner = df._me();
+  get diagnostics removed = row_count;
+  return removed;
+end $$;
+comment on function df.clearvars() is 'Removes every variable of the caller; how many there were';
+
+-- History ---------------------------------------------------------------------------------------------------------
+
+create function df.history(instance_id text)
+returns table (seq bigint, at timestamptz, kind text, node text, scope text, attempt int, data json)
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  perform df._instance_status($1);
+  return query select e.seq, e.at, e.kind, e.node, e.scope, e.attempt, e.data
+               from df.events e where e.instance_id = $1 order by e.seq;
+end $$;
+comment on function df.history(text) is 'The events of an instance, in order';
+
+create function df.version() returns text language sql stable
+  as $$ select max(number)::text from df.schema_migrations $$;
+comment on function df.version() is 'Version of the schema: the number of its last migration';
+
+create function df.target_database() returns text language sql stable as $$ select current_database()::text $$;
+comment on function df.target_database() is 'The database that the daemon serves';

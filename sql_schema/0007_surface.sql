@@ -1,0 +1,398 @@
+-- What people and monitoring read: lists of instances, the state of each node, what is being waited for (SURFACE,
+-- Functions). All of it is derived from df.instances and df.events, with the reader's own rights.
+
+-- Instances -------------------------------------------------------------------------------------------------------
+
+-- A loop that is the whole workflow is one execution an iteration; any other workflow is one execution.
+create function df._execution_count(p_id text) returns bigint language sql stable as $$
+  select 1 + coalesce((select (e.data ->> 'iteration')::bigint from df.events e
+                       where e.instance_id = p_id and e.kind = 'IterationCompleted' and e.node = '00000000' and e.scope = ''
+                       order by e.seq desc limit 1), 0)
+$$;
+comment on function df._execution_count(text) is 'How many executions an instance has had: iterations of a loop at the root, else 1';
+
+create function df._output(p_id text) returns text language sql stable as $$
+  select case i.status
+    when 'completed' then (select coalesce(case when e.kind = 'InstanceCompleted' then e.data -> 'result' else e.data end, 'null')::text
+                           from df.events e where e.instance_id = i.id and e.seq = i.result_seq)
+    else i.error ->> 'message' end
+  from df.instances i where i.id = p_id
+$$;
+comment on function df._output(text) is 'The result of a completed instance, the message of one that failed';
+
+create type df.instance_summary as (instance_id text, label text, function_name text, status text, execution_count bigint,
+  output text);
+comment on type df.instance_summary is 'A row of df.list_instances';
+create type df.instance_page_row as (instance_id text, label text, function_name text, status text, execution_count bigint,
+  output text, created_at timestamptz, completed_at timestamptz, next_cursor text);
+comment on type df.instance_page_row is 'A row of df.list_instances with a cursor';
+
+create function df._list_limit(p_limit int) returns int language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  most constant int := coalesce((select value from df.settings where name = 'list_limit')::int, 1000);
+begin
+  if p_limit is null or p_limit < 1 then
+    raise invalid_parameter_value using message = 'limit must be at least 1';
+  elsif p_limit > most then
+    raise invalid_parameter_value using message = format('limit %s is over the cap of %s', p_limit, most),
+      hint = 'The cap is list_limit in df.settings; use the cursor to read on.';
+  end if;
+  return p_limit;
+end $$;
+comment on function df._list_limit(int) is 'The limit of a list, refused when it is over the cap';
+
+create function df._cursor(p_created_at timestamptz, p_id text) returns text language sql immutable parallel safe as $$
+  select pg_catalog.to_hex((extract(epoch from p_created_at) * 1000000)::bigint) || '.' || p_id
+$$;
+comment on function df._cursor(timestamptz, text) is 'Where a page of a list ends';
+
+-- Newest first. The cursor names the last row of a page; the next page begins behind it, whatever was added meanwhile.
+create function df.list_instances(status text, "limit" int, label text, after_cursor text default null)
+returns setof df.instance_page_row language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  p_status constant text := lower($1);
+  p_limit constant int := df._list_limit($2);
+  p_label constant text := $3;
+  after_at timestamptz := 'infinity';
+  after_id text := '';
+begin
+  if p_status <> all (array['pending', 'running', 'completed', 'failed', 'cancelled', 'paused']) then
+    raise invalid_parameter_value using message = format('"%s" is not a status', $1),
+      hint = 'The statuses are pending, running, completed, failed, cancelled and paused.';
+  elsif $4 !~ '^[0-9a-f]{1,15}\.[0-9a-z]+$' then
+    raise invalid_parameter_value using message = 'malformed cursor', hint = 'Give next_cursor of the page before.';
+  elsif $4 is not null then
+    after_at := timestamptz 'epoch' + ('x' || lpad(split_part($4, '.', 1), 16, '0'))::bit(64)::bigint * interval '1 microsecond';
+    after_id := split_part($4, '.', 2);
+  end if;
+  return query
+    with page as (
+      select i.id, i.label, i.status, i.created_at, i.completed_at from df.instances i
+      where (i.created_at, i.id) < (after_at, after_id) and (p_status is null or i.status = p_status)
+        and (p_label is null or i.label = p_label)
+      order by i.created_at desc, i.id desc limit p_limit + 1
+    ), ranked as (
+      select p.*, row_number() over (order by p.created_at desc, p.id desc) as n, count(*) over () as total from page p
+    )
+    select r.id, r.label, 'workflow', r.status, df._execution_count(r.id), df._output(r.id), r.created_at, r.completed_at,
+           case when r.total > p_limit then (select df._cursor(l.created_at, l.id) from ranked l where l.n = p_limit) end
+    from ranked r where r.n <= p_limit order by r.n;
+end $$;
+comment on function df.list_instances(text, int, text, text) is
+  'Instances, newest first, a page at a time: next_cursor is null on the last page';
+
+create function df.list_instances(status text default null, "limit" int default 100) returns setof df.instance_summary
+language sql stable as $$
+  select l.instance_id, l.label, l.function_name, l.status, l.execution_count, l.output
+  from df.list_instances($1, $2, null, null) l
+$$;
+comment on function df.list_instances(text, int) is 'Instances, newest first';
+
+create function df.instance_info(p_instance_id text)
+returns table (instance_id text, label text, function_name text, function_version text, current_execution_id bigint,
+               status text, output text)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  perform df._instance_status(p_instance_id);
+  return query select i.id, i.label, 'workflow', df.version(), df._execution_count(i.id), i.status, df._output(i.id)
+               from df.instances i where i.id = p_instance_id;
+end $$;
+comment on function df.instance_info(text) is 'One instance';
+
+create function df.instance_executions(p_instance_id text, "limit" int default 5)
+returns table (execution_id bigint, status text, event_count bigint, duration_ms bigint, output text)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  last constant bigint := df._execution_count(p_instance_id);
+  now_status constant text := df._instance_status(p_instance_id);
+  p_limit constant int := df._list_limit($2);
+begin
+  return query
+    with numbered as (
+      select e.seq, e.at, e.data, 1 + coalesce(max(case when e.kind = 'IterationCompleted' and e.node = '00000000' and e.scope = ''
+               then (e.data ->> 'iteration')::bigint end) over (order by e.seq), 0) as execution
+      from df.events e where e.instance_id = p_instance_id
+    ), grouped as (
+      select n.execution, count(*) as events, min(n.at) as began, max(n.at) as ended from numbered n group by n.execution
+    )
+    select g.execution, case when g.execution < last then 'completed' else now_status end, g.events,
+           (extract(epoch from coalesce((select h.began from grouped h where h.execution = g.execution + 1), g.ended) - g.began)
+             * 1000)::bigint,
+           case when g.execution = last then df._output(p_instance_id) end
+    from grouped g order by g.execution desc limit p_limit;
+end $$;
+comment on function df.instance_executions(text, int) is
+  'The executions of an instance, the last first: the iterations of a loop at the root as far as history keeps them';
+
+-- Nodes -----------------------------------------------------------------------------------------------------------
+
+-- The graph as the daemon took it, or as the SQL door built it while none has; null for text that nobody has parsed.
+create function df._graph(p_id text) returns json language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  graph json := (select e.data -> 'graph' from df.events e
+                 where e.instance_id = p_id and e.kind = 'InstanceStarted' order by e.seq limit 1);
+  source constant text := (select i.dsl from df.instances i where i.id = p_id);
+begin
+  if graph is null and source like '{"node_type":"%' then
+    graph := df._try_jsonb(source)::json;
+  end if;
+  return graph;
+end $$;
+comment on function df._graph(text) is 'The graph of an instance, or null when it is not known yet';
+
+-- The nodes in preorder, with what encloses them: the engine's numbering. `slot` is 0 for the first child in the order of
+-- execution; `loops` counts the enclosing loops and for_eachs, which is how many numbers a scope at the node has.
+create function df._graph_nodes(p_graph json)
+returns table (idx int, id text, parent int, slot int, node_type text, query text, result_name text, left_idx int,
+               right_idx int, loops int)
+language sql stable set enable_nestloop = off as $$  -- the planner cannot know how many rows a recursion gives
+  with recursive walk as (
+    select p_graph as node, p_graph ->> 'node_type' as kind, array[]::int[] as path, 0 as loops, '' as key
+    union all
+    select c.node, c.node ->> 'node_type', w.path || c.slot::int,
+           w.loops + case when w.kind = 'LOOP' or w.kind = 'FOR_EACH' and c.key = 'right_node' then 1 else 0 end, c.key
+    from walk w cross join lateral (
+      select k.key, w.node -> k.key as node, pg_catalog.row_number() over (order by k.place) - 1 as slot
+      from (values ('left_node', 1), ('right_node', 2),
+                   ('condition_node', case w.kind when 'IF' then 0 else 3 end)) k(key, place)
+      where pg_catalog.json_typeof(w.node -> k.key) = 'object'
+      union all
+      select 'extra_nodes', x.node, x.n + 1
+      from pg_catalog.json_array_elements(case when pg_catalog.json_typeof(w.node -> 'extra_nodes') = 'array'
+                                            then w.node -> 'extra_nodes' end) with ordinality x(node, n)) c
+  ), numbered as (
+    select w.*, (pg_catalog.row_number() over (order by w.path) - 1)::int as idx from walk w
+  ), nested as (
+    select n.*, p.idx as parent
+    from numbered n left join numbered p on pg_catalog.cardinality(n.path) > 0 and p.path = n.path[:pg_catalog.cardinality(n.path) - 1]
+  )
+  select n.idx, pg_catalog.lpad(pg_catalog.to_hex(n.idx), 8, '0'), n.parent, n.path[pg_catalog.cardinality(n.path)],
+         n.kind, n.node ->> 'query', n.node ->> 'result_name', l.idx, r.idx, n.loops
+  from nested n left join nested l on l.parent = n.idx and l.key = 'left_node'
+       left join nested r on r.parent = n.idx and r.key = 'right_node'
+  order by n.idx
+$$;
+comment on function df._graph_nodes(json) is 'The nodes of a graph in preorder, numbered as the engine numbers them';
+
+-- What a leaf's last event says about it; null where it says nothing (the pace of a loop, a timeout that runs).
+create function df._event_status(p_kind text, p_node_type text, p_data json) returns text
+language sql immutable parallel safe as $$
+  select case p_kind
+    when 'StepCompleted' then 'completed'
+    when 'SignalReceived' then 'completed'
+    when 'StepStarted' then 'running'
+    when 'SignalAwaited' then 'running'
+    when 'StepFailed' then case when p_data ->> 'retry_at' is null then 'failed' else 'running' end
+    when 'IterationCompleted' then 'running'
+    when 'TimerStarted' then case when p_node_type not in ('LOOP', 'TIMEOUT') then 'running' end
+    when 'TimerFired' then case p_node_type when 'SLEEP' then 'completed' when 'WAIT_SCHEDULE' then 'completed'
+      when 'SIGNAL' then 'completed' when 'TIMEOUT' then 'failed' else 'running' end end
+$$;
+comment on function df._event_status(text, text, json) is 'The status of a node that its last event shows';
+
+-- The status of a node that has no event of its own, from its children's in the order of execution.
+create function df._compound_status(p_node_type text, p_own text, p_rows boolean, p_children text[]) returns text
+language sql immutable parallel safe as $$
+  select case
+    when p_own in ('completed', 'failed') or pg_catalog.cardinality(p_children) = 0 then coalesce(p_own, 'pending')
+    when p_node_type = 'IF' then
+      case when p_rows or p_children[1] = 'completed'
+        then coalesce((select c from pg_catalog.unnest(p_children[case when p_rows then 1 else 2 end:]) c where c <> 'pending' limit 1),
+                      case when p_rows then 'pending' else 'running' end)
+        else p_children[1] end
+    when p_node_type = 'RACE' and 'completed' = any (p_children) then 'completed'
+    when p_node_type = 'RACE' and 'failed' = any (p_children) then 'failed'
+    when p_node_type = 'ANY' and 'completed' = any (p_children) then 'completed'
+    when p_node_type = 'CATCH' and p_children[1] = 'failed' then
+      case p_children[2] when 'pending' then 'running' else p_children[2] end
+    when p_node_type = 'CATCH' then p_children[1]
+    when p_node_type = 'THEN' and 'failed' = any (p_children) then 'failed'
+    when p_node_type = 'THEN' and p_children[pg_catalog.cardinality(p_children)] = 'completed' then 'completed'
+    when p_node_type in ('LOOP', 'RETRY', 'TIMEOUT') and 'failed' = any (p_children) then 'failed'
+    when p_node_type in ('RETRY', 'TIMEOUT') then p_children[1]
+    when p_node_type = 'FOR_EACH' and p_children[1] = 'failed' then 'failed'
+    when p_node_type in ('JOIN', 'ANY') and not p_children && array['pending', 'running'] then
+      case when 'failed' = any (p_children) then 'failed' else 'completed' end
+    when p_children <@ array['pending'] then coalesce(p_own, 'pending')
+    else 'running' end
+$$;
+comment on function df._compound_status(text, text, boolean, text[]) is 'The status of a node that its children show';
+
+-- What follows for a node from its parent (its type and final status) and from its siblings: `p_later` tells whether one
+-- after it has begun, `p_other` whether another has.
+create function df._inferred_status(p_status text, p_parent_type text, p_parent text, p_slot int, p_later boolean, p_other boolean)
+returns text language sql immutable parallel safe as $$
+  select case
+    when p_status in ('completed', 'failed') then p_status
+    when p_parent in ('skipped', 'failed') then 'skipped'
+    when p_parent = 'completed' then
+      case when p_parent_type in ('THEN', 'JOIN', 'RETRY', 'TIMEOUT') or p_parent_type not in ('RACE', 'ANY') and p_status = 'running'
+             or p_parent_type = 'FOR_EACH' and p_slot = 0 then 'completed'
+           else 'skipped' end
+    when p_parent_type in ('THEN', 'FOR_EACH') and p_later then 'completed'
+    when p_parent_type = 'IF' and p_slot > 0 and p_other then 'skipped'
+    else p_status end
+$$;
+comment on function df._inferred_status(text, text, text, int, boolean, boolean) is 'The status of a node that its parent shows';
+
+-- Every node with its last event. Two passes over the tree: up, what children say of a node; down, what it says of them.
+create function df._node_states(p_id text)
+returns table (node_id text, node_type text, query text, result_name text, left_node text, right_node text, status text,
+               result json, error json, execution_id text, updated_at timestamptz, inferred_status text, inferred_from text)
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_nestloop = off as $$
+#variable_conflict use_column
+declare
+  nodes record;
+  ids text[]; types text[]; parents int[]; slots int[]; depths int[]; is_rows boolean[];
+  own text[]; up text[]; down text[]; origins text[]; scopes text[]; executions text[];
+  iterations jsonb;
+  sizes int[]; children text[]; parts text[];
+  c int; p int;
+  later boolean; other boolean;
+  instance_status constant text := df._instance_status(p_id);
+begin
+  select coalesce(jsonb_object_agg(x.node || ':' || x.scope, x.iteration), '{}') into iterations
+  from (select e.node, e.scope, max((e.data ->> 'iteration')::bigint) as iteration from df.events e
+        where e.instance_id = p_id and e.kind = 'IterationCompleted' group by e.node, e.scope) x;
+  select array_agg(g.id order by g.idx) as ids, array_agg(g.node_type order by g.idx) as types,
+         array_agg(g.parent order by g.idx) as parents, array_agg(g.slot order by g.idx) as slots, array_agg(g.loops order by g.idx) as depths,
+         array_agg(g.node_type = 'IF' and g.query is not null order by g.idx) as is_rows,
+         array_agg(df._event_status(l.kind, g.node_type, l.data) order by g.idx) as own,
+         array_agg(l.scope order by g.idx) as scopes into nodes
+  from df._graph_nodes(df._graph(p_id)) g
+  left join (select distinct on (e.node) e.node, e.kind, e.data, e.scope from df.events e
+             where e.instance_id = p_id and e.node is not null order by e.node, e.seq desc) l on l.node = g.id;
+  if nodes.ids is null then return; end if;
+  ids := nodes.ids; types := nodes.types; parents := nodes.parents; slots := nodes.slots; depths := nodes.depths; is_rows := nodes.is_rows;
+  own := nodes.own; scopes := nodes.scopes; up := own; down := own; origins := own; executions := own;
+  -- Assigning to an element makes PL/pgSQL keep an array unpacked, so that reading one does not walk those before it.
+  ids[1] := ids[1]; types[1] := types[1]; scopes[1] := scopes[1]; own[1] := own[1]; slots[1] := slots[1];
+  parents[1] := parents[1]; is_rows[1] := is_rows[1];
+  -- Up; ids[n] is node n - 1, and its children follow it, each with its subtree. A node whose last event is of an earlier
+  -- iteration of an enclosing loop is pending again.
+  sizes := parents;
+  for n in reverse cardinality(ids)..1 loop
+    children := '{}';
+    c := n + 1;
+    while c <= cardinality(ids) and parents[c] = n - 1 loop
+      children := children || up[c];
+      c := c + sizes[c];
+    end loop;
+    sizes[n] := c - n;
+    parts := string_to_array(scopes[n], '.');
+    c := n;
+    for place in reverse coalesce(cardinality(parts), 0)..1 loop
+      while not (types[parents[c] + 1] = 'LOOP' or types[parents[c] + 1] = 'FOR_EACH' and slots[c] = 1) loop
+        c := parents[c] + 1;
+      end loop;
+      c := parents[c] + 1;
+      if (iterations ->> (ids[c] || ':' || array_to_string(parts[:place - 1], '.')))::bigint > parts[place]::bigint then
+        own[n] := null;
+      end if;
+    end loop;
+    up[n] := df._compound_status(types[n], own[n], is_rows[n], children);
+  end loop;
+  for n in 1..cardinality(ids) loop
+    p := parents[n] + 1;
+    if p is null then
+      executions[n] := p_id || '::' || df._execution_count(p_id);
+      down[n] := case when instance_status in ('completed', 'failed') then instance_status
+                      when instance_status = 'cancelled' and up[n] not in ('completed', 'failed') then 'skipped' else up[n] end;
+    else
+      executions[n] := executions[p] || case
+        when types[p] in ('JOIN', 'RACE', 'ANY') then '::' || ids[n] || '::1'
+        when types[p] = 'LOOP' and p > 1 or types[p] = 'FOR_EACH' and slots[n] = 1 then
+          '::' || ids[p] || '::' || 1 + coalesce((string_to_array(scopes[n], '.'))[depths[n]], iterations ->> (ids[p] || ':'), '0')::bigint
+        else '' end;
+      later := false;
+      c := n + sizes[n];
+      while up[n] = 'running' and not later and c <= cardinality(ids) and parents[c] = p - 1 loop
+        later := up[c] <> 'pending';
+        c := c + sizes[c];
+      end loop;
+      other := false;
+      c := p + 1;
+      while types[p] = 'IF' and c <= cardinality(ids) and parents[c] = p - 1 loop
+        other := other or c <> n and up[c] <> 'pending' and (is_rows[p] or slots[c] > 0);
+        c := c + sizes[c];
+      end loop;
+      down[n] := df._inferred_status(up[n], types[p], down[p], slots[n] + is_rows[p]::int, later, other);
+    end if;
+    origins[n] := case when down[n] <> up[n] then coalesce(origins[p], ids[p], ids[n]) end;
+  end loop;
+  return query
+    select g.id, g.node_type, g.query, g.result_name, ids[g.left_idx + 1], ids[g.right_idx + 1], up[g.idx + 1],
+           case when l.kind in ('StepCompleted', 'SignalReceived') and up[g.idx + 1] = 'completed' then l.data end,
+           case when l.kind = 'StepFailed' then l.data -> 'error' end, executions[g.idx + 1], l.at, down[g.idx + 1], origins[g.idx + 1]
+    from df._graph_nodes(df._graph(p_id)) g
+    left join (select distinct on (e.node) e.node, e.kind, e.data, e.scope, e.at from df.events e
+               where e.instance_id = p_id and e.node is not null order by e.node, e.seq desc) l on l.node = g.id
+    order by g.idx;
+end $$;
+comment on function df._node_states(text) is 'Each node of an instance: what its events say, and what follows from the others';
+
+create function df.instance_nodes(p_instance_id text)
+returns table (node_id text, node_type text, query text, result_name text, left_node text, right_node text, status text,
+               result jsonb, status_details jsonb, inferred_status text, inferred_status_from_ancestor_id text,
+               updated_at timestamptz)
+language sql stable as $$
+  select s.node_id, s.node_type, s.query, s.result_name, s.left_node, s.right_node, s.status, df._try_jsonb(s.result::text),
+         pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+           'execution_id', s.execution_id, 'error', df._try_jsonb(s.error::text))),
+         s.inferred_status, s.inferred_from, s.updated_at
+  from df._node_states($1) s
+$$;
+comment on function df.instance_nodes(text) is
+  'The nodes of an instance. status: what its events say; inferred_status: also skipped, and what follows from an ancestor';
+
+create view df.nodes with (security_invoker = true) as
+  select s.node_id as id, i.id as instance_id, s.node_type, s.query, s.result_name, s.left_node, s.right_node, s.status,
+         df._try_jsonb(s.result::text) as result, s.error, i.submitted_by, i.database, i.created_at,
+         coalesce(s.updated_at, i.updated_at) as updated_at,
+         pg_catalog.jsonb_build_object('execution_id', s.execution_id) as status_details
+  from df.instances i cross join lateral df._node_states(i.id) s;
+comment on view df.nodes is 'The nodes of all instances; ask for one instance_id, or it computes them all';
+
+create view df._worker_epoch with (security_invoker = true) as
+  select min(w.started_at) as started_at, max(w.last_seen_at) as last_seen_at from df.workers w having count(*) > 0;
+comment on view df._worker_epoch is 'Since when a daemon serves this database, and when one was last heard of';
+
+-- Waiting ---------------------------------------------------------------------------------------------------------
+
+-- A wait is the last event of its node and scope: whatever ends it is an event, too. What a race or a timeout has
+-- abandoned has none, so the node must still be running.
+create function df.waiting(p_instance_id text default null)
+returns table (instance_id text, node_id text, kind text, name text, since timestamptz, until timestamptz)
+language sql stable as $$
+  select i.id, e.node,
+         case e.kind when 'SignalAwaited' then 'signal' when 'StepFailed' then 'retry' else e.data ->> 'kind' end,
+         coalesce(e.data ->> 'name', e.data ->> 'cron'), e.at,
+         coalesce(e.data ->> 'fire_at', e.data ->> 'until', e.data ->> 'retry_at')::timestamptz
+  from df.instances i cross join lateral (
+    select distinct on (l.node, l.scope) l.* from df.events l
+    where l.instance_id = i.id and l.node is not null order by l.node, l.scope, l.seq desc) e
+  where i.status in ('running', 'paused') and ($1 is null or i.id = $1)
+    and (e.kind = 'SignalAwaited' or e.kind = 'TimerStarted' and e.data ->> 'kind' in ('timer', 'schedule')
+         or e.kind = 'StepFailed' and e.data ->> 'retry_at' is not null)
+    and exists (select from df._node_states(i.id) s where s.node_id = e.node and s.inferred_status = 'running')
+  order by i.id, e.seq
+$$;
+comment on function df.waiting(text) is 'What instances wait for: timer, schedule, signal or retry; since and until when';
+
+create function df.metrics()
+returns table (total_instances bigint, running_instances bigint, completed_instances bigint, failed_instances bigint,
+               total_executions bigint, total_events bigint)
+language sql stable as $$
+  select count(*), count(*) filter (where i.status = 'running'), count(*) filter (where i.status = 'completed'),
+         count(*) filter (where i.status = 'failed'),
+         count(*) + coalesce((select sum(x.iteration) from (
+           select max((e.data ->> 'iteration')::bigint) as iteration from df.events e
+           where e.kind = 'IterationCompleted' and e.node = '00000000' and e.scope = '' group by e.instance_id) x), 0)::bigint,
+         (select count(*) from df.events)
+  from df.instances i
+$$;
+comment on function df.metrics() is 'Counts over the instances that the caller may see';
+
+revoke all on all functions in schema df from public;
+revoke all on df.nodes, df._worker_epoch from public;

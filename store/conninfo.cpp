@@ -1,0 +1,66 @@
+#include "store/conninfo.hpp"
+
+#include <libpq-fe.h>
+
+#include <memory>
+
+namespace durabled::store {
+namespace {
+
+using Options = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+Options parse(const std::string& conninfo) {
+  return {PQconninfoParse(conninfo.c_str(), nullptr), &PQconninfoFree};
+}
+
+// Results are read in these text forms; the server looks for a client that is gone while a long statement
+// runs.
+constexpr const char* kOptions =
+    "-c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1 "
+    "-c client_connection_check_interval=2000";
+
+}  // namespace
+
+std::string conninfo_value(const std::string& conninfo, const std::string& key) {
+  const Options options = parse(conninfo);
+  for (const PQconninfoOption* option = options.get(); option != nullptr && option->keyword != nullptr;
+       ++option) {
+    if (key == option->keyword && option->val != nullptr) return option->val;
+  }
+  return "";
+}
+
+std::string redacted(const std::string& conninfo) {
+  const Options options = parse(conninfo);
+  std::string text;
+  for (const PQconninfoOption* option = options.get(); option != nullptr && option->keyword != nullptr;
+       ++option) {
+    if (option->val == nullptr) continue;
+    const bool secret = option->dispchar[0] == '*';
+    text += std::string(text.empty() ? "" : " ") + option->keyword + '=' + (secret ? "****" : option->val);
+  }
+  return text;
+}
+
+ConnectParams step_params(const std::string& base, const StepTarget& target, const std::string& login,
+                          const std::string& own_role, const std::string& extra, bool pooled) {
+  ConnectParams params = {{"dbname", base.empty() ? "dbname=''" : base}};
+  params.emplace_back("dbname", target.database);
+  params.emplace_back("user", login);
+  if (login != own_role) params.emplace_back("password", "");
+  if (conninfo_value(base, "connect_timeout").empty()) params.emplace_back("connect_timeout", "10");
+  params.emplace_back("application_name", "durabled step");
+  params.emplace_back("client_encoding", "UTF8");
+  if (!pooled) {
+    const std::string theirs = conninfo_value(base, "options");
+    params.emplace_back("options", theirs.empty() ? kOptions : theirs + ' ' + kOptions);
+  }
+  const Options more = parse(extra);
+  for (const PQconninfoOption* option = more.get(); option != nullptr && option->keyword != nullptr;
+       ++option) {
+    if (option->val != nullptr) params.emplace_back(option->keyword, option->val);
+  }
+  return params;
+}
+
+}  // namespace durabled::store

@@ -1,0 +1,32 @@
+// Connection strings: the daemon's own, and those of the steps, which differ by role and database.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace durabled::store {
+
+// Keywords and values for PQconnectdbParams, the later ones overriding; the first is an expandable dbname.
+using ConnectParams = std::vector<std::pair<std::string, std::string>>;
+
+struct StepTarget {
+  std::string role;  // who the step runs as
+  std::string database;
+  auto operator<=>(const StepTarget&) const = default;
+};
+
+// `base`: URI or conninfo of the daemon. `own_role`: whom that logs in as; for another role its password is
+// left out, so that the passfile or `extra` (conninfo of identity.roles) gives one. `pooled`: behind a
+// transaction pooler, which passes no startup options on.
+ConnectParams step_params(const std::string& base, const StepTarget& target, const std::string& login,
+                          const std::string& own_role, const std::string& extra, bool pooled);
+
+// "user" or "dbname" as libpq would use it, or "" when only the environment or a default says it.
+std::string conninfo_value(const std::string& conninfo, const std::string& key);
+
+// The string without its password, for messages.
+std::string redacted(const std::string& conninfo);
+
+}  // namespace durabled::store

@@ -1,0 +1,73 @@
+#include <unistd.h>
+
+#include "store/guard.hpp"
+#include "store/pqxx_compat.hpp"
+#include "store/schema_check.hpp"
+#include "store/worker_store.hpp"
+
+namespace durabled::store {
+
+namespace {
+
+class Doorbell : public pqxx::notification_receiver {
+ public:
+  explicit Doorbell(pqxx::connection& connection) : pqxx::notification_receiver(connection, "df_doorbell") {}
+  void operator()(const std::string&, int) override { rung = true; }
+  bool rung = false;
+};
+
+}  // namespace
+
+class Keeper::Impl {
+ public:
+  Impl(const std::string& conninfo, const Options& options) : connection(conninfo) {
+    connection.set_client_encoding("UTF8");
+    forbid_reconnect(connection);  // a new session would not hold the lock
+    require_current_schema(connection);
+    if (options.listen) doorbell = std::make_unique<Doorbell>(connection);
+    pqxx::work work(connection);
+    work.exec("set application_name = 'durabled keeper'");
+    const pqxx::row row =
+        exec_params(work, "select worker_id, worker_key from df._register($1, $2, $3, $4, $5)", options.name,
+                    options.host, static_cast<int>(::getpid()), options.version, options.advisory_lock)[0];
+    id.number = row[0].as<int>();
+    id.key = row[1].as<std::string>();
+    work.commit();
+  }
+
+  pqxx::connection connection;
+  std::unique_ptr<Doorbell> doorbell;
+  WorkerId id;
+};
+
+Keeper::Keeper(const std::string& conninfo, const Options& options)
+    : impl_(guarded("register", [&] { return std::make_unique<Impl>(conninfo, options); })) {}
+Keeper::~Keeper() = default;
+
+const WorkerId& Keeper::id() const {
+  return impl_->id;
+}
+
+std::optional<dsl::Time> Keeper::heartbeat() {
+  return guarded("heartbeat", [&]() -> std::optional<dsl::Time> {
+    pqxx::work work(impl_->connection);
+    work.exec("set local synchronous_commit = off");
+    const pqxx::field at = exec_params(
+        work, "select (extract(epoch from df._heartbeat($1)) * 1000000)::bigint", impl_->id.number)[0][0];
+    std::optional<dsl::Time> time;
+    if (!at.is_null()) time = dsl::Time(std::chrono::microseconds(at.as<std::int64_t>()));
+    work.commit();
+    return time;
+  });
+}
+
+bool Keeper::wait(std::chrono::milliseconds timeout) {
+  return guarded("wait for notifications", [&] {
+    if (impl_->doorbell) impl_->doorbell->rung = false;
+    impl_->connection.await_notification(static_cast<long>(timeout.count() / 1000),
+                                         static_cast<long>(timeout.count() % 1000 * 1000));
+    return impl_->doorbell && impl_->doorbell->rung;
+  });
+}
+
+}  // namespace durabled::store

@@ -1,0 +1,487 @@
+#include "store/step_session.hpp"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <deque>
+
+#include "dsl/assert.hpp"
+#include "store/result_reader.hpp"
+#include "store/store_error.hpp"
+
+namespace durabled::store {
+namespace {
+
+using dsl::append_json_string;
+
+// Every statement of ours: prepared once a session under its name, or sent anew each time.
+struct OwnStatement {
+  const char* name;
+  const char* sql;
+};
+constexpr OwnStatement kBegin = {"_df_begin", "begin"};
+constexpr OwnStatement kCommit = {"_df_commit", "commit"};
+constexpr OwnStatement kRollback = {"_df_rollback", "rollback"};
+constexpr OwnStatement kResetAll = {"_df_reset", "reset all"};
+// Behind a pooler the text forms cannot come with the connection, so they are set here as well.
+constexpr OwnStatement kSettings = {
+    "_df_settings",
+    "select pg_catalog.set_config('role', $1, $6), pg_catalog.set_config('standard_conforming_strings', "
+    "'on', $6),"
+    " pg_catalog.set_config('df.instance_id', $2, $6), pg_catalog.set_config('df.label', $3, $6),"
+    " pg_catalog.set_config('df.node_id', $4, $6), pg_catalog.set_config('df.attempt', $5, $6),"
+    " pg_catalog.set_config('df.in_workflow', 'true', $6),"
+    " pg_catalog.set_config('datestyle', 'ISO', $6), pg_catalog.set_config('intervalstyle', 'postgres', $6),"
+    " pg_catalog.set_config('bytea_output', 'hex', $6), pg_catalog.set_config('extra_float_digits', '1', $6),"
+    " case when $6 then pg_catalog.pg_current_xact_id() end"};
+constexpr OwnStatement kCheckpoint = {
+    "_df_checkpoint", "select df._commit_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"};
+// What must not be seen by the next step, and whether there is more than that.
+constexpr OwnStatement kClean = {
+    "_df_clean",
+    "select pg_catalog.pg_advisory_unlock_all(), pg_catalog.pg_my_temp_schema() <> 0"
+    " or exists (select from pg_catalog.pg_prepared_statement() where from_sql)"
+    " or exists (select from pg_catalog.pg_cursor() where is_holdable)"
+    " or exists (select from pg_catalog.pg_listening_channels())"};
+constexpr OwnStatement kDiscard = {nullptr, "discard all"};
+constexpr const OwnStatement* kPrepared[] = {&kBegin,    &kCommit,     &kRollback, &kResetAll,
+                                             &kSettings, &kCheckpoint, &kClean};
+
+std::string field(const PGresult* result, int code) {
+  const char* text = PQresultErrorField(result, code);
+  return text != nullptr ? text : "";
+}
+
+}  // namespace
+
+bool is_transient(const std::string& sqlstate) {
+  return sqlstate.starts_with("40") || sqlstate.starts_with("08") || sqlstate.starts_with("53") ||
+         sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03" || sqlstate == "55P03";
+}
+
+class StepSession::Impl {
+ public:
+  Impl(PGconn* conn, Options options) : options_(options), conn_(conn) {}
+  ~Impl() { PQfinish(conn_); }
+
+  void run(StepStatement statement);
+  void commit(const StepCommit& commit);
+  void rollback();
+  bool advance();
+  bool take_answers();
+
+  // What is on its way, in order.
+  enum class Sent {
+    kPrepare,
+    kOwn,
+    kSettings,
+    kStatement,
+    kTypes,
+    kCheckpoint,
+    kCommit,
+    kClean,
+    kDiscard,
+    kSync
+  };
+  enum class Exchange { kNone, kRun, kCommit, kRollback };
+
+  void send(const OwnStatement& statement, Sent kind, std::initializer_list<const char*> params = {});
+  void send_prepares();
+  void sync();
+  void handle(PGresultPtr result);
+  void handle_error(const PGresult* result);
+  void end_of_exchange();
+  void end_of_run();
+  void lose();
+  dsl::Failure failure_of(const PGresult* result) const;
+  dsl::Failure make_failure(const std::string& code, const std::string& message,
+                            const std::string& hint) const;
+
+  Options options_;
+  PGconn* conn_;
+  dsl::TypeCatalog catalog_;
+  std::deque<Sent> sent_;
+  Exchange exchange_ = Exchange::kNone;
+  bool lost_ = false;
+  bool unsent_ = false;
+
+  StepStatement statement_;
+  std::string xid_;
+  std::optional<ResultReader> reader_;
+  std::optional<dsl::Failure> failure_;
+  bool needs_to_run_alone_ = false;
+  bool commit_answered_ = false;
+  bool lease_lost_ = false;
+  bool refused_ = false;  // the server itself said that it did not commit
+  StepOutcome outcome_;
+  CommitOutcome commit_outcome_;
+};
+
+void StepSession::Impl::send(const OwnStatement& statement, Sent kind,
+                             std::initializer_list<const char*> params) {
+  const std::vector<const char*> values(params);
+  const int count = static_cast<int>(values.size());
+  if (options_.prepared_statements && statement.name != nullptr) {
+    lost_ |= PQsendQueryPrepared(conn_, statement.name, count, values.data(), nullptr, nullptr, 0) == 0;
+  } else {
+    lost_ |= PQsendQueryParams(conn_, statement.sql, count, nullptr, values.data(), nullptr, nullptr, 0) == 0;
+  }
+  sent_.push_back(kind);
+}
+
+void StepSession::Impl::send_prepares() {
+  for (const OwnStatement* statement : kPrepared) {
+    lost_ |= PQsendPrepare(conn_, statement->name, statement->sql, 0, nullptr) == 0;
+    sent_.push_back(Sent::kPrepare);
+  }
+}
+
+void StepSession::Impl::sync() {
+  lost_ |= PQpipelineSync(conn_) == 0;
+  sent_.push_back(Sent::kSync);
+  unsent_ = true;
+}
+
+void StepSession::Impl::run(StepStatement statement) {
+  DURABLED_ASSERT(exchange_ == Exchange::kNone);
+  exchange_ = Exchange::kRun;
+  statement_ = std::move(statement);
+  xid_.clear();
+  failure_.reset();
+  needs_to_run_alone_ = false;
+  outcome_ = {};
+  reader_.emplace(catalog_, statement_.max_result_bytes);
+  const std::string attempt = std::to_string(statement_.attempt);
+  const char* local = statement_.alone ? "false" : "true";
+  if (!statement_.alone) send(kBegin, Sent::kOwn);
+  send(kResetAll, Sent::kOwn);
+  send(kSettings, Sent::kSettings,
+       {statement_.role.c_str(), statement_.instance_id.c_str(), statement_.label.c_str(),
+        statement_.node_id.c_str(), attempt.c_str(), local});
+  if (statement_.alone) sync();  // it must not share an implicit transaction with what went before
+  lost_ |= PQsendQueryParams(conn_, statement_.sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 0;
+  sent_.push_back(Sent::kStatement);
+  if (statement_.alone) {
+    sync();
+    send(kClean, Sent::kClean);
+  }
+  sync();
+}
+
+void StepSession::Impl::commit(const StepCommit& commit) {
+  DURABLED_ASSERT(exchange_ == Exchange::kNone);
+  exchange_ = Exchange::kCommit;
+  failure_.reset();
+  commit_answered_ = lease_lost_ = refused_ = false;
+  commit_outcome_ = {};
+  const dsl::Event& event = commit.event;
+  const std::string token = std::to_string(commit.token), seq = std::to_string(event.seq),
+                    at = dsl::format_time(event.at), kind(dsl::to_string(event.kind)),
+                    node = dsl::node_id(event.address.node), attempt = std::to_string(event.attempt);
+  send(kCheckpoint, Sent::kCheckpoint,
+       {commit.worker_key.c_str(), commit.instance_id.c_str(), token.c_str(), xid_.c_str(), seq.c_str(),
+        at.c_str(), kind.c_str(), node.c_str(), event.address.scope.c_str(), attempt.c_str(),
+        event.data.c_str(), commit.turn.empty() ? nullptr : commit.turn.c_str()});
+  send(kCommit, Sent::kCommit);
+  send(kClean, Sent::kClean);
+  sync();
+}
+
+void StepSession::Impl::rollback() {
+  DURABLED_ASSERT(exchange_ == Exchange::kNone);
+  exchange_ = Exchange::kRollback;
+  failure_.reset();
+  send(kRollback, Sent::kOwn);
+  send(kClean, Sent::kClean);
+  sync();
+}
+
+bool StepSession::Impl::advance() {
+  if (exchange_ == Exchange::kNone) return false;
+  if (!lost_ && PQflush(conn_) < 0) lost_ = true;
+  if (!lost_) unsent_ = PQflush(conn_) > 0;
+  if (!lost_ && PQconsumeInput(conn_) == 0) lost_ = true;
+  if (!lost_ && !take_answers()) return false;
+  if (lost_) lose();
+  end_of_exchange();
+  exchange_ = Exchange::kNone;
+  return true;
+}
+
+// True when everything that was sent is answered.
+bool StepSession::Impl::take_answers() {
+  while (!sent_.empty() && !lost_) {
+    if (PQisBusy(conn_)) return false;
+    PGresultPtr result(PQgetResult(conn_));
+    if (result == nullptr) {
+      sent_.pop_front();
+      if (!sent_.empty() && sent_.front() == Sent::kStatement) PQsetSingleRowMode(conn_);
+      continue;
+    }
+    handle(std::move(result));
+    if (sent_.empty() && exchange_ == Exchange::kRun && !failure_ && !reader_->unknown_types().empty()) {
+      std::string oids = "{";
+      for (const dsl::TypeOid oid : reader_->unknown_types())
+        oids += (oids.size() > 1 ? "," : "") + std::to_string(oid);
+      oids += '}';
+      send({nullptr, kTypesQuery}, Sent::kTypes, {oids.c_str()});
+      sync();
+      lost_ |= PQflush(conn_) < 0;
+    }
+  }
+  return sent_.empty();
+}
+
+void StepSession::Impl::handle(PGresultPtr result) {
+  const Sent kind = sent_.front();
+  switch (PQresultStatus(result.get())) {
+    case PGRES_PIPELINE_SYNC:
+      sent_.pop_front();
+      if (!sent_.empty() && sent_.front() == Sent::kStatement) PQsetSingleRowMode(conn_);
+      return;
+    case PGRES_PIPELINE_ABORTED:
+      return;
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_SINGLE_TUPLE:
+    case PGRES_EMPTY_QUERY:
+      break;
+    default:
+      handle_error(result.get());
+      return;
+  }
+  switch (kind) {
+    case Sent::kStatement:
+      reader_->add(std::move(result));
+      return;
+    case Sent::kSettings:
+      if (PQntuples(result.get()) == 1 && !PQgetisnull(result.get(), 0, PQnfields(result.get()) - 1)) {
+        xid_ = PQgetvalue(result.get(), 0, PQnfields(result.get()) - 1);
+      }
+      return;
+    case Sent::kTypes:
+      add_types(result.get(), catalog_);
+      reader_->resolve();
+      return;
+    case Sent::kCommit:
+      commit_answered_ = std::string(PQcmdStatus(result.get())) == "COMMIT";
+      return;
+    case Sent::kClean:
+      if (PQntuples(result.get()) == 1 && *PQgetvalue(result.get(), 0, 1) == 't') {
+        // DISCARD ALL takes our prepared statements with it; it must run outside the pipeline's implicit
+        // transaction.
+        send(kDiscard, Sent::kDiscard);
+        sync();
+        if (options_.prepared_statements) send_prepares();
+        sync();
+        lost_ |= PQflush(conn_) < 0;
+      }
+      return;
+    case Sent::kPrepare:
+    case Sent::kOwn:
+    case Sent::kCheckpoint:
+    case Sent::kDiscard:
+    case Sent::kSync:
+      return;
+  }
+}
+
+void StepSession::Impl::handle_error(const PGresult* result) {
+  const std::string sqlstate = field(result, PG_DIAG_SQLSTATE);
+  const ExecStatusType status = PQresultStatus(result);
+  if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+    failure_ = make_failure("0A000", "COPY to or from a client cannot run in a workflow",
+                            "Use a table or COPY … PROGRAM/FILE.");
+    lost_ = true;
+    return;
+  }
+  if (PQstatus(conn_) == CONNECTION_BAD) lost_ = true;
+  if (sqlstate == "26000" && sent_.front() != Sent::kStatement)
+    lost_ = true;  // somebody discarded our statements
+  if (failure_) return;
+  failure_ = failure_of(result);
+  lease_lost_ = sqlstate == "DF001";
+  refused_ = !sqlstate.empty() && !sqlstate.starts_with("57P") && !sqlstate.starts_with("08");
+  needs_to_run_alone_ =
+      sent_.front() == Sent::kStatement && !statement_.alone && (sqlstate == "25001" || sqlstate == "2D000");
+}
+
+dsl::Failure StepSession::Impl::failure_of(const PGresult* result) const {
+  dsl::Failure failure;
+  failure.code = field(result, PG_DIAG_SQLSTATE);
+  std::string message = field(result, PG_DIAG_MESSAGE_PRIMARY);
+  if (failure.code.empty()) {  // libpq's own: the connection broke
+    failure.code = "08006";
+    message = PQresultErrorMessage(result);
+    while (!message.empty() && message.back() == '\n') message.pop_back();
+  }
+  failure.transient = is_transient(failure.code);
+  std::string json = "{\"message\":";
+  append_json_string(json, message);
+  const std::pair<const char*, int> fields[] = {
+      {"detail", PG_DIAG_MESSAGE_DETAIL}, {"hint", PG_DIAG_MESSAGE_HINT},
+      {"context", PG_DIAG_CONTEXT},       {"position", PG_DIAG_STATEMENT_POSITION},
+      {"schema", PG_DIAG_SCHEMA_NAME},    {"table", PG_DIAG_TABLE_NAME},
+      {"column", PG_DIAG_COLUMN_NAME},    {"constraint", PG_DIAG_CONSTRAINT_NAME}};
+  json += ",\"sqlstate\":\"" + failure.code + "\",\"code\":\"" + failure.code + "\"";
+  for (const auto& [name, code] : fields) {
+    const std::string text = field(result, code);
+    if (text.empty()) continue;
+    json += std::string(",\"") + name + "\":";
+    append_json_string(json, text);
+  }
+  failure.json = json + ",\"node\":\"" + statement_.node_id +
+                 "\",\"attempts\":" + std::to_string(statement_.attempt) + "}";
+  return failure;
+}
+
+dsl::Failure StepSession::Impl::make_failure(const std::string& code, const std::string& message,
+                                             const std::string& hint) const {
+  std::string json = "{\"message\":";
+  append_json_string(json, message);
+  json += ",\"sqlstate\":\"" + code + "\",\"code\":\"" + code + "\"";
+  if (!hint.empty()) {
+    json += ",\"hint\":";
+    append_json_string(json, hint);
+  }
+  json += ",\"node\":\"" + statement_.node_id + "\",\"attempts\":" + std::to_string(statement_.attempt) + "}";
+  return {code, std::move(json), is_transient(code), !is_transient(code)};
+}
+
+void StepSession::Impl::lose() {
+  sent_.clear();
+  if (failure_) return;
+  std::string message = PQerrorMessage(conn_);
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  failure_ = make_failure("08006", message.empty() ? "the connection was lost" : message, "");
+}
+
+void StepSession::Impl::end_of_exchange() {
+  switch (exchange_) {
+    case Exchange::kRun:
+      end_of_run();
+      return;
+    case Exchange::kCommit:
+      commit_outcome_.failure = failure_;
+      if (commit_answered_) {
+        commit_outcome_ = {};
+      } else if (lost_ && !refused_) {
+        commit_outcome_.kind = CommitOutcome::Kind::kInDoubt;
+      } else {
+        commit_outcome_.kind = lease_lost_ ? CommitOutcome::Kind::kLeaseLost : CommitOutcome::Kind::kRefused;
+      }
+      return;
+    case Exchange::kRollback:
+    case Exchange::kNone:
+      return;
+  }
+}
+
+void StepSession::Impl::end_of_run() {
+  if (!failure_ && reader_->too_large()) {
+    failure_ = make_failure(
+        "54000", "the result is larger than " + std::to_string(statement_.max_result_bytes) + " bytes",
+        "Return less, or raise steps.max_result_bytes.");
+  }
+  if (!failure_) {
+    if (const auto twice = reader_->duplicate_columns(); !twice.empty()) {
+      std::string names;
+      for (const std::string& name : twice) names += (names.empty() ? "\"" : ", \"") + name + '"';
+      failure_ = make_failure("42701", "the result has more than one column named " + names,
+                              "Give each column a name of its own with AS.");
+    }
+  }
+  if (failure_) {
+    outcome_.failure = std::move(failure_);
+    outcome_.needs_to_run_alone = needs_to_run_alone_;
+  } else {
+    outcome_.result = reader_->finish();
+  }
+  failure_.reset();
+  reader_.reset();
+}
+
+StepSession::StepSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+StepSession::~StepSession() = default;
+
+std::unique_ptr<StepSession> StepSession::connect(const ConnectParams& params, Options options) {
+  std::vector<const char*> keywords, values;
+  for (const auto& [keyword, value] : params) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  PGconn* conn = PQconnectdbParams(keywords.data(), values.data(), 1);
+  auto impl = std::make_unique<Impl>(conn, options);
+  if (conn == nullptr || PQstatus(conn) != CONNECTION_OK) {
+    std::string message = conn != nullptr ? PQerrorMessage(conn) : "out of memory";
+    while (!message.empty() && message.back() == '\n') message.pop_back();
+    // libpq gives no SQLSTATE for a failed connection; a server that answers with FATAL has refused the
+    // login, unless it is starting, stopping or full.
+    const bool refused =
+        message.find("FATAL") != std::string::npos && message.find("starting up") == std::string::npos &&
+        message.find("shutting down") == std::string::npos && message.find("too many") == std::string::npos &&
+        message.find("remaining connection slots") == std::string::npos &&
+        message.find("recovery mode") == std::string::npos &&
+        message.find("not yet accepting") == std::string::npos;
+    throw StoreError(refused ? StoreError::Kind::kPermanent : StoreError::Kind::kTransient, "connect",
+                     message);
+  }
+  if (options.prepared_statements) {
+    for (const OwnStatement* statement : kPrepared) {
+      const PGresultPtr result(PQprepare(conn, statement->name, statement->sql, 0, nullptr));
+      if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) continue;
+      const bool broken = PQstatus(conn) == CONNECTION_BAD;
+      throw StoreError(
+          broken ? StoreError::Kind::kTransient : StoreError::Kind::kPermanent, "connect",
+          std::string(PQresultErrorMessage(result.get())) + "(has the role been given df.grant_usage?)",
+          field(result.get(), PG_DIAG_SQLSTATE));
+    }
+  }
+  PQsetnonblocking(conn, 1);
+  PQsetNoticeProcessor(
+      conn, [](void*, const char*) {}, nullptr);
+  if (PQenterPipelineMode(conn) == 0)
+    throw StoreError(StoreError::Kind::kTransient, "connect", PQerrorMessage(conn));
+  return std::unique_ptr<StepSession>(new StepSession(std::move(impl)));
+}
+
+int StepSession::socket() const {
+  return PQsocket(impl_->conn_);
+}
+void StepSession::run(StepStatement statement) {
+  impl_->run(std::move(statement));
+}
+void StepSession::commit(const StepCommit& commit) {
+  impl_->commit(commit);
+}
+void StepSession::rollback() {
+  impl_->rollback();
+}
+bool StepSession::advance() {
+  return impl_->advance();
+}
+bool StepSession::wants_write() const {
+  return impl_->unsent_;
+}
+bool StepSession::lost() const {
+  return impl_->lost_;
+}
+StepOutcome StepSession::take_outcome() {
+  return std::move(impl_->outcome_);
+}
+CommitOutcome StepSession::take_commit_outcome() {
+  return std::move(impl_->commit_outcome_);
+}
+
+std::function<void()> StepSession::canceller() const {
+  const std::shared_ptr<PGcancel> cancel(PQgetCancel(impl_->conn_),
+                                         [](PGcancel* handle) { PQfreeCancel(handle); });
+  return [cancel] {
+    char error[256];
+    if (cancel) PQcancel(cancel.get(), error, sizeof error);
+  };
+}
+
+}  // namespace durabled::store

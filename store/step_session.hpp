@@ -1,0 +1,96 @@
+// One connection that runs steps, over libpq's pipeline mode: two round trips a step.
+//
+//   run()     BEGIN · clean settings · the step's settings and its transaction id · the statement
+//   commit()  df._commit_turn(…) · COMMIT · what the step may have left in the session
+//
+// Non-blocking: the owner waits for the socket, then calls advance(). One thread at a time. After lost() is
+// true the session is of no further use. A statement's result never takes more memory than max_result_bytes
+// and one row.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dsl/engine/decision.hpp"
+#include "store/conninfo.hpp"
+
+namespace durabled::store {
+
+struct StepStatement {
+  std::string sql;
+  std::string instance_id, label, node_id;
+  int attempt = 1;
+  std::string role;    // set by SET LOCAL ROLE; "none": whom the session logged in as
+  bool alone = false;  // outside a transaction: at-least-once, commit() is not called
+  std::size_t max_result_bytes = 0;
+};
+
+// What a statement came to. Exactly one of result and failure is there.
+struct StepOutcome {
+  std::optional<std::string> result;  // JSON of LANGUAGE section 4
+  std::optional<dsl::Failure> failure;
+  bool needs_to_run_alone = false;  // failure: it refuses to run in a transaction block
+};
+
+// One checkpoint: an event, and in `turn` what follows from it (JSON of df._apply_turn; empty: nothing).
+struct StepCommit {
+  std::string worker_key, instance_id;
+  std::int64_t token = 0;
+  dsl::Event event;
+  std::string turn;
+};
+
+struct CommitOutcome {
+  enum class Kind {
+    kCommitted,
+    kLeaseLost,  // nothing was written
+    kRefused,  // the database refused the commit (a deferred constraint, …): nothing was written; see failure
+    kInDoubt,  // the connection was lost before the answer came
+  };
+  Kind kind = Kind::kCommitted;
+  std::optional<dsl::Failure> failure;
+};
+
+class StepSession {
+ public:
+  struct Options {
+    bool prepared_statements = true;
+  };
+  // Connects; blocks. Throws StoreError (kTransient, or kPermanent where the server refuses the login).
+  static std::unique_ptr<StepSession> connect(const ConnectParams& params, Options options);
+  ~StepSession();
+  StepSession(const StepSession&) = delete;
+  StepSession& operator=(const StepSession&) = delete;
+
+  int socket() const;
+
+  // Each begins one exchange; requires that none is going on. run(), then commit() or rollback() (not after
+  // `alone`).
+  void run(StepStatement statement);
+  void commit(const StepCommit& commit);
+  void rollback();
+
+  // Sends and reads as much as is possible without blocking. True: the exchange is over.
+  bool advance();
+  bool wants_write() const;
+
+  // Of the exchange that is over.
+  StepOutcome take_outcome();
+  CommitOutcome take_commit_outcome();
+  bool lost() const;
+
+  // Makes the server stop the running statement. Safe on another thread while this one is used; blocks for a
+  // connection.
+  std::function<void()> canceller() const;
+
+ private:
+  class Impl;
+  explicit StepSession(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace durabled::store

@@ -1,0 +1,249 @@
+// Lock order: df.workers, df.instances by id, df.signals (sql_schema/0003_protocol.sql).
+
+#include "store/worker_store.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "store/guard.hpp"
+#include "store/pqxx_compat.hpp"
+#include "store/schema_check.hpp"
+
+namespace durabled::store {
+namespace {
+
+std::string text(const pqxx::field& field) {
+  return field.is_null() ? std::string() : field.as<std::string>();
+}
+
+// Microseconds since the epoch, as the queries below give times.
+std::optional<dsl::Time> time(const pqxx::field& field) {
+  if (field.is_null()) return std::nullopt;
+  return dsl::Time(std::chrono::microseconds(field.as<std::int64_t>()));
+}
+
+std::string array_of(const std::vector<std::string>& ids) {  // ids are [0-9a-z]
+  std::string text = "{";
+  for (const std::string& id : ids) text += (text.size() > 1 ? "," : "") + id;
+  return text + '}';
+}
+
+dsl::Event read_event(const pqxx::row& row, std::string& corrupt) {
+  dsl::Event event;
+  event.seq = row[1].as<std::int64_t>();
+  event.at = *time(row[2]);
+  const auto kind = dsl::event_kind(text(row[3]));
+  if (!kind)
+    corrupt = "event " + std::to_string(event.seq) + " has an unknown kind, \"" + text(row[3]) + "\"";
+  event.kind = kind.value_or(dsl::EventKind::kInstanceStarted);
+  const std::string node = text(row[4]);
+  if (!node.empty()) {
+    char* end = nullptr;
+    event.address.node = static_cast<dsl::NodeIndex>(std::strtoul(node.c_str(), &end, 16));
+    if (*end != '\0') corrupt = "event " + std::to_string(event.seq) + " has no valid node";
+  }
+  event.address.scope = text(row[5]);
+  event.attempt = row[6].is_null() ? 0 : row[6].as<int>();
+  event.data = text(row[7]);
+  return event;
+}
+
+// Histories and untaken signals of those instances.
+void load(pqxx::work& work, std::map<std::string, ClaimedInstance*>& instances) {
+  std::vector<std::string> ids;
+  for (const auto& [id, instance] : instances) ids.push_back(id);
+  const pqxx::result events = exec_params(
+      work,
+      "select instance_id, seq, (extract(epoch from at) * 1000000)::bigint, kind, node, scope, attempt, data"
+      " from df.events where instance_id = any ($1::text[]) order by instance_id, seq",
+      array_of(ids));
+  for (const pqxx::row& row : events) {
+    ClaimedInstance& instance = *instances.at(text(row[0]));
+    instance.history.push_back(read_event(row, instance.corrupt));
+  }
+}
+
+template <typename Instances>
+void load_signals(pqxx::work& work, const Instances& instances) {
+  std::vector<std::string> ids;
+  for (const auto& [id, instance] : instances) ids.push_back(id);
+  const pqxx::result rows =
+      exec_params(work,
+                  "select instance_id, id, name, data from df.signals"
+                  " where instance_id = any ($1::text[]) and taken_at is null order by instance_id, id",
+                  array_of(ids));
+  for (const pqxx::row& row : rows) {
+    instances.at(text(row[0]))->signals.push_back({row[1].as<std::int64_t>(), text(row[2]), text(row[3])});
+  }
+}
+
+ClaimedInstance read_instance(const pqxx::row& row) {
+  ClaimedInstance instance;
+  instance.id = text(row["id"]);
+  instance.token = row["token"].as<std::int64_t>();
+  instance.dsl = text(row["dsl"]);
+  instance.label = text(row["label"]);
+  instance.vars = text(row["vars"]);
+  if (!row["role"].is_null()) instance.role = text(row["role"]);
+  instance.database = text(row["database"]);
+  instance.request = text(row["request"]);
+  instance.request_reason = text(row["request_reason"]);
+  return instance;
+}
+
+}  // namespace
+
+class WorkerStore::Impl {
+ public:
+  explicit Impl(const std::string& conninfo) : connection(conninfo) {
+    connection.set_client_encoding("UTF8");
+    forbid_reconnect(connection);
+    require_current_schema(connection);
+    pqxx::nontransaction session(connection);
+    session.exec("set application_name = 'durabled work'");
+    session.exec("set enable_seqscan = off");
+    session.exec("set enable_bitmapscan = off");
+    const pqxx::row who = session.exec("select session_user, current_database()")[0];
+    role = text(who[0]);
+    database = text(who[1]);
+  }
+
+  pqxx::connection connection;
+  std::string role, database;
+};
+
+WorkerStore::WorkerStore(const std::string& conninfo)
+    : impl_(guarded("connect", [&] { return std::make_unique<Impl>(conninfo); })) {}
+WorkerStore::~WorkerStore() = default;
+
+std::string WorkerStore::own_role() const {
+  return impl_->role;
+}
+std::string WorkerStore::database() const {
+  return impl_->database;
+}
+
+PollResult WorkerStore::poll(int worker, int limit) {
+  return guarded("poll", [&] {
+    PollResult result;
+    pqxx::work work(impl_->connection);
+    // A claim that a crash of the server loses was followed by nothing durable: a step's commit waits for the
+    // disk, and takes what was written before it along.
+    work.exec("set local synchronous_commit = off");
+    const pqxx::result rows = exec_params(
+        work,
+        "select kind, id, token, dsl, label, vars, role, database,"
+        " (extract(epoch from wake_at) * 1000000)::bigint as wake_at, request, request_reason, started"
+        " from df._poll($1, $2)",
+        worker, limit);
+    std::map<std::string, ClaimedInstance*> resumed, claimed;
+    std::map<std::string, Attention*> attention;
+    result.claimed.reserve(static_cast<std::size_t>(rows.size()));
+    result.attention.reserve(static_cast<std::size_t>(rows.size()));
+    for (const pqxx::row& row : rows) {
+      const std::string kind = text(row["kind"]);
+      if (kind == "next") {
+        result.next_wake = time(row["wake_at"]);
+      } else if (kind == "attention") {
+        result.attention.push_back({text(row["id"]),
+                                    row["token"].as<std::int64_t>(),
+                                    text(row["request"]),
+                                    text(row["request_reason"]),
+                                    {}});
+        attention[result.attention.back().id] = &result.attention.back();
+      } else {
+        result.claimed.push_back(read_instance(row));
+        ClaimedInstance& instance = result.claimed.back();
+        claimed[instance.id] = &instance;
+        if (row["started"].as<bool>()) resumed[instance.id] = &instance;
+      }
+    }
+    if (!resumed.empty()) load(work, resumed);
+    if (!claimed.empty()) load_signals(work, claimed);
+    if (!attention.empty()) load_signals(work, attention);
+    work.commit();
+    return result;
+  });
+}
+
+std::vector<TurnProblem> WorkerStore::commit(int worker, const std::vector<Turn>& turns) {
+  return guarded("commit turns", [&] {
+    std::string json = "[";
+    for (const Turn& turn : turns) json += (json.size() > 1 ? "," : "") + turn.json;
+    json += ']';
+    pqxx::work work(impl_->connection);
+    std::vector<TurnProblem> problems;
+    for (const pqxx::row& row :
+         exec_params(work, "select instance, outcome from df._commit_turns($1, $2)", worker, json)) {
+      const auto kind = text(row[1]) == "busy" ? TurnProblem::Kind::kBusy : TurnProblem::Kind::kLost;
+      problems.push_back({text(row[0]), kind});
+    }
+    work.commit();
+    return problems;
+  });
+}
+
+std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<std::string>& ids) {
+  return guarded("reclaim", [&] {
+    std::vector<std::string> sorted(ids);
+    std::sort(sorted.begin(), sorted.end());
+    pqxx::work work(impl_->connection);
+    std::vector<ClaimedInstance> result;
+    result.reserve(sorted.size());
+    std::map<std::string, ClaimedInstance*> held;
+    for (const std::string& id : sorted) {
+      if (exec_params(work, "select df._reclaim($1, $2)", worker, id)[0][0].is_null()) continue;
+      const pqxx::result rows = exec_params(
+          work,
+          "select i.id, i.fencing_token as token, i.dsl, i.label, i.vars, i.database, i.request, "
+          "i.request_reason,"
+          " (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by) as role"
+          " from df.instances i where i.id = $1",
+          id);
+      result.push_back(read_instance(rows[0]));
+      held[id] = &result.back();
+    }
+    if (!held.empty()) {
+      load(work, held);
+      load_signals(work, held);
+    }
+    work.commit();
+    return result;
+  });
+}
+
+int WorkerStore::release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks) {
+  return guarded("release dead workers", [&] {
+    pqxx::work work(impl_->connection);
+    work.exec("set local synchronous_commit = off");
+    const int released = exec_params(work, "select df._release_dead($1, $2 * interval '1 millisecond', $3)",
+                                     worker, static_cast<long long>(lease_ttl.count()), advisory_locks)[0][0]
+                             .as<int>();
+    work.commit();
+    return released;
+  });
+}
+
+void WorkerStore::release_all(int worker) {
+  guarded("release", [&] {
+    for (;;) {
+      pqxx::work work(impl_->connection);
+      const int released = exec_params(work, "select df._release($1)", worker)[0][0].as<int>();
+      work.commit();
+      if (released < 1000) return;
+    }
+  });
+}
+
+int WorkerStore::prune(std::chrono::seconds age, int batch) {
+  return guarded("prune", [&] {
+    pqxx::work work(impl_->connection);
+    const int pruned = exec_params(work, "select df._prune_batch($1 * interval '1 second', $2)",
+                                   static_cast<long long>(age.count()), batch)[0][0]
+                           .as<int>();
+    work.commit();
+    return pruned;
+  });
+}
+
+}  // namespace durabled::store

@@ -1,0 +1,122 @@
+// What a daemon says to the schema beside its steps: register, poll, commit turns, heartbeat. Two
+// connections, each used by one thread: WorkerStore for the work, Keeper for being alive. Everything here
+// blocks.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dsl/engine/event.hpp"
+
+namespace durabled::store {
+
+struct WorkerId {
+  int number = 0;
+  std::string key;  // secret; never logged
+};
+
+struct Signal {
+  std::int64_t id = 0;
+  std::string name;
+  std::string data;  // JSON text
+};
+
+struct ClaimedInstance {
+  std::string id;
+  std::int64_t token = 0;
+  std::string dsl, label, vars;     // vars: JSON object
+  std::optional<std::string> role;  // nullopt: the role that submitted it was dropped
+  std::string database;
+  std::string request, request_reason;  // cancel, pause, resume or ""
+  std::vector<dsl::Event> history;
+  std::vector<Signal> signals;  // untaken, oldest first
+  std::string corrupt;          // not empty: the history cannot be read, and why
+};
+
+// An instance that this worker holds, and for which a signal or a request has come.
+struct Attention {
+  std::string id;
+  std::int64_t token = 0;
+  std::string request, request_reason;
+  std::vector<Signal> signals;
+};
+
+struct PollResult {
+  std::vector<ClaimedInstance> claimed;
+  std::vector<Attention> attention;
+  std::optional<dsl::Time> next_wake;  // when the next instance becomes due; nullopt: none waits
+};
+
+// A turn without a statement of its own; `json` as df._apply_turn has it, with instance, token and at.
+struct Turn {
+  std::string instance_id;
+  std::string json;
+};
+struct TurnProblem {
+  enum class Kind { kLost, kBusy };
+  std::string instance_id;
+  Kind kind;
+};
+
+class WorkerStore {
+ public:
+  // Connects and checks that the schema has the version that this binary knows.
+  // Throws StoreError; kPermanent with the sentence for people when the schema is missing, older or newer.
+  explicit WorkerStore(const std::string& conninfo);
+  ~WorkerStore();
+
+  std::string own_role() const;
+  std::string database() const;
+
+  // Claims at most `limit` due instances and reads what wants attention; one transaction. Safe to repeat.
+  PollResult poll(int worker, int limit);
+
+  // Commits each turn or reports it; one transaction. Requires: ordered by instance id.
+  // InDoubt: the caller reclaims the instances concerned.
+  std::vector<TurnProblem> commit(int worker, const std::vector<Turn>& turns);
+
+  // Takes instances that the worker holds anew, with higher tokens, and reads them again; those it no longer
+  // holds are left out. One transaction. What an older token had under way is committed before this returns,
+  // or never.
+  std::vector<ClaimedInstance> reclaim(int worker, const std::vector<std::string>& ids);
+
+  // Frees what dead daemons held; returns how many instances. One transaction.
+  int release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks);
+  // Gives back what this worker holds and forgets the worker. One transaction a thousand instances.
+  void release_all(int worker);
+  // Deletes up to `batch` instances that ended longer ago than `age`, with their history; returns how many.
+  int prune(std::chrono::seconds age, int batch);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The session that shows that the daemon lives: heartbeat, advisory lock, LISTEN.
+class Keeper {
+ public:
+  struct Options {
+    std::string name, host, version;
+    bool advisory_lock = true, listen = true;
+  };
+  // Connects and registers the daemon.
+  Keeper(const std::string& conninfo, const Options& options);
+  ~Keeper();
+
+  const WorkerId& id() const;
+  // The database's time; nullopt: the worker was declared dead and must begin anew.
+  std::optional<dsl::Time> heartbeat();
+  // Waits for a notification, at most so long; true when one came.
+  bool wait(std::chrono::milliseconds timeout);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace durabled::store

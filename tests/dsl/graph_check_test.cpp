@@ -1,0 +1,105 @@
+// Warnings: the traps of the language, and what is no trap.
+#include "dsl/graph/check.hpp"
+#include "dsl/graph/json.hpp"
+#include "tests/dsl/text_dump.hpp"
+#include "tests/support/catch.hpp"
+
+namespace durabled::test {
+namespace {
+
+using namespace dsl;
+
+// "code@column …" of all warnings of a one-line text.
+std::string warnings_of(const std::string& text) {
+  std::string result;
+  for (const Diagnostic& warning : parse(text).warnings) {
+    CHECK(warning.severity == Diagnostic::Severity::kWarning);
+    result += (result.empty() ? "" : " ") + warning.code + "@" + std::to_string(warning.column);
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("steps after what never ends are unreachable") {
+  CHECK(warnings_of("@> 'A' ~> 'B'") == "unreachable@11");
+  CHECK(warnings_of("'A' ~> @> 'B' ~> 'C' ~> 'D'") == "unreachable@18");
+  CHECK(warnings_of("df.retry(@> 'A', 2) ~> 'B'") == "unreachable@24");
+  CHECK(warnings_of("('C' ?> @> 'A' !> @> 'B') ~> 'D'") == "unreachable@30");
+  CHECK(warnings_of("('A' & @> 'B') ~> 'D'") == "unreachable@19");
+  CHECK(warnings_of("@> (df.break() ~> 'A')") == "unreachable@19");
+  CHECK(warnings_of("@> (@> df.break() ~> 'A')") == "");
+  CHECK(warnings_of("@> ('C' ?> df.break()) ~> 'B'") == "");
+  CHECK(warnings_of("('A' | @> 'B') ~> 'D'") == "");
+  CHECK(warnings_of("('C' ?> @> 'A') ~> 'D'") == "");
+  CHECK(warnings_of("df.loop('A', 'C') ~> 'B'") == "");
+  CHECK(warnings_of("df.catch(@> 'A', 'H') ~> 'B'") == "");
+  CHECK(warnings_of("df.loop('A', df.break()) ~> 'B'") == "");
+  CHECK_THAT(parse("@> 'A' ~> 'B'").warnings.at(0).hint, ContainsSubstring("parentheses"));
+}
+
+TEST_CASE("a name on the bare result of an operator may have been meant for its last branch") {
+  CHECK(warnings_of("'A' |=> 'a' & 'B' |=> 'b'") == "named_compound@19");
+  CHECK(warnings_of("'A' | 'B' |=> 'b'") == "named_compound@11");
+  CHECK(warnings_of("'C' ?> 'A' !> 'B' |=> 'b'") == "named_compound@19");
+  CHECK(warnings_of("('A' & 'B') |=> 'b'") == "");
+  CHECK(warnings_of("df.join('A', 'B') |=> 'b'") == "");
+  CHECK(warnings_of("'A' & ('B' |=> 'b')") == "");
+  CHECK(warnings_of("'A' |=> 'a' ~> 'B' |=> 'b' ~> 'C'") == "");
+}
+
+TEST_CASE("without a text the trap shows by an earlier branch that is named") {
+  const auto codes = [](const char* source) {
+    std::string result;
+    for (const Diagnostic& warning : find_warnings(*from_json(to_json(parse(source).graph), {}))) {
+      CHECK(warning.line == 1);
+      CHECK(warning.excerpt == "");
+      result += warning.code;
+    }
+    return result;
+  };
+  CHECK(codes("'A' |=> 'a' & 'B' |=> 'b'") == "named_compound");
+  CHECK(codes("'A' & 'B' |=> 'b'") == "");
+  CHECK(codes("('A' |=> 'a') & ('B' |=> 'b')") == "");
+  CHECK(codes("@> 'A' ~> 'SELECT $x'") == "unreachableunbound_name");
+}
+
+TEST_CASE("a reference needs a name that a path before it binds") {
+  CHECK(warnings_of("'A' |=> 'a' ~> 'SELECT $a'") == "");
+  CHECK(warnings_of("'SELECT $a' ~> 'A' |=> 'a'") == "unbound_name@1");
+  CHECK(warnings_of("'SELECT $a' |=> 'a'") == "unbound_name@1");
+  CHECK(warnings_of("'A' |=> 'a' ~> df.if_rows('b', 'C')") == "unbound_name@16");
+  CHECK(warnings_of("'A' |=> 'abc' ~> df.http('h/$abd', body => '$abc')") == "unbound_name@18");
+  CHECK_THAT(parse("'A' |=> 'abc' ~> 'SELECT $abd'").warnings.at(0).hint,
+             ContainsSubstring("did you mean $abc?"));
+  CHECK(parse("'A' ~>\n  'SELECT $x'").warnings.at(0).line == 2);
+}
+
+TEST_CASE("siblings do not see each other's names, what follows sees all of them") {
+  CHECK(warnings_of("('A' |=> 'a') & 'SELECT $a'") == "unbound_name@17");
+  CHECK(warnings_of("('A' |=> 'a') & 'B' ~> 'SELECT $a'") == "");
+  CHECK(warnings_of("'A' |=> 'a' ~> ('SELECT $a' | 'SELECT $a')") == "");
+  CHECK(warnings_of("df.any('A' |=> 'a', 'SELECT $a') ~> 'SELECT $a'") == "unbound_name@21");
+  CHECK(warnings_of("'C' |=> 'c' ?> ('SELECT $c' |=> 't') !> 'SELECT $t'") == "unbound_name@41");
+  CHECK(warnings_of("'C' ?> ('T' |=> 't') ~> 'SELECT $t'") == "");
+}
+
+TEST_CASE("a nested loop keeps its names, a root loop starts each iteration with none") {
+  CHECK(warnings_of("@> ('SELECT $a' ~> ('A' |=> 'a'))") == "unbound_name@5");
+  CHECK(warnings_of("'B' ~> @> ('SELECT $a' ~> ('A' |=> 'a'))") == "");
+  CHECK(warnings_of("df.loop('A' |=> 'a', 'SELECT $a')") == "");
+  CHECK(warnings_of("df.loop('SELECT $c', 'C' |=> 'c')") == "unbound_name@9");
+  CHECK(warnings_of("df.loop('A' |=> 'a', 'C') ~> 'SELECT $a'") == "");
+}
+
+TEST_CASE("$item and $error are bound where they are made, and only there") {
+  CHECK(warnings_of("df.for_each('R', 'SELECT $item.id')") == "");
+  CHECK(warnings_of("df.for_each('R', 'SELECT $item.id', name => 'row')") == "unbound_name@18");
+  CHECK(warnings_of("df.for_each('SELECT $item', 'B') ~> 'SELECT $item'") ==
+        "unbound_name@13 unbound_name@37");
+  CHECK(warnings_of("df.catch('A', 'SELECT $error.message')") == "");
+  CHECK(warnings_of("df.catch('SELECT $error', 'H') ~> 'SELECT $error'") ==
+        "unbound_name@10 unbound_name@35");
+}
+
+}  // namespace durabled::test

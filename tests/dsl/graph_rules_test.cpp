@@ -1,0 +1,122 @@
+// Durations, and what a SQL text is.
+#include <cmath>
+
+#include "dsl/graph/duration.hpp"
+#include "dsl/graph/sql_statement.hpp"
+#include "tests/support/catch.hpp"
+
+namespace durabled::test {
+
+using namespace dsl;
+
+TEST_CASE("intervals are the seconds that PostgreSQL's extract(epoch) gives") {
+  struct Row {
+    const char* text;
+    double seconds;
+  };
+  for (const Row& row : std::initializer_list<Row>{
+           {"1 day 02:03:04", 93784},
+           {"1h 30m", 5400},
+           {"1h30m", 5400},
+           {"00:00:01.5", 1.5},
+           {"5 minutes", 300},
+           {"@ 1 minute", 60},
+           {"2 weeks", 1209600},
+           {"1 month", 2592000},
+           {"1 year", 31557600},
+           {"14 mons", 31557600 + 2 * 2592000},
+           {"1.5 months", 3888000},
+           {"1.5 years", 31557600 + 6 * 2592000},
+           {"250 milliseconds", 0.25},
+           {"10 us", 1e-5},
+           {"PT5M", 300},
+           {"P1DT2H3M4.5S", 93784.5},
+           {"P1M", 2592000},
+           {"P2W", 1209600},
+           {"1-2", 31557600 + 2 * 2592000},
+           {"1 02:03:04", 93784},
+           {"-1 day +02:03:04", -79016},
+           {"30", 30},
+           {"3 days ago", -259200},
+           {"1 DAY", 86400},
+           {"02:03", 7380},
+           {"1 decade", 315576000},
+       }) {
+    INFO(row.text);
+    const auto seconds = parse_interval(row.text);
+    REQUIRE(seconds);
+    CHECK(std::abs(*seconds - row.seconds) < 1e-9);
+  }
+  for (const char* bad : {"", " ", "a while", "1 fortnight", "day", "1 2", "P", "PT", "P1H", "1:60",
+                          "1:2:3:4", "5 minutes x", "infinity", "--1 day", "1..2 days", "$x"}) {
+    INFO(bad);
+    CHECK_FALSE(parse_interval(bad));
+  }
+}
+
+TEST_CASE("numbers of seconds are plain decimals") {
+  CHECK(parse_seconds(" 0.5 ") == 0.5);
+  CHECK(parse_seconds("1e3") == 1000.0);
+  CHECK(parse_seconds("1e-999") == 0.0);
+  CHECK(parse_seconds("1e999") == INFINITY);
+  for (const char* bad : {"inf", "nan", "0x10", "1,5", "five"}) CHECK_FALSE(parse_seconds(bad));
+  CHECK(format_seconds(30) == "30");
+  CHECK(format_seconds(0.5) == "0.5");
+  CHECK(format_seconds(100) == "100");
+  CHECK(format_seconds(kMaxSeconds) == "3155760000");
+  CHECK(format_seconds(1e-6) == "0.000001");
+}
+
+TEST_CASE("statements are counted by PostgreSQL's lexical rules") {
+  struct Row {
+    const char* sql;
+    int count;
+    const char* keyword;
+  };
+  for (const Row& row : std::initializer_list<Row>{
+           {"SELECT 1", 1, "SELECT"},
+           {"select 1;", 1, "SELECT"},
+           {" ; ;; SELECT 1 ; ", 1, "SELECT"},
+           {"SELECT 1; SELECT 2", 2, "SELECT"},
+           {"", 0, ""},
+           {"-- SELECT 1", 0, ""},
+           {"/* ; /* */ ; */ SELECT ';' , \";\" -- ;\n, $$;$$, $a$;$$;$a$", 1, "SELECT"},
+           {"SELECT 'a''; ' ; SELECT 2", 2, "SELECT"},
+           {"SELECT E'\\'; '", 1, "SELECT"},
+           {"SELECT '\\'; SELECT '", 2, "SELECT"},
+           {"CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)", 1, "CREATE"},
+           {"CREATE OR REPLACE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; "
+            "SELECT 2; END",
+            1, "CREATE"},
+           {"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; SELECT 2", 2, "CREATE"},
+           {"CREATE TABLE begin (x int); SELECT 1", 2, "CREATE"},
+           {"(SELECT 1) UNION (SELECT 2)", 1, "SELECT"},
+           {"DO $do$ BEGIN PERFORM 1; PERFORM 2; END $do$", 1, "DO"},
+           {"{statement}", 1, ""},
+           {"SELECT $x.a; SELECT $y", 2, "SELECT"},
+           {"SELECT 'never closed; ; ", 1, "SELECT"},
+       }) {
+    INFO(row.sql);
+    const SqlStatements statements = scan_statements(row.sql);
+    CHECK(statements.count == row.count);
+    CHECK(statements.first_keyword == row.keyword);
+  }
+}
+
+TEST_CASE("transaction commands and COPY with a client are no steps") {
+  for (const char* sql :
+       {"BEGIN", "begin work", "START TRANSACTION", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT a",
+        "RELEASE a", "PREPARE TRANSACTION 'x'", "COMMIT PREPARED 'x'", "/* x */ rollback to a",
+        "COPY t FROM STDIN", "copy t (a, b) from stdin with (format csv)", "COPY (SELECT 1) TO STDOUT"}) {
+    INFO(sql);
+    CHECK(check_sql_step(sql));
+  }
+  for (const char* sql : {"PREPARE p AS SELECT 1", "COPY t FROM '/tmp/stdin'", "COPY t TO PROGRAM 'cat'",
+                          "SELECT 'COPY t FROM STDIN'", "COPY (SELECT a FROM stdin) TO '/tmp/x'", "VACUUM",
+                          "SELECT begin FROM t"}) {
+    INFO(sql);
+    CHECK_FALSE(check_sql_step(sql));
+  }
+}
+
+}  // namespace durabled::test
