@@ -175,7 +175,12 @@ class SqlSubstitution {
     const Reference& reference = site.reference;
     out_.append(text_.substr(copied_, reference.begin - copied_));
     const auto result = find_bound(reference, names_);
-    if (!result) return result.error();
+    if (!result) {
+      // In a string it is text that looks like a reference; elsewhere the server could only call it a syntax error.
+      if (site.context == Context::kCode) return result.error();
+      copied_ = reference.begin;
+      return {};
+    }
     if (site.context == Context::kUnicodeString) {
       return {reference.spelling() +
               " stands inside a U&'…' string, where it cannot be escaped; use '…' or E'…'"};
@@ -238,7 +243,10 @@ Expected<std::string, SubstitutionError> substitute_text(std::string_view text, 
   for (const Reference& reference : scan_text(source)) {
     out.append(source.text, copied, reference.begin - copied);
     const auto result = find_bound(reference, bindings.names);
-    if (!result) return Unexpected{result.error()};
+    if (!result) {
+      copied = reference.begin;
+      continue;
+    }
     const auto rendered = render_text(reference, **result);
     if (!rendered) return Unexpected{rendered.error()};
     if (rendered->find('\0') != std::string::npos) return has_nul(reference);

@@ -19,13 +19,12 @@ struct SubstitutionError {
   std::string message;  // "$n has no rows", "$n is NULL", "$n has no column \"x\"; it has: a, b", …
 };
 
-// `text` as one SQL statement: references by SQL's lexical rules, typed and quoted literals. A name that is
-// not bound
-// ("$typo") is an error that says so and lists the bound names.
+// `text` as one SQL statement: references by SQL's lexical rules, typed and quoted literals. A name that nothing binds
+// ("$typo") is an error that lists the bound names; inside a string it is text, and stays.
 Expected<std::string, SubstitutionError> substitute_sql(std::string_view text, const Bindings& bindings);
 
 // `text` as plain text (url, body, header value, break value, cron, signal name, duration, label).
-// {secret.NAME} is left as it is: only HTTP steps know secrets.
+// A name that nothing binds stays as it is. {secret.NAME} is left as it is: only HTTP steps know secrets.
 Expected<std::string, SubstitutionError> substitute_text(std::string_view text, const Bindings& bindings);
 
 // The names that `text` references with $, in SQL or in plain text; for warnings. Never fails.
