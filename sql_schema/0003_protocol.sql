@@ -2,6 +2,8 @@
 -- runs in a step's session, _commit_turn, proves by the worker's key that a daemon is behind the call.
 --
 -- Lock order: df.workers, then df.instances in the order of their ids, then df.signals.
+-- What is looked up by id compares worker_id by `is not distinct from`: no index serves that, so that the planner cannot
+-- think of walking all that a worker holds.
 -- Every change of worker_id or fencing_token locks the instance FOR UPDATE; every commit of a step at least FOR KEY SHARE.
 -- The two exclude each other, so that a commit either is in the history that a new holder reads, or fails.
 
@@ -143,8 +145,8 @@ create function df._reclaim(p_worker int, p_instance text) returns bigint langua
 declare
   token bigint;
 begin
-  perform from df.instances where id = p_instance and worker_id = p_worker for update;
-  update df.instances set fencing_token = fencing_token + 1 where id = p_instance and worker_id = p_worker
+  perform from df.instances where id = p_instance and worker_id is not distinct from p_worker for update;
+  update df.instances set fencing_token = fencing_token + 1 where id = p_instance and worker_id is not distinct from p_worker
   returning fencing_token into token;
   return token;
 end $$;
@@ -208,14 +210,15 @@ create function df._commit_turn(p_key uuid, p_instance text, p_token bigint, p_x
                                 p_kind text, p_node text, p_scope text, p_attempt int, p_data json, p_turn json)
 returns void language plpgsql security definer
   set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  holder int;
 begin
   if p_xid is distinct from pg_current_xact_id() then
     raise exception 'the step ended the transaction that it ran in' using errcode = 'DF002';
   end if;
-  perform from df.instances i join df._worker_keys k on k.worker_id = i.worker_id
-  where i.id = p_instance and i.fencing_token = p_token and k.key = p_key
-  for key share of i;
-  if not found then
+  select i.worker_id into holder from df.instances i
+  where i.id = p_instance and i.fencing_token = p_token for key share;
+  if not exists (select from df._worker_keys k where k.worker_id = holder and k.key = p_key) then
     raise exception 'lease lost: instance % is held by another daemon', p_instance using errcode = 'DF001';
   end if;
   insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
@@ -238,12 +241,13 @@ begin
   for turn in select value from json_array_elements(p_turns) loop
     instance := turn ->> 'instance';
     perform from df.instances i
-    where i.id = instance and i.fencing_token = (turn ->> 'token')::bigint and i.worker_id = p_worker
+    where i.id = instance and i.fencing_token = (turn ->> 'token')::bigint
+      and i.worker_id is not distinct from p_worker
     for no key update skip locked;
     if found then
       perform df._apply_turn(instance, (turn ->> 'at')::timestamptz, turn);
     else
-      outcome := case when exists (select from df.instances i where i.id = instance and i.worker_id = p_worker
+      outcome := case when exists (select from df.instances i where i.id = instance and i.worker_id is not distinct from p_worker
                                    and i.fencing_token = (turn ->> 'token')::bigint) then 'busy' else 'lost' end;
       return next;
     end if;

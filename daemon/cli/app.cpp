@@ -1,10 +1,12 @@
 #include "daemon/cli/app.hpp"
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
+#include <algorithm>
 #include <iostream>
 #include <memory>
+#include <vector>
 
+#include "config/keys.hpp"
 #include "config/loader.hpp"
 #include "daemon/cli/failure.hpp"
 #include "store/store_error.hpp"
@@ -76,6 +78,18 @@ int usage_exit(const CLI::App& app, const CLI::ParseError& error) {
   return static_cast<int>(ExitCode::kUsage);
 }
 
+// CLI11 would say only that a subcommand is missing.
+std::string unknown_command(const CLI::App& app, int argc, char** argv) {
+  const std::string word = argc > 1 ? argv[1] : "-";
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  if (word.starts_with('-') || std::find(names.begin(), names.end(), word) != names.end()) return "";
+  const std::string near = config::closest_word(word, names);
+  return "unknown command '" + word + "'" + (near.empty() ? "" : "; did you mean " + near + "?") + "\nTry: durabled --help";
+}
+
 }  // namespace
 
 void add_commands(CLI::App& app, Invocation& invocation) {
@@ -96,6 +110,9 @@ int run(int argc, char** argv) {
   Invocation invocation;
   CLI::App app("Durable workflows in SQL, for any PostgreSQL", "durabled");
   add_commands(app, invocation);
+  if (const std::string problem = unknown_command(app, argc, argv); !problem.empty()) {
+    return static_cast<int>(report(ExitCode::kUsage, problem));
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

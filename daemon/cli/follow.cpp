@@ -40,6 +40,12 @@ std::string await_end(store::ClientStore& store, const std::string& id, std::opt
   return status;
 }
 
+boost::json::object object_of(const std::string& json) {
+  boost::system::error_code bad;
+  boost::json::value value = boost::json::parse(json, bad);
+  return !bad && value.is_object() ? std::move(value.as_object()) : boost::json::object();
+}
+
 void print_json(const store::InstanceDetail& instance) {
   std::cout << JsonObject()
                    .text("id", instance.id)
@@ -64,12 +70,21 @@ std::string describe(const store::WaitingFor& wait) {
 }
 
 std::string error_message(const std::string& error_json) {
-  boost::system::error_code bad;
-  const boost::json::value value = boost::json::parse(error_json, bad);
-  if (bad || !value.is_object()) return error_json;
-  const boost::json::value* message = value.as_object().if_contains("message");
-  if (message == nullptr || !message->is_string()) return error_json;
-  return std::string(message->as_string());
+  const boost::json::object error = object_of(error_json);
+  const boost::json::value* message = error.if_contains("message");
+  return message == nullptr || !message->is_string() ? error_json : std::string(message->as_string());
+}
+
+std::vector<std::string> error_details(const std::string& error_json) {
+  const boost::json::object error = object_of(error_json);
+  std::vector<std::string> lines;
+  for (const char* key : {"detail", "hint", "sqlstate", "node", "attempts"}) {
+    const boost::json::value* value = error.if_contains(key);
+    if (value == nullptr || value->is_null()) continue;
+    lines.push_back(std::string(key) + ": " +
+                    (value->is_string() ? std::string(value->as_string()) : boost::json::serialize(*value)));
+  }
+  return lines;
 }
 
 ExitCode wait_for(store::ClientStore& store, const std::string& id, std::optional<double> timeout_seconds, bool json) {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/cli/command.hpp"
 #include "store/client_store.hpp"
@@ -20,5 +21,8 @@ std::string describe(const store::WaitingFor& wait);
 
 // The message in an error's JSON; the text itself when there is none.
 std::string error_message(const std::string& error_json);
+
+// The rest of it, a line each: "sqlstate: 22012", "hint: …".
+std::vector<std::string> error_details(const std::string& error_json);
 
 }  // namespace durabled::daemon::cli

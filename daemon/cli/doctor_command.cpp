@@ -1,0 +1,321 @@
+// durabled doctor: looks at everything that must be right, and says what is not and what to do.
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "daemon/cli/command.hpp"
+#include "daemon/cli/config_options.hpp"
+#include "daemon/cli/failure.hpp"
+#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/terminal.hpp"
+#include "store/doctor_store.hpp"
+#include "store/schema.hpp"
+
+namespace durabled::daemon::cli {
+namespace {
+
+enum class Verdict { kOk, kWarning, kWrong };
+
+struct Finding {
+  std::string check;
+  Verdict verdict = Verdict::kOk;
+  std::string text;
+  std::string advice;  // what to do; empty when nothing is
+};
+
+// Collects findings; each check adds one or more.
+class Doctor {
+ public:
+  Doctor(config::Config config, std::string conninfo) : config_(std::move(config)), conninfo_(std::move(conninfo)) {}
+
+  // The checks build upon each other: without a server or a schema there is nothing more to look at.
+  std::vector<Finding> examine() {
+    server_ = store::server_facts(conninfo_);
+    check_server();
+    check_clock();
+    if (!check_schema_version()) return findings_;
+    schema_ = store::schema_facts(conninfo_);
+    if (!check_rights()) return findings_;
+    check_grantees();
+    check_identity();
+    check_listen();
+    check_workers();
+    check_http();
+    return findings_;
+  }
+
+ private:
+  void add(const std::string& check, Verdict verdict, const std::string& text, const std::string& advice = "") {
+    findings_.push_back({check, verdict, text, advice});
+  }
+  void good(const std::string& check, const std::string& text) { add(check, Verdict::kOk, text); }
+  void odd(const std::string& check, const std::string& text, const std::string& advice) {
+    add(check, Verdict::kWarning, text, advice);
+  }
+  void wrong(const std::string& check, const std::string& text, const std::string& advice) {
+    add(check, Verdict::kWrong, text, advice);
+  }
+
+  void check_server();
+  void check_clock();
+  bool check_schema_version();
+  bool check_rights();
+  void check_grantees();
+  void check_identity();
+  void check_login(const store::StepTarget& target);
+  void check_listen();
+  void check_workers();
+  void check_http();
+
+  config::Config config_;
+  std::string conninfo_;
+  store::ServerFacts server_;
+  store::SchemaFacts schema_;
+  std::vector<Finding> findings_;
+};
+
+void Doctor::check_server() {
+  constexpr int kOldest = 150'000;
+  constexpr int kNewer = 190'000;
+  const std::string what = "PostgreSQL " + server_.version + ", database " + server_.database + ", role " + server_.role;
+  if (server_.version_number < kOldest) {
+    wrong("server", what, "PostgreSQL 15 to 18 are supported: upgrade the server.");
+  } else if (server_.version_number >= kNewer) {
+    odd("server", what, "This durabled was tested with PostgreSQL 15 to 18.");
+  } else {
+    good("server", what);
+  }
+  if (server_.in_recovery) {
+    wrong("server", "it is a standby, where nothing can be written",
+          "Name all hosts in the URI and add target_session_attrs=read-write.");
+  }
+  if (server_.is_superuser) {
+    odd("role", server_.role + " is a superuser; the daemon needs no such rights",
+        "Make an ordinary role, let it own the schema, and use it here.");
+  }
+  constexpr int kOfTheDaemonItself = 3;
+  if (config_.steps.connections + kOfTheDaemonItself > server_.max_connections) {
+    wrong("connections",
+          "steps.connections is " + std::to_string(config_.steps.connections) + ", and the server takes " +
+              std::to_string(server_.max_connections) + " connections from everybody",
+          "Lower steps.connections, or raise max_connections.");
+  }
+}
+
+void Doctor::check_clock() {
+  constexpr std::chrono::seconds kTolerated{2};
+  const auto off = std::chrono::abs(server_.clock_ahead);
+  const std::string text = "the server's clock is " + readable(off) +
+                           (server_.clock_ahead.count() < 0 ? " behind" : " ahead of") + " this machine's";
+  if (off > kTolerated) {
+    odd("clock", text, "Timers follow the server's clock; synchronise both with NTP.");
+  } else {
+    good("clock", text);
+  }
+}
+
+bool Doctor::check_schema_version() {
+  store::SchemaState state;
+  try {
+    state = store::schema_state(conninfo_);
+  } catch (const store::StoreError& error) {
+    if (error.sqlstate() != "42501") throw;
+    wrong("schema", "role " + server_.role + " may not use the schema df",
+          "As its owner: select df.grant_usage('" + server_.role + "');");
+    return false;
+  }
+  const std::string installed = std::to_string(state.installed);
+  if (state.installed == 0) {
+    wrong("schema", "the schema df is not installed in database " + server_.database, "Run: durabled init");
+    return false;
+  }
+  if (state.installed < state.known) {
+    wrong("schema", "version " + installed + "; this durabled needs " + std::to_string(state.known), "Run: durabled upgrade");
+  } else if (state.installed > state.known) {
+    wrong("schema", "version " + installed + "; this durabled knows " + std::to_string(state.known), "Install a newer durabled.");
+  } else {
+    good("schema", "version " + installed + ", as this durabled needs it");
+  }
+  return state.installed == state.known;
+}
+
+bool Doctor::check_rights() {
+  if (!schema_.usable) {
+    wrong("rights", "role " + server_.role + " may not use the schema df",
+          "As its owner: select df.grant_usage('" + server_.role + "');");
+  } else if (schema_.owner) {
+    good("rights", "role " + server_.role + " owns the schema");
+  } else {
+    good("rights", "role " + server_.role + " may submit (looking as the schema's owner would show more)");
+  }
+  return schema_.usable;
+}
+
+void Doctor::check_grantees() {
+  if (!schema_.owner) return;
+  if (schema_.grantees.empty()) {
+    odd("grants", "no role but the owner may submit", "Let roles in with: select df.grant_usage('ROLE');");
+  }
+  for (const store::GranteeFacts& grantee : schema_.grantees) {
+    if (grantee.missing_functions > 0) {
+      odd("grants",
+          "role " + grantee.role + " lacks " + std::to_string(grantee.missing_functions) + " functions of the schema",
+          "They came with an upgrade; grant again: select df.grant_usage('" + grantee.role + "');");
+    } else {
+      good("grants", "role " + grantee.role + " may submit" + (grantee.may_login ? "" : " (through roles that log in)"));
+    }
+  }
+}
+
+void Doctor::check_login(const store::StepTarget& target) {
+  const std::string who = target.role + " in database " + target.database;
+  const bool set_role = config_.identity.mode == "set_role";
+  const auto extra = config_.identity.roles.find(target.role);
+  const std::string login = set_role ? server_.role : target.role;
+  const auto problem = store::login_problem(store::step_params(
+      conninfo_, target, login, server_.role, extra == config_.identity.roles.end() ? "" : extra->second, !config_.worker.listen));
+  if (problem) {
+    wrong("identity", "steps cannot log in as " + login + " in database " + target.database + ": " + *problem,
+          "Give libpq a way in: a line of the passfile, a certificate, pg_ident, or an entry of identity.roles.");
+  } else if (set_role && target.role != server_.role && !store::may_set_role(conninfo_, target.role)) {
+    wrong("identity", "role " + server_.role + " may not SET ROLE " + target.role,
+          "Run: grant \"" + target.role + "\" to \"" + server_.role + "\";");
+  } else {
+    good("identity", "steps can run as " + who + (set_role ? " (set_role)" : ""));
+  }
+}
+
+void Doctor::check_identity() {
+  if (schema_.recent_targets.empty()) good("identity", "nobody submitted within a day, so no role was tried");
+  for (const store::StepTarget& target : schema_.recent_targets) check_login(target);
+  for (const std::string& id : schema_.dropped) {
+    odd("identity", "instance " + id + " cannot go on: the role that submitted it was dropped", "Run: durabled cancel " + id);
+  }
+}
+
+void Doctor::check_listen() {
+  const bool arrive = store::notifications_arrive(conninfo_);
+  if (arrive) {
+    good("listen", "notifications arrive");
+  } else if (config_.worker.listen) {
+    odd("listen", "notifications do not arrive: a pooler in transaction mode?",
+        "Polling finds the work meanwhile. Connect directly, or set worker.listen and worker.advisory_lock to false.");
+  } else {
+    good("listen", "notifications do not arrive, and worker.listen is false");
+  }
+}
+
+void Doctor::check_workers() {
+  bool alive = false;
+  for (const store::WorkerFacts& worker : schema_.workers) {
+    const std::string who = worker.name + " on " + worker.host + " (" + worker.version + "), last heard of " +
+                            readable(worker.silent_for) + " ago";
+    if (worker.silent_for <= config_.worker.lease_ttl) {
+      alive = true;
+      good("workers", who);
+    } else {
+      odd("workers", who, "It is dead or cut off; another daemon takes over what it held.");
+    }
+  }
+  if (!alive) wrong("workers", "no daemon serves this database", "Start one: durabled run, or systemctl start durabled");
+  if (schema_.overdue > 0) {
+    odd("workers", std::to_string(schema_.overdue) + " instances wait to be taken up for more than ten seconds",
+        alive ? "The daemons have enough to do: add one, or raise steps.connections." : "They go on once a daemon runs.");
+  }
+}
+
+void Doctor::check_http() {
+  const config::Config::Http& http = config_.http;
+  if (http.allow.empty()) {
+    good("http", "every HTTP step is refused: http.allow is empty");
+  } else {
+    good("http", std::to_string(http.allow.size()) + " entries allow HTTP steps");
+  }
+  if (!http.secrets_directory.empty() && !std::filesystem::is_directory(http.secrets_directory)) {
+    wrong("http", "http.secrets_directory is " + http.secrets_directory + ", which is no directory that this user can read",
+          "Make it, or leave the key out.");
+  }
+}
+
+const char* word(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOk:
+      return "ok";
+    case Verdict::kWarning:
+      return "warning";
+    case Verdict::kWrong:
+      return "wrong";
+  }
+  return "";
+}
+
+std::string mark(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOk:
+      return paint(Colour::kGreen, "✓");
+    case Verdict::kWarning:
+      return paint(Colour::kYellow, "!");
+    case Verdict::kWrong:
+      return paint(Colour::kRed, "✗");
+  }
+  return "";
+}
+
+void print(const std::vector<Finding>& findings, bool healthy, bool json) {
+  if (!json) {
+    for (const Finding& finding : findings) {
+      std::cout << mark(finding.verdict) << ' ' << finding.check << std::string(12 - finding.check.size(), ' ') << finding.text
+                << '\n';
+      if (!finding.advice.empty()) std::cout << std::string(14, ' ') << "-> " << finding.advice << '\n';
+    }
+    return;
+  }
+  JsonList list;
+  for (const Finding& finding : findings) {
+    list.add(JsonObject()
+                 .text("check", finding.check)
+                 .text("verdict", std::string(word(finding.verdict)))
+                 .text("text", finding.text)
+                 .text("advice", finding.advice)
+                 .text());
+  }
+  std::cout << JsonObject().boolean("ok", healthy).raw("findings", list.text()).text() << '\n';
+}
+
+ExitCode examine(const Invocation& invocation, const ConfigOptions& options) {
+  const config::Config config = config::load(config_sources(invocation, options)).config;
+  std::vector<Finding> findings;
+  ExitCode unhealthy = ExitCode::kFailed;
+  try {
+    findings = Doctor(config, config.database).examine();
+  } catch (const store::StoreError& error) {
+    if (exit_code(error) == ExitCode::kUnreachable) unhealthy = ExitCode::kUnreachable;
+    findings.push_back({"connection", Verdict::kWrong, explain(error),
+                        "Is the server up, and is the address right? See durabled --help for where it comes from."});
+  }
+  bool healthy = true;
+  for (const Finding& finding : findings) healthy = healthy && finding.verdict != Verdict::kWrong;
+  print(findings, healthy, invocation.json);
+  return healthy ? ExitCode::kOk : unhealthy;
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app, Invocation& invocation) {
+  CLI::App& command = add_command(app, "doctor", "Look at server, schema, grants, identity, LISTEN, clock, daemons and HTTP policy",
+                                  "durabled doctor --config /etc/durabled/durabled.yaml\n"
+                                  "sudo -u durabled durabled doctor          # with the eyes of the service\n"
+                                  "durabled doctor --database postgresql://app@db1/app --json\n\n"
+                                  "Exits with 0 when nothing is wrong, 1 when something is, 3 when there is no way in.");
+  auto options = std::make_shared<ConfigOptions>();
+  add_config_option(command, *options);
+  add_database_option(command, invocation);
+  add_json_option(command, invocation);
+  command.callback([&invocation, options] {
+    invocation.action = [&invocation, options] { return examine(invocation, *options); };
+  });
+}
+
+}  // namespace durabled::daemon::cli

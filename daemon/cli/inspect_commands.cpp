@@ -1,0 +1,253 @@
+// durabled list, show, history: reading what instances are and were.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "daemon/cli/command.hpp"
+#include "daemon/cli/follow.hpp"
+#include "daemon/cli/instance_tree.hpp"
+#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/terminal.hpp"
+#include "dsl/engine/event.hpp"
+#include "store/client_store.hpp"
+
+namespace durabled::daemon::cli {
+namespace {
+
+// The output of a command's rows as one JSON array.
+template <typename Row, typename Function>
+void print_list(const std::vector<Row>& rows, Function&& object) {
+  JsonList list;
+  for (const Row& row : rows) list.add(object(row).text());
+  std::cout << list.text() << '\n';
+}
+
+std::string took(const std::string& from, const std::optional<std::string>& until) {
+  const auto begin = dsl::parse_time(from);
+  const auto end = until ? dsl::parse_time(*until) : std::nullopt;
+  return begin && end ? readable(*end - *begin) : "";
+}
+
+JsonObject to_object(const store::InstanceSummary& row) {
+  return JsonObject()
+      .text("id", row.id)
+      .text("label", row.label)
+      .text("status", row.status)
+      .number("executions", static_cast<long long>(row.executions))
+      .text("created_at", row.created_at)
+      .text("completed_at", row.completed_at)
+      .text("output", row.output);
+}
+
+ExitCode list(const Invocation& invocation, const store::ListFilter& filter) {
+  const auto rows = store::ClientStore(invocation.conninfo()).list(filter);
+  if (invocation.json) {
+    print_list(rows, to_object);
+    return ExitCode::kOk;
+  }
+  Table table({"ID", "STATUS", "LABEL", "CREATED", "TOOK", "OUTPUT"});
+  constexpr std::size_t kLabel = 32;
+  for (const store::InstanceSummary& row : rows) {
+    table.add({{row.id},
+               {row.status, status_colour(row.status)},
+               {one_line(row.label.value_or(""), kLabel)},
+               {local_time(row.created_at)},
+               {took(row.created_at, row.completed_at)},
+               {row.output.value_or("")}});
+  }
+  std::cout << table.text();
+  return ExitCode::kOk;
+}
+
+struct ShowOptions {
+  std::string id;
+  bool ids = false;
+};
+
+struct Shown {
+  store::InstanceDetail instance;
+  std::vector<store::NodeState> nodes;
+  std::vector<store::WaitingFor> waits;
+};
+
+std::string to_json(const Shown& shown) {
+  const store::InstanceDetail& instance = shown.instance;
+  JsonList nodes;
+  for (const store::NodeState& node : shown.nodes) {
+    nodes.add(JsonObject()
+                  .text("node_id", node.node_id)
+                  .text("status", node.status)
+                  .raw_or_null("error", node.error)
+                  .text());
+  }
+  JsonList waits;
+  for (const store::WaitingFor& wait : shown.waits) {
+    waits.add(JsonObject()
+                  .text("node_id", wait.node_id)
+                  .text("kind", wait.kind)
+                  .text("name", wait.name)
+                  .text("until", wait.until)
+                  .text());
+  }
+  return JsonObject()
+      .text("id", instance.id)
+      .text("label", instance.label)
+      .text("status", instance.status)
+      .text("submitted_by", instance.submitted_by)
+      .text("database", instance.database)
+      .number("priority", static_cast<long long>(instance.priority))
+      .text("created_at", instance.created_at)
+      .text("started_at", instance.started_at)
+      .text("updated_at", instance.updated_at)
+      .text("completed_at", instance.completed_at)
+      .text("wake_at", instance.wake_at)
+      .text("request", instance.request)
+      .text("dsl", instance.dsl)
+      .raw_or_null("graph", instance.graph)
+      .raw("nodes", nodes.text())
+      .raw("waiting", waits.text())
+      .raw_or_null("result", instance.result)
+      .raw_or_null("error", instance.error)
+      .text();
+}
+
+void print_field(const std::string& name, const std::string& value) {
+  std::cout << paint(Colour::kBold, name) << std::string(10 - name.size(), ' ') << value << '\n';
+}
+
+void print_times(const store::InstanceDetail& instance) {
+  print_field("Created:", local_time(instance.created_at));
+  if (instance.started_at) {
+    const std::string after = took(instance.created_at, instance.started_at);
+    print_field("Started:", local_time(*instance.started_at) + " (after " + after + ')');
+  }
+  if (instance.completed_at) {
+    const std::string lasted = took(instance.started_at.value_or(instance.created_at), instance.completed_at);
+    print_field("Ended:", local_time(*instance.completed_at) + " (took " + lasted + ')');
+  } else if (instance.wake_at && instance.status == "pending") {
+    print_field("Due:", local_time(*instance.wake_at));
+  }
+}
+
+void print_instance(const Shown& shown, bool with_ids) {
+  const store::InstanceDetail& instance = shown.instance;
+  print_field("Instance:", instance.id + (instance.label ? " (" + *instance.label + ')' : ""));
+  print_field("Status:", paint(status_colour(instance.status), instance.status) +
+                             (instance.request && !has_ended(instance.status) ? " (" + *instance.request + " requested)" : ""));
+  print_field("Role:", instance.submitted_by.value_or("(dropped)") + ", database " + instance.database +
+                           (instance.priority == 0 ? "" : ", priority " + std::to_string(instance.priority)));
+  print_times(instance);
+  for (const store::WaitingFor& wait : shown.waits) print_field("Now:", describe(wait));
+  if (const auto graph = graph_of(instance)) {
+    std::cout << '\n' << marked_tree(*graph, shown.nodes, with_ids);
+  } else {
+    std::cout << '\n' << instance.dsl << '\n';
+  }
+  if (instance.error) {
+    std::cout << '\n';
+    print_field("Error:", paint(Colour::kRed, error_message(*instance.error)));
+    for (const std::string& line : error_details(*instance.error)) print_field("", line);
+  }
+  if (instance.result) {
+    std::cout << '\n';
+    print_field("Result:", *instance.result);
+  }
+}
+
+ExitCode show(const Invocation& invocation, const ShowOptions& options) {
+  store::ClientStore store(invocation.conninfo());
+  Shown shown;
+  shown.instance = store.instance(options.id);
+  shown.nodes = store.nodes(options.id);
+  if (!has_ended(shown.instance.status)) shown.waits = store.waiting(options.id);
+  if (invocation.json) {
+    std::cout << to_json(shown) << '\n';
+  } else {
+    print_instance(shown, options.ids);
+  }
+  return ExitCode::kOk;
+}
+
+JsonObject to_object(const store::HistoryEvent& event) {
+  const auto attempt = event.attempt ? std::optional<long long>(*event.attempt) : std::nullopt;
+  return JsonObject()
+      .number("seq", static_cast<long long>(event.seq))
+      .text("at", event.at)
+      .text("kind", event.kind)
+      .text("node", event.node)
+      .text("scope", event.scope)
+      .number("attempt", attempt)
+      .raw_or_null("data", event.data);
+}
+
+ExitCode history(const Invocation& invocation, const std::string& id) {
+  const auto events = store::ClientStore(invocation.conninfo()).history(id);
+  if (invocation.json) {
+    print_list(events, [](const store::HistoryEvent& event) { return to_object(event); });
+    return ExitCode::kOk;
+  }
+  Table table({"SEQ", "AT", "EVENT", "NODE", "SCOPE", "TRY", "DATA"});
+  for (const store::HistoryEvent& event : events) {
+    table.add({{std::to_string(event.seq)},
+               {local_time(event.at, true)},
+               {event.kind},
+               {event.node.value_or("")},
+               {event.scope.value_or("")},
+               {event.attempt ? std::to_string(*event.attempt) : ""},
+               {event.data.value_or("")}});
+  }
+  std::cout << table.text();
+  return ExitCode::kOk;
+}
+
+void add_list_command(CLI::App& app, Invocation& invocation) {
+  CLI::App& command = add_command(app, "list", "List instances, newest first",
+                                  "durabled list\n"
+                                  "durabled list --status failed --limit 20\n"
+                                  "durabled list --label nightly --json | jq '.[].id'");
+  auto filter = std::make_shared<store::ListFilter>();
+  command.add_option("-s,--status", filter->status, "pending, running, completed, failed, cancelled or paused")
+      ->check(CLI::IsMember({"pending", "running", "completed", "failed", "cancelled", "paused"}, CLI::ignore_case))
+      ->type_name("STATUS");
+  command.add_option("-l,--label", filter->label, "Only those with this label")->type_name("TEXT");
+  command.add_option("-n,--limit", filter->limit, "At most so many")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  add_database_option(command, invocation);
+  add_json_option(command, invocation);
+  command.callback([&invocation, filter] {
+    invocation.action = [&invocation, filter] { return list(invocation, *filter); };
+  });
+}
+
+}  // namespace
+
+void add_inspect_commands(CLI::App& app, Invocation& invocation) {
+  add_list_command(app, invocation);
+
+  CLI::App& showing = add_command(app, "show", "Show an instance: its tree with what each node has come to, result, error",
+                                  "durabled show 4k2m9xpq\n"
+                                  "durabled show 4k2m9xpq --ids          # with node ids, e.g. for rerun --from\n"
+                                  "durabled show 4k2m9xpq --json | jq .error\n\n"
+                                  "Marks: ✓ completed, ✗ failed, ⏳ running, ○ pending, ⊘ skipped");
+  auto options = std::make_shared<ShowOptions>();
+  showing.add_option("id", options->id, "The instance")->required()->type_name("ID");
+  showing.add_flag("--ids", options->ids, "Show the ids of the nodes, too");
+  add_database_option(showing, invocation);
+  add_json_option(showing, invocation);
+  showing.callback([&invocation, options] {
+    invocation.action = [&invocation, options] { return show(invocation, *options); };
+  });
+
+  CLI::App& past = add_command(app, "history", "Print the events of an instance",
+                               "durabled history 4k2m9xpq\n"
+                               "durabled history 4k2m9xpq --json | jq '.[] | select(.kind == \"StepFailed\")'");
+  auto id = std::make_shared<std::string>();
+  past.add_option("id", *id, "The instance")->required()->type_name("ID");
+  add_database_option(past, invocation);
+  add_json_option(past, invocation);
+  past.callback([&invocation, id] { invocation.action = [&invocation, id] { return history(invocation, *id); }; });
+}
+
+}  // namespace durabled::daemon::cli
