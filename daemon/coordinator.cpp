@@ -32,6 +32,8 @@ Coordinator::Instance* Coordinator::find(const std::string& id) {
 }
 
 void Coordinator::claimed(store::ClaimedInstance claimed) {
+  // It may be here still: a step's commit that put it down can be overtaken by the claim that followed it.
+  drop(claimed.id);
   auto owned = std::make_unique<Instance>();
   Instance& instance = *owned;
   instance.id = claimed.id;
@@ -44,6 +46,7 @@ void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
   instance.token = claimed.token;
   instance.database = claimed.database;
   instance.label = claimed.label;
+  instance.request = claimed.request;
   instance.cancel_requested = claimed.request == "cancel";
   instance.cancel_reason = claimed.request_reason;
   instance.paused = claimed.request == "pause";
@@ -53,6 +56,7 @@ void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
   }
   instance.next_seq = claimed.history.empty() ? 1 : claimed.history.back().seq + 1;
   if (!claimed.corrupt.empty()) return park(instance, claimed.corrupt);
+  if (instance.fatal) return fail(instance, *instance.fatal);
   if (!claimed.role) {
     return fail(instance, dsl::make_failure("role_dropped",
                                             "the role that submitted this instance no longer exists", 0, 0));
@@ -129,6 +133,7 @@ void Coordinator::attention(const store::Attention& attention) {
   for (const store::Signal& signal : attention.signals) {
     if (instance->known_signals.insert(signal.id).second) instance->inbox.push_back(signal);
   }
+  instance->request = attention.request;
   if (attention.request == "cancel") {
     instance->cancel_requested = true;
     instance->cancel_reason = attention.request_reason;
@@ -143,6 +148,7 @@ void Coordinator::park(Instance& instance, const std::string& why) {
   log(4, "instance " + instance.id + " is parked: " + why);
   TurnDraft draft;
   draft.status = "paused";
+  draft.request = instance.request;
   draft.error = dsl::make_failure("corrupt_history", why, 0, 0,
                                   "Its history does not fit its workflow; look at df.history.")
                     .json;
@@ -195,6 +201,7 @@ void Coordinator::committed(StepId id, store::CommitOutcome outcome) {
   if (found == steps_by_id_.end()) return step_port_.finish(id);
   Instance& instance = *found->second;
   Step& step = instance.steps.at(id);
+  if (step.state == Step::State::kCommittingThere) return committed_there(instance, step, std::move(outcome));
   const bool raw = step.state == Step::State::kCommittingAlone;
   switch (outcome.kind) {
     case store::CommitOutcome::Kind::kCommitted:
@@ -215,6 +222,21 @@ void Coordinator::committed(StepId id, store::CommitOutcome outcome) {
   }
 }
 
+// In its own database a step is done; now the instance's has to learn of it, while the slot is still the step's.
+void Coordinator::committed_there(Instance& instance, Step& step, store::CommitOutcome outcome) {
+  instance.slot_taken = false;
+  if (outcome.kind == store::CommitOutcome::Kind::kInDoubt) return reload(instance, step.id, std::nullopt);
+  if (outcome.kind != store::CommitOutcome::Kind::kCommitted) {
+    step.outcome.result.reset();
+    step.outcome.failure = std::move(outcome.failure);
+  }
+  step.state = Step::State::kExecuted;
+  step.open = false;
+  step_port_.finish(step.id);
+  instance.executed.push_front(step.id);
+  proceed(instance);
+}
+
 // The folded state may hold what was never committed: read it anew. What runs is stopped; it runs again.
 void Coordinator::reload(Instance& instance, StepId refused_step, std::optional<dsl::Failure> failure) {
   instance.refusal = std::move(failure);
@@ -225,6 +247,10 @@ void Coordinator::reload(Instance& instance, StepId refused_step, std::optional<
     instance.refusal->final = false;
   }
   end_step(instance, refused_step);
+  read_anew(instance);
+}
+
+void Coordinator::read_anew(Instance& instance) {
   orphan_steps(instance);
   instance.reloading = true;
   turn_port_.reclaim(instance.id);
@@ -240,25 +266,35 @@ void Coordinator::reclaimed(const std::string& instance_id, std::optional<store:
   instance.refused = old->refused;
   instance.refused_attempt = old->refused_attempt;
   instance.refusal = std::move(old->refusal);
+  instance.fatal = std::move(old->fatal);
   drop(instance_id);
   instances_[instance_id] = std::move(owned);
   begin(instance, std::move(*claimed));
 }
 
-void Coordinator::turn_done(const std::string& instance_id, std::optional<store::TurnProblem::Kind> problem) {
-  Instance* instance = find(instance_id);
-  if (instance == nullptr || !instance->turn_pending) return;
+void Coordinator::turn_done(const store::Turn& turn, const std::optional<store::TurnProblem>& problem) {
+  Instance* instance = find(turn.instance_id);
+  // One that was reclaimed meanwhile goes by what was read then.
+  if (instance == nullptr || !instance->turn_pending || instance->reloading || instance->token != turn.token)
+    return;
   if (!problem) {
     instance->turn_pending = false;
     return turn_committed(*instance);
   }
-  switch (*problem) {
+  switch (problem->kind) {
     case store::TurnProblem::Kind::kLost:
-      log(3, "instance " + instance_id + ": lease lost, dropped");
-      return drop(instance_id);
+      log(3, "instance " + turn.instance_id + ": lease lost, dropped");
+      return drop(turn.instance_id);
     case store::TurnProblem::Kind::kBusy:
       instance->resend_at = now_() + std::chrono::milliseconds(50);
       return schedule(*instance);
+    case store::TurnProblem::Kind::kRefused:
+      log(4, "instance " + turn.instance_id + ": its turn was refused: " + problem->what);
+      if (instance->fatal) return drop(turn.instance_id);  // not even its failure is accepted
+      instance->fatal =
+          dsl::make_failure("turn_refused", "the database refused to record it: " + problem->what, 0, 0,
+                            "Text that no database can hold (\\u0000) may be behind it.");
+      return read_anew(*instance);
   }
 }
 
@@ -271,7 +307,7 @@ void Coordinator::orphan_steps(Instance& instance) {
       http_port_.stop(id);
     } else if (step.state == Step::State::kRunning) {
       step_port_.stop(id);
-    } else if (step.state == Step::State::kExecuted && step.open) {
+    } else if (step.state == Step::State::kExecuted && step.open) {  // nobody else will end it
       step_port_.finish(id);
     }
   }
@@ -321,7 +357,7 @@ std::optional<dsl::Time> Coordinator::tick() {
     instance->timer.reset();
     if (instance->resend_at) {
       instance->resend_at.reset();
-      turn_port_.commit({id, instance->turn_json});
+      turn_port_.commit({id, instance->turn_json, instance->token});
     } else {
       proceed(*instance);
     }

@@ -38,6 +38,8 @@ class StepPort {
   virtual void start(StepId id, const std::string& role, const std::string& database,
                      store::StepStatement statement) = 0;
   virtual void commit(StepId id, store::StepCommit commit) = 0;
+  // Commits a step of another database there; answered by committed().
+  virtual void commit_foreign(StepId id, const std::string& result) = 0;
   virtual void finish(StepId id) = 0;  // rolls back what is open
   virtual void stop(StepId id) = 0;
 };
@@ -86,7 +88,7 @@ class Coordinator {
   void executed(StepId id, store::StepOutcome outcome);
   void committed(StepId id, store::CommitOutcome outcome);
   void http_done(StepId id, HttpResult result);
-  void turn_done(const std::string& instance_id, std::optional<store::TurnProblem::Kind> problem);
+  void turn_done(const store::Turn& turn, const std::optional<store::TurnProblem>& problem);
   void reclaimed(const std::string& instance_id, std::optional<store::ClaimedInstance> instance);
 
   // Fires timers that are due, marks long steps; returns when it wants to be called next.
@@ -136,9 +138,11 @@ class Coordinator {
   void start_step(Instance& instance, const dsl::RunSql& run);
   void start_http(Instance& instance, const dsl::CallHttp& call);
   void stop_step(Instance& instance, const dsl::Address& address);
+  void committed_there(Instance& instance, Step& step, store::CommitOutcome outcome);
   bool conclude(Instance& instance, Step& step, TurnDraft& draft);
   void end_step(Instance& instance, StepId id);
   void reload(Instance& instance, StepId refused_step, std::optional<dsl::Failure> failure);
+  void read_anew(Instance& instance);
   void orphan_steps(Instance& instance);
   void drop(const std::string& id);
   void schedule(Instance& instance);

@@ -67,7 +67,7 @@ void Coordinator::proceed(Instance& instance) {
     for (const StepId id : waiting) {
       Step& step = instance.steps.at(id);
       const bool beside =
-          step.outcome.result && step.open && !step.alone && !instance.run->is_ordered(step.address.node);
+          step.outcome.result && step.open && !step.alone && !step.foreign && !instance.run->is_ordered(step.address.node);
       if (!beside) {
         instance.executed.push_back(id);
         continue;
@@ -107,14 +107,23 @@ void Coordinator::proceed(Instance& instance) {
       end_step(instance, id);
       continue;
     }
-    const bool in_session = step.outcome.result && step.open && !step.alone;
+    const bool in_session = step.outcome.result && step.open && !step.alone && !step.outcome.already_committed;
     if (in_session && !draft.empty()) break;  // it carries its own turn; this one goes first
     instance.executed.pop_front();
+    if (in_session && step.foreign) {
+      if (!instance.todo.empty()) carry_out(instance);
+      step.state = Step::State::kCommittingThere;
+      instance.slot_taken = true;
+      return step_port_.commit_foreign(id, *step.outcome.result);
+    }
     if (in_session) {
       step.state = Step::State::kCommitting;
       dsl::Event event = make_event(instance, EventKind::kStepCompleted, step.address, step.attempt,
                                     std::move(*step.outcome.result));
-      if (!apply(instance, event) || !settle(instance, draft)) return;
+      if (!apply(instance, event) || !settle(instance, draft)) {
+        step.state = Step::State::kExecuted;  // parked: it is rolled back when the instance goes
+        return;
+      }
       draft.events.insert(draft.events.begin(), instance.prologue.begin(), instance.prologue.end());
       instance.prologue_sent = true;
       draft.label = instance.new_label;
@@ -206,6 +215,7 @@ void Coordinator::put_down_if_idle(Instance& instance, TurnDraft& draft) {
   if (!draining_ && !instance.paused && timer && timer->fire_at < now_() + kStayAwake) return;
   draft.status = instance.paused ? "paused" : "waiting";
   draft.inbox = instance.inbox.size();
+  draft.request = instance.request;
   if (timer) draft.wake_at = timer->fire_at;
   if (has_work) draft.wake_at = now_();
   if (draft.wake_at && (!earliest_wake_ || *draft.wake_at < *earliest_wake_)) earliest_wake_ = draft.wake_at;
@@ -222,7 +232,7 @@ void Coordinator::send_turn(Instance& instance, const TurnDraft& draft) {
   }
   instance.slot_taken = instance.turn_pending = true;
   instance.turn_json = whole.json(instance.id, instance.token, now_());
-  turn_port_.commit({instance.id, instance.turn_json});
+  turn_port_.commit({instance.id, instance.turn_json, instance.token});
 }
 
 void Coordinator::turn_committed(Instance& instance) {
@@ -269,6 +279,8 @@ void Coordinator::start_step(Instance& instance, const dsl::RunSql& run) {
   step.statement.instance_id = instance.id;
   step.statement.label = instance.label;
   step.statement.node_id = dsl::node_id(run.address.node);
+  step.statement.scope = run.address.scope;
+  step.foreign = instance.database != options_.served_database;
   step.statement.attempt = run.attempt;
   step.statement.max_result_bytes = options_.max_result_bytes;
   step.unmarked_since = now_() + options_.mark_running_after;
@@ -334,6 +346,12 @@ bool Coordinator::conclude(Instance& instance, Step& step, TurnDraft& draft) {
   }
   dsl::Event event;
   if (step.outcome.result) {
+    if (step.outcome.at_least_once &&
+        !record(instance, draft,
+                make_event(instance, EventKind::kStepStarted, step.address, step.attempt,
+                           "{\"guarantee\":\"at-least-once\"}"))) {
+      return false;
+    }
     event = make_event(instance, EventKind::kStepCompleted, step.address, step.attempt,
                        std::move(*step.outcome.result));
   } else {

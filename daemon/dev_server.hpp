@@ -1,5 +1,6 @@
-// A private PostgreSQL for trying things out: everything in one folder, on a Unix socket there and on a loopback port,
-// trusting everybody who can reach these. The schema is installed and owned by an ordinary role, as it would be anywhere.
+// A private PostgreSQL for trying things out: everything in one folder, on a Unix socket there and on a
+// loopback port, trusting everybody who can reach these. The schema is installed and owned by an ordinary
+// role, as it would be anywhere.
 #pragma once
 
 #include <sys/types.h>
@@ -17,8 +18,8 @@ struct DevOptions {
 // Owns the server's process. Not thread-safe; to be made by a thread that lives as long as the server shall.
 class DevServer {
  public:
-  // Makes the folder on first use, starts the server, installs or upgrades the schema. Blocks for some seconds the first
-  // time. Throws std::runtime_error with the server's log, or store::StoreError.
+  // Makes the folder on first use, starts the server, installs or upgrades the schema. Blocks for some
+  // seconds the first time. Throws std::runtime_error with the server's log, or store::StoreError.
   explicit DevServer(const DevOptions& options);
   // Stops the server and waits for it.
   ~DevServer();
@@ -46,8 +47,8 @@ class DevServer {
   pid_t process_ = 0;
 };
 
-// The directory of initdb and postgres, version 15 or later: $DURABLED_PG_BIN, else PATH, else Debian's, 17 preferred.
-// Throws std::runtime_error, saying where it looked.
+// The directory of initdb and postgres, version 15 or later: $DURABLED_PG_BIN, else PATH, else Debian's, 17
+// preferred. Throws std::runtime_error, saying where it looked.
 std::filesystem::path find_postgres();
 
 }  // namespace durabled::daemon

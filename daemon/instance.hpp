@@ -19,6 +19,7 @@ struct Coordinator::Step {
     kExecuted,         // its outcome waits for its turn
     kCommitting,       // folded; its commit carries the turn
     kCommittingAlone,  // raw: to be folded once the slot is free
+    kCommittingThere,  // in its own database, another one than the instance's; it holds the slot
     kMarking,          // its start is being recorded before it runs outside a transaction
     kStopped,          // nobody wants it any more; its end is awaited
   };
@@ -28,6 +29,7 @@ struct Coordinator::Step {
   bool is_http = false;
   bool open = false;   // the step port knows it and waits for commit() or finish()
   bool alone = false;  // at-least-once
+  bool foreign = false;  // runs in another database
   State state = State::kRunning;
   store::StepStatement statement;
   store::StepOutcome outcome;
@@ -60,6 +62,8 @@ struct Coordinator::Instance {
   bool paused = false;
   bool cancel_requested = false;
   bool reloading = false;
+  std::string request;                // the last one that was read
+  std::optional<dsl::Failure> fatal;  // after a reload: why it has to fail
   std::string new_label, new_database;  // found in the text, to be written with the next turn
   std::string cancel_reason;
   std::optional<dsl::Time> timer;  // as in Coordinator::timers_

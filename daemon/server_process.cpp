@@ -29,7 +29,8 @@ constexpr int kCannotStart = 127;
   const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) _exit(kCannotStart);
   if (chdir("/") != 0 || setpgid(0, 0) != 0) _exit(kCannotStart);
-  if (user && (setgroups(0, nullptr) != 0 || setgid(user->gid) != 0 || setuid(user->uid) != 0)) _exit(kCannotStart);
+  if (user && (setgroups(0, nullptr) != 0 || setgid(user->gid) != 0 || setuid(user->uid) != 0))
+    _exit(kCannotStart);
   // After the change of user, which clears it. The parent may be gone already.
   prctl(PR_SET_PDEATHSIG, SIGINT);
   if (getppid() != parent) _exit(kCannotStart);

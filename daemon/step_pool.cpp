@@ -96,7 +96,8 @@ bool StepPool::dispatch_one(const store::StepTarget& key, Target& target) {
   if (target.connecting >= static_cast<int>(target.waiting.size())) return false;
   if (static_cast<int>(target.sessions.size()) + target.connecting >= options_.connections_per_role)
     return false;
-  if (target.failures > 0 && target.connecting > 0) return false;
+  if (target.failures > 0 && (target.connecting > 0 || std::chrono::steady_clock::now() < target.retry_at))
+    return false;
   if (open_ >= options_.connections && !evict_idle()) return false;
   connect(key);
   return true;
@@ -123,11 +124,12 @@ void StepPool::connect(const store::StepTarget& key) {
       store::step_params(options_.conninfo, key, key.role, options_.own_role,
                          extra == options_.roles.end() ? "" : extra->second, !options_.prepared_statements);
   asio::post(
-      threads_, [weak = weak_from_this(), &io = io_, key, params, prepared = options_.prepared_statements] {
+      threads_, [weak = weak_from_this(), &io = io_, key, params, session_options = store::StepSession::Options{
+                                    options_.prepared_statements, key.database != options_.served_database}] {
         auto box = std::make_shared<std::unique_ptr<store::StepSession>>();  // handlers must be copyable
         std::shared_ptr<store::StoreError> error;
         try {
-          *box = store::StepSession::connect(params, {prepared});
+          *box = store::StepSession::connect(params, session_options);
         } catch (const store::StoreError& e) {
           error = std::make_shared<store::StoreError>(e);
         }
@@ -161,8 +163,10 @@ void StepPool::connect_failed(const store::StepTarget& key, const store::StoreEr
   if (error.kind() == store::StoreError::Kind::kPermanent || ++target.failures >= kConnectAttempts) {
     target.failures = 0;
     fail_waiting(target, error);
-    return;
+    return dispatch();  // others may have waited for the connection that this one could have been
   }
+  target.retry_at = std::chrono::steady_clock::now() + kConnectRetry;
+  dispatch();
   retry_timer_.expires_after(kConnectRetry);
   retry_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {
     const auto self = weak.lock();
@@ -204,7 +208,7 @@ void StepPool::assign(Session& session, StepId id) {
   session.alone = job.statement.alone;
   session.phase = Session::Phase::kRunning;
   session.session->run(std::move(job.statement));
-  pump(session);
+  begin_exchange(session);
 }
 
 void StepPool::commit(StepId id, store::StepCommit commit) {
@@ -212,6 +216,14 @@ void StepPool::commit(StepId id, store::StepCommit commit) {
   DURABLED_ASSERT(job.session != nullptr && job.session->phase == Session::Phase::kExecuted);
   job.session->phase = Session::Phase::kCommitting;
   job.session->session->commit(commit);
+  begin_exchange(*job.session);
+}
+
+void StepPool::commit_foreign(StepId id, const std::string& result) {
+  Job& job = jobs_.at(id);
+  DURABLED_ASSERT(job.session != nullptr && job.session->phase == Session::Phase::kExecuted);
+  job.session->phase = Session::Phase::kCommitting;
+  job.session->session->commit_foreign(result);
   pump(*job.session);
 }
 
@@ -267,8 +279,22 @@ void StepPool::stop(StepId id) {
   });
 }
 
+// The first pump of an exchange. On a connection that is gone the exchange is over at once: that is told from
+// the event loop, because the coordinator, which has just asked for it, expects no answer while it asks.
+void StepPool::begin_exchange(Session& session) {
+  if (!session.session->advance()) return watch(session);
+  asio::post(io_, [weak = weak_from_this(), at = &session, alive = std::weak_ptr<int>(session.alive)] {
+    const auto self = weak.lock();
+    if (self && !self->closed_ && !alive.expired()) self->exchange_over(*at);
+  });
+}
+
 void StepPool::pump(Session& session) {
   if (session.session->advance()) return exchange_over(session);
+  watch(session);
+}
+
+void StepPool::watch(Session& session) {
   const auto wait = [&](asio::posix::stream_descriptor::wait_type type, bool Session::*flag) {
     if (session.*flag) return;
     session.*flag = true;

@@ -25,6 +25,7 @@ namespace durabled::daemon {
 struct StepPoolOptions {
   std::string conninfo;
   std::string own_role;
+  std::string served_database;
   bool set_role = false;                     // one login, SET LOCAL ROLE
   std::map<std::string, std::string> roles;  // conninfo that is added for a role's login
   int connections = 16, connections_per_role = 16;
@@ -47,6 +48,7 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   void start(StepId id, const std::string& role, const std::string& database,
              store::StepStatement statement) override;
   void commit(StepId id, store::StepCommit commit) override;
+  void commit_foreign(StepId id, const std::string& result) override;
   void finish(StepId id) override;
   void stop(StepId id) override;
 
@@ -68,6 +70,7 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
     std::list<std::unique_ptr<Session>> sessions;
     int connecting = 0;
     int failures = 0;  // to connect, in a row
+    std::chrono::steady_clock::time_point retry_at{};
   };
 
   void dispatch();
@@ -77,7 +80,9 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   void connect_failed(const store::StepTarget& key, const store::StoreError& error);
   bool evict_idle();
   void assign(Session& session, StepId id);
+  void begin_exchange(Session& session);
   void pump(Session& session);
+  void watch(Session& session);
   void exchange_over(Session& session);
   void release(Session& session);
   void close(Session& session);

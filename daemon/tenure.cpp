@@ -40,8 +40,10 @@ CoordinatorOptions coordinator_options(const config::Config& config, const store
   return options;
 }
 
-StepPoolOptions pool_options(const config::Config& config, const std::string& own_role) {
+StepPoolOptions pool_options(const config::Config& config, const std::string& own_role,
+                             const std::string& database) {
   StepPoolOptions options;
+  options.served_database = database;
   options.conninfo = config.database;
   options.own_role = own_role;
   options.set_role = config.identity.mode == "set_role";
@@ -76,7 +78,7 @@ Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock,
       store_(std::move(connections.work)),
       keeper_(std::move(connections.keeper)),
       worker_(keeper_->id()),
-      steps_(std::make_shared<StepPool>(io, pool_options(config, store_->own_role()))),
+      steps_(std::make_shared<StepPool>(io, pool_options(config, store_->own_role(), store_->database()))),
       http_(std::make_shared<HttpSteps>(io, config.http)),
       coordinator_(std::make_unique<Coordinator>(coordinator_options(config, worker_, store_->database()),
                                                  *steps_, *http_, *this, [&clock] { return clock.now(); })),
@@ -222,9 +224,11 @@ void Tenure::polled(store::PollResult result, int limit) {
 
 // After anything that may have moved instances: earlier timers, room for more, turns to send.
 void Tenure::after_event() {
-  if (const auto wake = coordinator_->take_earliest_wake()) {
+  // While a poll is under way it stays with the coordinator: polled() comes here again.
+  const auto wake = polling_ ? std::nullopt : coordinator_->take_earliest_wake();
+  if (wake) {
     const auto wait = std::max(*wake - clock_.now(), std::chrono::microseconds(0));
-    if (!polling_ && Clock_::now() + wait < poll_timer_.expiry()) {
+    if (Clock_::now() + wait < poll_timer_.expiry()) {
       poll_timer_.expires_after(wait);
       poll_timer_.async_wait([this, weak = weak_from_this()](const boost::system::error_code& cancelled) {
         if (!cancelled && weak.lock()) poll();
@@ -269,33 +273,33 @@ void Tenure::flush_turns() {
   struct Done {
     std::vector<store::Turn> turns;
     std::vector<store::TurnProblem> problems;
-    bool refused = false;
+    std::string refused = {};
   };
   on_work_thread(
       [turns = std::move(turns), worker = worker_.number](store::WorkerStore& store) mutable {
-        Done done{std::move(turns), {}, false};
+        Done done{std::move(turns), {}};
         try {
           done.problems = store.commit(worker, done.turns);
         } catch (const store::StoreError& e) {
           if (e.kind() != store::StoreError::Kind::kPermanent) throw;
-          log_error(std::string("a turn was refused: ") + e.what());
-          done.refused = true;
+          done.refused = e.what();
         }
         return done;
       },
       [this](Done done) {
         flushing_ = false;
-        if (done.refused && done.turns.size() > 1) {
+        if (!done.refused.empty() && done.turns.size() > 1) {
           commit_one_by_one(std::move(done.turns));
           return;
         }
         for (const store::Turn& turn : done.turns) {
-          std::optional<store::TurnProblem::Kind> problem;
-          if (done.refused) problem = store::TurnProblem::Kind::kLost;
+          std::optional<store::TurnProblem> problem;
+          if (!done.refused.empty())
+            problem = {turn.instance_id, store::TurnProblem::Kind::kRefused, done.refused};
           for (const store::TurnProblem& one : done.problems) {
-            if (one.instance_id == turn.instance_id) problem = one.kind;
+            if (one.instance_id == turn.instance_id) problem = one;
           }
-          coordinator_->turn_done(turn.instance_id, problem);
+          coordinator_->turn_done(turn, problem);
         }
         flush_turns();
         after_event();
@@ -307,19 +311,17 @@ void Tenure::commit_one_by_one(std::vector<store::Turn> turns) {
   for (store::Turn& turn : turns) {
     on_work_thread(
         [turn = std::move(turn), worker = worker_.number](store::WorkerStore& store) {
-          std::pair<std::string, std::optional<store::TurnProblem::Kind>> result{turn.instance_id,
-                                                                                 std::nullopt};
+          std::pair<store::Turn, std::optional<store::TurnProblem>> result{turn, std::nullopt};
           try {
             const auto problems = store.commit(worker, {turn});
-            if (!problems.empty()) result.second = problems.front().kind;
+            if (!problems.empty()) result.second = problems.front();
           } catch (const store::StoreError& e) {
             if (e.kind() != store::StoreError::Kind::kPermanent) throw;
-            log_error("instance " + turn.instance_id + ": its turn was refused: " + e.what());
-            result.second = store::TurnProblem::Kind::kLost;
+            result.second = {turn.instance_id, store::TurnProblem::Kind::kRefused, e.what()};
           }
           return result;
         },
-        [this](std::pair<std::string, std::optional<store::TurnProblem::Kind>> result) {
+        [this](const std::pair<store::Turn, std::optional<store::TurnProblem>>& result) {
           coordinator_->turn_done(result.first, result.second);
           after_event();
         });

@@ -47,6 +47,7 @@ std::string TurnDraft::json() const {
   append_text(json, "database", database);
   append_text(json, "status", status);
   if (status == "waiting" || status == "paused") json += ",\"inbox\":" + std::to_string(inbox);
+  append_text(json, "request", request);
   if (wake_at) append_text(json, "wake_at", dsl::format_time(*wake_at));
   if (result_seq > 0) json += ",\"result_seq\":" + std::to_string(result_seq);
   if (!error.empty()) json += ",\"error\":" + error;

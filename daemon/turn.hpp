@@ -18,6 +18,7 @@ struct TurnDraft {
   std::string status;  // completed failed cancelled paused waiting; empty: goes on
   std::optional<dsl::Time> wake_at;
   std::size_t inbox = 0;  // waiting, paused: untaken signals that were seen; more of them wake it at once
+  std::string request;    // waiting, paused: the last one that was read; another one wakes it at once
   std::int64_t result_seq = 0;
   std::string error;            // JSON
   std::string label, database;  // found in the text of the workflow

@@ -4,6 +4,10 @@
 -- Who may do what is decided by grants and row-level security alone: a client's function runs with the client's own
 -- rights, so there is no privileged code to talk into something. What a client may not write has no grant, and what
 -- the rules fill in is filled in by defaults and triggers.
+--
+-- A function's names are never looked up in a caller's search_path: SQL functions have bodies that are parsed when they
+-- are created (RETURN, BEGIN ATOMIC), the others set search_path. A policy that calls a function whose body is read anew
+-- would let a caller decide, by a type or an operator of its own, who it is.
 
 create table df.schema_migrations (
   number int primary key,
@@ -21,11 +25,11 @@ comment on table df.settings is 'Settings of the schema that the database enforc
 
 -- The one clock of the schema; tests replace it.
 create function df._now() returns timestamptz language sql volatile parallel safe
-  as 'select clock_timestamp()';
+  return pg_catalog.clock_timestamp();
 comment on function df._now() is 'The time that every scheduling decision of the schema uses';
 
 create function df._me() returns regrole language sql stable parallel safe
-  as 'select pg_catalog.quote_ident(current_user)::text::regrole';
+  return pg_catalog.quote_ident(current_user)::regrole;
 comment on function df._me() is 'The current role';
 
 do $$
@@ -37,10 +41,9 @@ exception when insufficient_privilege then
   raise notice 'role df_operator was not created: the installing role may not create roles';
 end $$;
 
-create function df._is_operator() returns boolean language sql stable parallel safe as $$
-  select coalesce((select pg_catalog.pg_has_role(current_user, r.oid, 'usage') from pg_catalog.pg_roles r
-                   where r.rolname = 'df_operator'), false)
-$$;
+create function df._is_operator() returns boolean language sql stable parallel safe
+  return coalesce((select pg_catalog.pg_has_role(current_user, r.oid, 'usage') from pg_catalog.pg_roles r
+                   where r.rolname = 'df_operator'), false);
 comment on function df._is_operator() is 'Whether the current role sees and manages the instances of all roles';
 
 -- Ids -------------------------------------------------------------------------------------------------------------
@@ -126,6 +129,8 @@ comment on column df.instances.fencing_token is 'Raised by each claim: a daemon 
 create index instances_runnable on df.instances (priority desc, wake_at) where wake_at is not null and worker_id is null;
 create index instances_held on df.instances (worker_id) where worker_id is not null;
 create index instances_newest on df.instances (created_at desc, id desc);
+create index instances_waiting on df.instances (submitted_by, updated_at desc)
+  where worker_id is null and status in ('running', 'paused');  -- those that were put down: df.waiting
 create index instances_ended on df.instances (completed_at) where completed_at is not null;
 create unique index instances_idempotency on df.instances (submitted_by, idempotency_key) where idempotency_key is not null;
 
@@ -149,8 +154,8 @@ comment on table df.events is 'The append-only history, one row an event; writte
 create table df.signals (
   id bigint generated always as identity,
   instance_id text not null,
-  name text not null check (name <> ''),
-  data json not null default '{}',
+  name text not null constraint "a signal has a name of 1 to 1000 characters" check (length(name) between 1 and 1000),
+  data json not null default '{}' constraint "a signal's data has at most 16 MiB" check (octet_length(data::text) <= 16777216),
   sent_at timestamptz not null default df._now(),
   sent_by regrole not null default df._me(),
   delivered boolean not null default false,
@@ -159,7 +164,7 @@ create table df.signals (
 );
 comment on table df.signals is 'Signals, kept until a wait for that name takes them, oldest first';
 comment on column df.signals.delivered is 'Its instance was woken. A daemon does that after the sender''s commit, so that a sender never locks the instance';
-create index signals_undelivered on df.signals (id) where not delivered;
+create index signals_undelivered on df.signals (instance_id) where not delivered;
 create index signals_untaken on df.signals (instance_id, id) where taken_at is null;
 
 create table df.vars (
@@ -176,6 +181,10 @@ alter table df.instances enable row level security;
 alter table df.events enable row level security;
 alter table df.signals enable row level security;
 alter table df.vars enable row level security;
+alter table df.workers enable row level security;
+alter table df.settings enable row level security;
+alter table df.schema_migrations enable row level security;
+alter table df._worker_keys enable row level security;
 
 -- The subselects are evaluated once a statement, not once a row.
 create policy visible on df.instances for select
@@ -188,9 +197,13 @@ create policy visible on df.events for select
 create policy visible on df.signals for select
   using (exists (select from df.instances i where i.id = instance_id));
 create policy send on df.signals for insert
-  with check (sent_by = (select df._me()) and exists (select from df.instances i where i.id = instance_id));
+  with check (sent_by = (select df._me()) and exists (
+    select from df.instances i where i.id = instance_id and i.submitted_by = (select df._me())));
 create policy own on df.vars
   using (owner = (select df._me())) with check (owner = (select df._me()));
+create policy everybody on df.workers for select using (true);
+create policy everybody on df.settings for select using (true);
+create policy everybody on df.schema_migrations for select using (true);
 
 -- The inbox -------------------------------------------------------------------------------------------------------
 
@@ -206,10 +219,14 @@ declare
   me record;
 begin
   select rolsuper, rolcanlogin, rolname into me from pg_catalog.pg_roles where oid = new.submitted_by;
+  if not found then
+    raise undefined_object using message = 'the role that submits this workflow does not exist';
+  end if;
   if me.rolsuper and not exists (select from df.settings where name = 'enable_superuser_instances' and value = 'true') then
     raise insufficient_privilege using
-      message = format('role %I is a superuser; workflows of superusers are refused', me.rolname),
-      hint = 'Submit as an ordinary role, or set enable_superuser_instances to ''true'' in df.settings.';
+      message = format('role %I is a superuser; workflows of superusers are refused unless enable_superuser_instances is '
+                       '''true'' in df.settings', me.rolname),
+      hint = 'Submit as an ordinary role.';
   end if;
   if not me.rolcanlogin then
     raise insufficient_privilege using
@@ -222,9 +239,19 @@ begin
   if length(new.dsl) > 16777216 then
     raise program_limit_exceeded using message = 'the workflow''s text is longer than 16 MiB';
   end if;
+  if octet_length(new.vars::text) > 16777216 then
+    raise program_limit_exceeded using message = 'the variables are longer than 16 MiB';
+  end if;
+  if not isfinite(new.wake_at) then
+    raise datetime_field_overflow using message = 'start_at must be a finite time';
+  end if;
+  if length(new.idempotency_key) > 1000 then
+    raise string_data_right_truncation using message = 'an idempotency key has at most 1000 characters';
+  end if;
   if length(new.label) > 1000 then
     raise string_data_right_truncation using message = 'a label has at most 1000 characters';
   end if;
+  new.wake_at := coalesce(new.wake_at, df._now());
   return new;
 end $$;
 comment on function df._check_submission() is 'Trigger: refuses what could never run';
@@ -246,6 +273,9 @@ begin
   if not found then
     select id, database, vars, priority into new.id, new.database, new.vars, new.priority
     from df.instances where submitted_by = df._me() and idempotency_key = new.idempotency_key;
+    if not found then  -- committed by somebody else after this transaction's snapshot
+      raise serialization_failure using message = 'the idempotency key was used by a transaction at the same time';
+    end if;
   end if;
   return new;
 end $$;
@@ -276,6 +306,9 @@ begin
   if old.status not in ('pending', 'running', 'paused') or new.request is null then
     new.request := old.request;
     return new;
+  end if;
+  if length(new.request_reason) > 10000 then
+    raise string_data_right_truncation using message = 'a reason has at most 10000 characters';
   end if;
   new.attention := true;
   if new.worker_id is not null then

@@ -16,9 +16,11 @@ create function df._register(p_name text, p_host text, p_pid int, p_version text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   worker_id := nextval(pg_get_serial_sequence('df.workers', 'id'));
-  if p_lock then
-    perform pg_advisory_lock(df._lock_class(), worker_id);  -- before the row is seen by others
-  end if;
+  -- Before the row is seen by others. Anybody may hold the lock of the number that comes next, so that it is not waited
+  -- for: a random number then, which nobody can know.
+  while p_lock and not pg_try_advisory_lock(df._lock_class(), worker_id) loop
+    worker_id := 1000000000 + floor(random() * 1000000000)::int;
+  end loop;
   insert into df.workers (id, name, host, pid, version) overriding system value
   values (worker_id, p_name, p_host, p_pid, p_version);
   insert into df._worker_keys values (worker_id, gen_random_uuid()) returning key into worker_key;
@@ -71,10 +73,16 @@ declare
   ids text[];
 begin
   if not exists (select from df.signals where not delivered) then return; end if;
+  -- From one instance to the next by the index: many signals of one, or of one whose row a client keeps locked, hold up
+  -- nobody else's.
   ids := array(
-    select i.id from df.instances i
-    where i.id in (select s.instance_id from df.signals s where not s.delivered order by s.id limit 1000)
-    order by i.id for no key update skip locked);
+    with recursive signalled as (
+      (select s.instance_id as id from df.signals s where not s.delivered order by s.instance_id limit 1)
+      union all
+      select (select s.instance_id from df.signals s where not s.delivered and s.instance_id > b.id
+              order by s.instance_id limit 1)
+      from signalled b where b.id is not null)
+    select i.id from signalled b join df.instances i on i.id = b.id limit 1000 for no key update of i skip locked);
   update df.signals set delivered = true where not delivered and instance_id = any (ids);
   update df.instances
   set attention = true,
@@ -83,12 +91,19 @@ begin
 end $$;
 comment on function df._deliver_signals() is 'Wakes the instances that signals have come for';
 
+create function df._may_http(p_role oid) returns boolean language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  return has_function_privilege(p_role, 'df.http(text, text, text, anycompatible, numeric)'::regprocedure, 'execute');
+end $$;
+comment on function df._may_http(oid) is 'Whether a role may make HTTP calls: by the grant on df.http';
+
 -- One round of a daemon: takes up to p_limit due instances (highest priority first, then by time), and reads which of
 -- those that it holds want attention. Row kinds: 'claimed'; 'attention'; 'next' (wake_at: when the next becomes due).
 -- It raises or lowers the worker's wish to be notified, too: a daemon that took all it could take comes back by itself.
 create function df._poll(p_worker int, p_limit int)
 returns table (kind text, id text, token bigint, status text, dsl text, label text, vars jsonb, role text, database text,
-               wake_at timestamptz, request text, request_reason text, started boolean)
+               wake_at timestamptz, request text, request_reason text, started boolean, may_http boolean)
 language plpgsql set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
 #variable_conflict use_column
@@ -97,15 +112,18 @@ declare
   room int := p_limit;
   level smallint;
   taken int;
+  claimed boolean := false;
   upcoming timestamptz;
   earliest timestamptz;
 begin
   perform df._deliver_signals();
   return query
+    with told as (
+      select i.id from df.instances i where i.worker_id = p_worker and i.attention for no key update skip locked)
     update df.instances i set attention = false
-    where i.worker_id = p_worker and i.attention
+    from told where i.id = told.id
     returning 'attention', i.id, i.fencing_token, i.status, null::text, null::text, null::jsonb, null::text, null::text,
-              null::timestamptz, i.request, i.request_reason, true;
+              null::timestamptz, i.request, i.request_reason, true, null::boolean;
   if p_limit <= 0 then return; end if;
   select i.priority, i.wake_at into level, upcoming from df.instances i
   where i.wake_at is not null and i.worker_id is null order by i.priority desc, i.wake_at limit 1;
@@ -122,9 +140,10 @@ begin
         from due where i.id = due.id
         returning 'claimed', i.id, i.fencing_token, i.status, i.dsl, i.label, i.vars,
                   (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), i.database,
-                  i.wake_at, i.request, i.request_reason, i.fencing_token > 1;
+                  i.wake_at, i.request, i.request_reason, i.fencing_token > 1, df._may_http(i.submitted_by);
       get diagnostics taken = row_count;
       room := room - taken;
+      claimed := claimed or taken > 0;
       select i.wake_at into upcoming from df.instances i
       where i.wake_at > t and i.worker_id is null and i.priority = level order by i.priority desc, i.wake_at limit 1;
     end if;
@@ -133,9 +152,16 @@ begin
     where i.wake_at is not null and i.worker_id is null and i.priority < level
     order by i.priority desc, i.wake_at limit 1;
   end loop;
+  if claimed then
+    -- What a forgotten worker held, nobody would ever free.
+    perform from df.workers w where w.id = p_worker for key share;
+    if not found then
+      raise exception 'worker % is not registered any more', p_worker using errcode = 'DF003';
+    end if;
+  end if;
   update df.workers w set waiting = room > 0 where w.id = p_worker and w.waiting <> (room > 0);
   return query select 'next', null::text, null::bigint, null::text, null::text, null::text, null::jsonb, null::text,
-                      null::text, earliest, null::text, null::text, null::boolean;
+                      null::text, earliest, null::text, null::text, null::boolean, null::boolean;
 end $$;
 comment on function df._poll(int, int) is 'One round of a daemon: claims what is due, reads what wants attention';
 
@@ -145,7 +171,8 @@ create function df._reclaim(p_worker int, p_instance text) returns bigint langua
 declare
   token bigint;
 begin
-  perform from df.instances where id = p_instance and worker_id is not distinct from p_worker for update;
+  -- A client's transaction may have the row locked for as long as it likes: an error (55P03) then, not a wait.
+  perform from df.instances where id = p_instance and worker_id is not distinct from p_worker for update nowait;
   update df.instances set fencing_token = fencing_token + 1 where id = p_instance and worker_id is not distinct from p_worker
   returning fencing_token into token;
   return token;
@@ -157,6 +184,7 @@ comment on function df._reclaim(int, text) is 'A new fencing token for an instan
 --   status   completed | failed | cancelled | paused | waiting (put down until wake_at, or until a signal comes)
 --   wake_at, result_seq, error    with status
 --   inbox    with waiting and paused: how many untaken signals the daemon knew
+--   request  with waiting and paused: the last request that the daemon knew
 --   signals  ids that the turn takes
 --   prune    seqs of the history that a loop has folded
 --   label, database  found in the text of the workflow; a label that the row has stays
@@ -183,12 +211,13 @@ begin
     where id = p_instance;
   end if;
   if next_status in ('waiting', 'paused') then
-    -- What came since the daemon last looked must not be slept over.
-    select attention or request = 'cancel'
-             or (next_status = 'waiting' and request = 'pause') or (next_status = 'paused' and request = 'resume' and attention)
+    -- What came since the daemon last looked must not be slept over. Looked at once the row is locked, because the
+    -- poll that reads a signal takes the mark of attention off the row.
+    perform from df.instances where id = p_instance for no key update;
+    select attention or request = 'cancel' or coalesce(request, '') <> coalesce(p_turn ->> 'request', '')
              or (next_status = 'waiting' and (select count(*) from df.signals s where s.instance_id = p_instance and s.taken_at is null)
                                              > (p_turn ->> 'inbox')::bigint)
-    into overtaken from df.instances where id = p_instance for no key update;
+    into overtaken from df.instances where id = p_instance;
     update df.instances
     set worker_id = null, updated_at = p_at, attention = false, error = coalesce(p_turn -> 'error', error),
         status = case when next_status = 'paused' and not overtaken then 'paused' else 'running' end,
@@ -205,20 +234,26 @@ end $$;
 comment on function df._apply_turn(text, timestamptz, json) is 'What a turn writes beside its first event';
 
 -- The checkpoint: one event and what follows from it, in the transaction of the step that it records. Fails, and with it
--- the step, when the lease is lost (DF001) or when the step's transaction is not the one it began with (DF002).
+-- the step, when the lease is lost (DF001) or when the step's transaction is not the one it began with (DF002). The
+-- session must be that of the role whose step it is, or of the daemon itself: a key alone opens nobody else's history.
+-- It has no search_path of its own, because setting one costs a third of the whole call (the path is worked out anew in
+-- each transaction). Instead every name in it is qualified, operators too, and it calls nothing unqualified.
 create function df._commit_turn(p_key uuid, p_instance text, p_token bigint, p_xid xid8, p_seq bigint, p_at timestamptz,
                                 p_kind text, p_node text, p_scope text, p_attempt int, p_data json, p_turn json)
-returns void language plpgsql security definer
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+returns void language plpgsql security definer set enable_seqscan = off as $$
 declare
   holder int;
+  owner pg_catalog.regrole;
 begin
-  if p_xid is distinct from pg_current_xact_id() then
+  if (p_xid operator(pg_catalog.=) pg_catalog.pg_current_xact_id()) is not true then
     raise exception 'the step ended the transaction that it ran in' using errcode = 'DF002';
   end if;
-  select i.worker_id into holder from df.instances i
-  where i.id = p_instance and i.fencing_token = p_token for key share;
-  if not exists (select from df._worker_keys k where k.worker_id = holder and k.key = p_key) then
+  select i.worker_id, i.submitted_by into holder, owner from df.instances i
+  where i.id operator(pg_catalog.=) p_instance and i.fencing_token operator(pg_catalog.=) p_token for key share;
+  if not exists (select from df._worker_keys k where k.worker_id operator(pg_catalog.=) holder
+                 and k.key operator(pg_catalog.=) p_key)
+     or not (pg_catalog.pg_has_role(session_user, current_user, 'member')
+             or coalesce(owner operator(pg_catalog.=) pg_catalog.to_regrole(pg_catalog.quote_ident(session_user)), false)) then
     raise exception 'lease lost: instance % is held by another daemon', p_instance using errcode = 'DF001';
   end if;
   insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
@@ -229,6 +264,46 @@ begin
 end $$;
 comment on function df._commit_turn(uuid, text, bigint, xid8, bigint, timestamptz, text, text, text, int, json, json) is
   'The checkpoint of a step, in the step''s transaction';
+
+-- A step that gave itself another role than it was given must not be recorded (identity.mode set_role).
+create function df._refuse_role() returns void language plpgsql as $$
+begin
+  raise exception 'the step left the role that it runs as' using errcode = 'DF004';
+end $$;
+comment on function df._refuse_role() is 'Fails the checkpoint of a step that changed its role';
+
+-- Steps that run in this database for instances that another one holds. A step and its row here commit in one
+-- transaction; when the answer is lost, the row tells that it ran, and what it returned.
+create table df._foreign_steps (
+  role text not null,
+  instance_id text not null,
+  node text not null,
+  scope text not null,
+  at timestamptz not null default df._now(),
+  result json not null,
+  primary key (role, instance_id, node, scope)
+);
+alter table df._foreign_steps enable row level security;
+comment on table df._foreign_steps is 'What steps returned that ran here for instances of another database';
+
+-- Whom the session acts for: what it was given by SET ROLE, else its login. Not to be claimed by an argument.
+create function df._acting_role() returns text language sql stable set search_path = pg_catalog, pg_temp
+  as $$ select coalesce(nullif(current_setting('role'), 'none'), session_user::text) $$;
+comment on function df._acting_role() is 'The role that a definer''s function was called for';
+
+create function df._foreign_step(p_instance text, p_node text, p_scope text) returns json language sql stable
+  security definer set search_path = pg_catalog, pg_temp as $$
+  select f.result from df._foreign_steps f
+  where f.role = df._acting_role() and f.instance_id = p_instance and f.node = p_node and f.scope = p_scope
+$$;
+comment on function df._foreign_step(text, text, text) is 'What a step returned that has run here already, or NULL';
+
+create function df._commit_foreign(p_instance text, p_node text, p_scope text, p_result json) returns void
+  language sql security definer set search_path = pg_catalog, pg_temp as $$
+  insert into df._foreign_steps (role, instance_id, node, scope, result)
+  values (df._acting_role(), p_instance, p_node, p_scope, p_result)
+$$;
+comment on function df._commit_foreign(text, text, text, json) is 'The checkpoint of a step for an instance of another database';
 
 -- Turns without a statement of their own (timers, signals, failures, ends), many in one transaction. p_turns is an array
 -- of {instance, token, at, …as in _apply_turn}, ordered by instance. Returns those that were not written: 'lost' (another
@@ -264,6 +339,7 @@ declare
 begin
   delete from df.events where instance_id = any (ids);
   delete from df.signals where instance_id = any (ids);
+  delete from df.reruns where id = any (ids);
   delete from df.instances where id = any (ids);
   return coalesce(array_length(ids, 1), 0);
 end $$;

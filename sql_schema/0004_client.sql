@@ -16,21 +16,19 @@ end $$;
 comment on function df._instance_status(text) is 'An instance''s status; an error where the caller may not see it';
 
 create function df.status(instance_id text) returns text language sql volatile
-  as $$ select df._instance_status($1) $$;
+  return df._instance_status($1);
 comment on function df.status(text) is 'Status of an instance: pending running completed failed cancelled paused';
 
-create function df.result(instance_id text) returns json language sql volatile as $$
-  select case
+create function df.result(instance_id text) returns json language sql volatile
+  return case
     when df._instance_status($1) <> 'completed' then null
     else (select case when e.kind = 'InstanceCompleted' then e.data -> 'result' else e.data end
           from df.instances i join df.events e on e.instance_id = i.id and e.seq = i.result_seq where i.id = $1)
-  end
-$$;
+  end;
 comment on function df.result(text) is 'Result of a completed instance, else NULL';
 
-create function df.error(instance_id text) returns json language sql volatile as $$
-  select case when df._instance_status($1) is not null then (select i.error from df.instances i where i.id = $1) end
-$$;
+create function df.error(instance_id text) returns json language sql volatile
+  return case when df._instance_status($1) is not null then (select i.error from df.instances i where i.id = $1) end;
 comment on function df.error(text) is 'Error of a failed or cancelled instance: message, sqlstate, detail, hint, node, attempts …';
 
 create function df._request(p_id text, p_request text, p_reason text) returns text language plpgsql
@@ -47,11 +45,13 @@ end $$;
 comment on function df._request(text, text, text) is 'Asks for cancel, pause or resume';
 
 create function df.cancel(instance_id text, reason text default null) returns text language sql
-  as $$ select df._request($1, 'cancel', $2) $$;
+  return df._request($1, 'cancel', $2);
 comment on function df.cancel(text, text) is 'Cancels an instance: what runs is stopped and rolled back';
-create function df.pause(instance_id text) returns text language sql as $$ select df._request($1, 'pause', null) $$;
+create function df.pause(instance_id text) returns text language sql
+  return df._request($1, 'pause', null);
 comment on function df.pause(text) is 'Pauses an instance: running steps finish, nothing new begins';
-create function df.resume(instance_id text) returns text language sql as $$ select df._request($1, 'resume', null) $$;
+create function df.resume(instance_id text) returns text language sql
+  return df._request($1, 'resume', null);
 comment on function df.resume(text) is 'Resumes a paused instance';
 
 create function df.signal(instance_id text, name text, data text default '{}') returns text language plpgsql
@@ -68,6 +68,10 @@ begin
   exception when invalid_text_representation then
     payload := to_json(data);
   end;
+  -- An operator sees everybody's instances, but does not speak for their owners.
+  if not exists (select from df.instances i where i.id = $1 and i.submitted_by = df._me()) then
+    raise no_data_found using message = 'Instance not found or access denied: ' || instance_id;
+  end if;
   insert into df.signals (instance_id, name, data) values ($1, $2, payload);
   return format('Signal "%s" sent to instance %s', name, instance_id);
 end $$;
@@ -115,7 +119,7 @@ end $$;
 comment on function df.setvar(text, text) is 'Sets a variable of the caller';
 
 create function df.getvar(name text) returns text language sql stable
-  as $$ select v.value from df.vars v where v.owner = df._me() and v.name = $1 $$;
+  return (select v.value from df.vars v where v.owner = df._me() and v.name = $1);
 comment on function df.getvar(text) is 'A variable of the caller, or NULL';
 
 create function df.unsetvar(name text) returns boolean language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -150,8 +154,9 @@ end $$;
 comment on function df.history(text) is 'The events of an instance, in order';
 
 create function df.version() returns text language sql stable
-  as $$ select max(number)::text from df.schema_migrations $$;
+  return (select max(number)::text from df.schema_migrations);
 comment on function df.version() is 'Version of the schema: the number of its last migration';
 
-create function df.target_database() returns text language sql stable as $$ select current_database()::text $$;
+create function df.target_database() returns text language sql stable
+  return current_database()::text;
 comment on function df.target_database() is 'The database that the daemon serves';

@@ -54,7 +54,8 @@ class ClientStore::Impl {
   pqxx::connection& connection() { return *connection_; }
 
   // `call` is a call of a function of df with $1, the instance, and $2, a JSON object of its other arguments.
-  Answer ask(const char* operation, const std::string& call, const std::string& id, const Parameters& parameters) {
+  Answer ask(const char* operation, const std::string& call, const std::string& id,
+             const Parameters& parameters) {
     return transaction(*connection_, operation, [&](pqxx::work& work) {
       const std::string before = exec_params(work, "select df.status($1)", id)[0][0].c_str();
       const pqxx::result rows = exec_params(work, "select " + call + " from (select $2::json as p) a", id,
@@ -82,15 +83,17 @@ std::string ClientStore::submit(const Submission& submission) {
     for (const auto& [name, value] : submission.vars) vars[name] = value;
   }
   return transaction(impl_->connection(), "submit", [&](pqxx::work& work) {
-    const pqxx::result rows = exec_params(
-        work,
-        "insert into df.submit (dsl, label, database, vars, priority, start_at, idempotency_key) "
-        "select s.dsl, s.label, s.database, case when s.vars is not null then coalesce("
-        "(select jsonb_object_agg(v.name, v.value) from df.vars v where v.owner = df._me()), '{}') || s.vars end, "
-        "s.priority, s.start_at, s.idempotency_key "
-        "from json_to_record($1::json) as s (dsl text, label text, database text, vars jsonb, priority smallint, "
-        "start_at timestamptz, idempotency_key text) returning id",
-        boost::json::serialize(parameters));
+    const pqxx::result rows =
+        exec_params(work,
+                    "insert into df.submit (dsl, label, database, vars, priority, start_at, idempotency_key) "
+                    "select s.dsl, s.label, s.database, case when s.vars is not null then coalesce("
+                    "(select jsonb_object_agg(v.name, v.value) from df.vars v where v.owner = df._me()), "
+                    "'{}') || s.vars end, "
+                    "s.priority, s.start_at, s.idempotency_key "
+                    "from json_to_record($1::json) as s (dsl text, label text, database text, vars jsonb, "
+                    "priority smallint, "
+                    "start_at timestamptz, idempotency_key text) returning id",
+                    boost::json::serialize(parameters));
     return std::string(rows[0][0].c_str());
   });
 }
@@ -107,12 +110,12 @@ std::vector<InstanceSummary> ClientStore::list(const ListFilter& filter) {
   put(parameters, "status", filter.status);
   put(parameters, "label", filter.label);
   return transaction(impl_->connection(), "list instances", [&](pqxx::work& work) {
-    const pqxx::result rows = exec_params(work,
-                                          "select l.instance_id, l.label, l.status, " + utc("l.created_at") + ", " +
-                                              utc("l.completed_at") +
-                                              ", l.output, l.execution_count from (select $1::json as p) a, "
-                                              "df.list_instances(p ->> 'status', (p ->> 'limit')::int, p ->> 'label') l",
-                                          boost::json::serialize(parameters));
+    const pqxx::result rows = exec_params(
+        work,
+        "select l.instance_id, l.label, l.status, " + utc("l.created_at") + ", " + utc("l.completed_at") +
+            ", l.output, l.execution_count from (select $1::json as p) a, "
+            "df.list_instances(p ->> 'status', (p ->> 'limit')::int, p ->> 'label') l",
+        boost::json::serialize(parameters));
     std::vector<InstanceSummary> summaries;
     for (const auto& row : rows) {
       InstanceSummary& summary = summaries.emplace_back();
@@ -134,8 +137,8 @@ InstanceDetail ClientStore::instance(const std::string& id) {
     const pqxx::result rows = exec_params(
         work,
         "select i.status, i.dsl, i.database, " + utc("i.created_at") + ", " + utc("i.updated_at") +
-            ", (select r.rolname from pg_roles r where r.oid = i.submitted_by), i.label, " + utc("i.started_at") + ", " +
-            utc("i.completed_at") + ", " + utc("i.wake_at") +
+            ", (select r.rolname from pg_roles r where r.oid = i.submitted_by), i.label, " +
+            utc("i.started_at") + ", " + utc("i.completed_at") + ", " + utc("i.wake_at") +
             ", i.request, (select e.data -> 'graph' from df.events e where e.instance_id = i.id and e.kind = "
             "'InstanceStarted' order by e.seq limit 1), df.result(i.id), df.error(i.id), i.priority "
             "from df.instances i where i.id = $1",
@@ -225,13 +228,15 @@ Answer ClientStore::resume(const std::string& id) {
 }
 
 Answer ClientStore::signal(const std::string& id, const std::string& name, const std::string& data) {
-  return impl_->ask("signal", "df.signal($1, p ->> 'name', p ->> 'data')", id, {{"name", name}, {"data", data}});
+  return impl_->ask("signal", "df.signal($1, p ->> 'name', p ->> 'data')", id,
+                    {{"name", name}, {"data", data}});
 }
 
 std::string ClientStore::rerun(const std::string& id, const std::optional<std::string>& from_node) {
   return transaction(impl_->connection(), "rerun", [&](pqxx::work& work) {
-    const pqxx::result rows = from_node ? exec_params(work, "select df.rerun($1::text, $2::text)", id, *from_node)
-                                        : exec_params(work, "select df.rerun($1::text)", id);
+    const pqxx::result rows = from_node
+                                  ? exec_params(work, "select df.rerun($1::text, $2::text)", id, *from_node)
+                                  : exec_params(work, "select df.rerun($1::text)", id);
     return std::string(rows[0][0].c_str());
   });
 }

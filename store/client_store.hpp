@@ -1,5 +1,6 @@
-// What the command line asks of the schema, as the role that it logs in as: submit, follow, steer. Row-level security
-// decides what that role sees; an instance that it may not see is not there (StoreError with SQLSTATE P0002).
+// What the command line asks of the schema, as the role that it logs in as: submit, follow, steer. Row-level
+// security decides what that role sees; an instance that it may not see is not there (StoreError with
+// SQLSTATE P0002).
 #pragma once
 
 #include <chrono>
@@ -64,8 +65,8 @@ struct Answer {
   std::string status_before;  // of the instance
 };
 
-// One connection, opened by the constructor. Every function is one transaction, blocks, and throws StoreError. Not
-// thread-safe.
+// One connection, opened by the constructor. Every function is one transaction, blocks, and throws
+// StoreError. Not thread-safe.
 class ClientStore {
  public:
   explicit ClientStore(const std::string& conninfo);

@@ -18,10 +18,12 @@ class Bell : public pqxx::notification_receiver {
 std::vector<WorkerFacts> workers(pqxx::transaction_base& session) {
   std::vector<WorkerFacts> all;
   const pqxx::result rows = session.exec(
-      "select name, host, version, (extract(epoch from df._now() - last_seen_at) * 1000)::bigint from df.workers "
+      "select name, host, version, (extract(epoch from df._now() - last_seen_at) * 1000)::bigint from "
+      "df.workers "
       "order by last_seen_at desc");
   for (const auto& row : rows) {
-    all.push_back({row[0].c_str(), row[1].c_str(), row[2].c_str(), std::chrono::milliseconds{row[3].as<long long>()}});
+    all.push_back(
+        {row[0].c_str(), row[1].c_str(), row[2].c_str(), std::chrono::milliseconds{row[3].as<long long>()}});
   }
   return all;
 }
@@ -30,7 +32,8 @@ std::vector<GranteeFacts> grantees(pqxx::transaction_base& session) {
   std::vector<GranteeFacts> all;
   const pqxx::result rows = session.exec(
       "select r.rolname, r.rolcanlogin, "
-      "(select count(*) from df._client_functions(false) f where not has_function_privilege(r.oid, f, 'execute')) "
+      "(select count(*) from df._client_functions(false) f where not has_function_privilege(r.oid, f, "
+      "'execute')) "
       "from pg_namespace n cross join lateral aclexplode(n.nspacl) a join pg_roles r on r.oid = a.grantee "
       "where n.nspname = 'df' and a.privilege_type = 'USAGE' and a.grantee <> n.nspowner order by r.rolname");
   for (const auto& row : rows) all.push_back({row[0].c_str(), row[1].as<bool>(), row[2].as<int>()});
@@ -38,7 +41,8 @@ std::vector<GranteeFacts> grantees(pqxx::transaction_base& session) {
 }
 
 void read_instances(pqxx::transaction_base& session, SchemaFacts& facts) {
-  // Those of the last day, and of these the newest thousand: enough to see who submits, however many there are.
+  // Those of the last day, and of these the newest thousand: enough to see who submits, however many there
+  // are.
   const pqxx::result targets = session.exec(
       "select distinct r.rolname, i.database from (select submitted_by, database from df.instances "
       "where created_at > df._now() - interval '1 day' order by created_at desc limit 1000) i "
@@ -48,9 +52,12 @@ void read_instances(pqxx::transaction_base& session, SchemaFacts& facts) {
       "select i.id from df.instances i where i.completed_at is null "
       "and not exists (select from pg_roles r where r.oid = i.submitted_by) order by i.created_at limit 10");
   for (const auto& row : dropped) facts.dropped.emplace_back(row[0].c_str());
-  facts.overdue = session.exec(
-      "select count(*) from (select from df.instances where wake_at < df._now() - interval '10 seconds' "
-      "and worker_id is null limit 10000) i")[0][0].as<long long>();
+  facts.overdue = session
+                      .exec(
+                          "select count(*) from (select from df.instances where wake_at < df._now() - "
+                          "interval '10 seconds' "
+                          "and worker_id is null limit 10000) i")[0][0]
+                      .as<long long>();
 }
 
 }  // namespace
@@ -61,9 +68,11 @@ ServerFacts server_facts(const std::string& conninfo) {
     pqxx::nontransaction session(connection);
     ServerFacts facts;
     const auto before = std::chrono::system_clock::now();
-    const auto server_micros = session.exec("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")[0][0];
+    const auto server_micros =
+        session.exec("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")[0][0];
     const auto after = std::chrono::system_clock::now();
-    const auto ours = std::chrono::duration_cast<std::chrono::microseconds>((before + (after - before) / 2).time_since_epoch());
+    const auto ours = std::chrono::duration_cast<std::chrono::microseconds>(
+        (before + (after - before) / 2).time_since_epoch());
     facts.clock_ahead = std::chrono::microseconds{server_micros.as<long long>()} - ours;
     const pqxx::row row = session.exec(
         "select current_setting('server_version_num'), current_setting('server_version'), current_user, "
@@ -127,8 +136,10 @@ bool may_set_role(const std::string& conninfo, const std::string& role) {
     pqxx::connection connection(conninfo);
     pqxx::nontransaction session(connection);
     // PostgreSQL 16 tells the right to SET ROLE apart from membership.
-    const bool can_ask = session.exec("select current_setting('server_version_num')::int >= 160000")[0][0].as<bool>();
-    return exec_params(session, "select pg_has_role($1, $2)", role, can_ask ? "set" : "member")[0][0].template as<bool>();
+    const bool can_ask =
+        session.exec("select current_setting('server_version_num')::int >= 160000")[0][0].as<bool>();
+    return exec_params(session, "select pg_has_role($1, $2)", role, can_ask ? "set" : "member")[0][0]
+        .template as<bool>();
   });
 }
 

@@ -37,7 +37,7 @@ struct SchemaFacts {
   bool usable = false;  // this role may submit and read
   bool owner = false;   // this role owns it: the daemon's own
   std::vector<WorkerFacts> workers;
-  std::vector<GranteeFacts> grantees;     // empty unless owner
+  std::vector<GranteeFacts> grantees;      // empty unless owner
   std::vector<StepTarget> recent_targets;  // whom steps were to run as lately, as far as this role sees
   std::vector<std::string> dropped;        // instances under way whose role is gone
   long long overdue = 0;                   // instances that should have been taken up ten seconds ago

@@ -3,7 +3,10 @@
 #include <libpq-fe.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <deque>
+#include <iterator>
+#include <utility>
 
 #include "dsl/assert.hpp"
 #include "store/result_reader.hpp"
@@ -34,8 +37,14 @@ constexpr OwnStatement kSettings = {
     " pg_catalog.set_config('datestyle', 'ISO', $6), pg_catalog.set_config('intervalstyle', 'postgres', $6),"
     " pg_catalog.set_config('bytea_output', 'hex', $6), pg_catalog.set_config('extra_float_digits', '1', $6),"
     " case when $6 then pg_catalog.pg_current_xact_id() end"};
+// $13: the role that the step must still have, where roles share a login.
 constexpr OwnStatement kCheckpoint = {
-    "_df_checkpoint", "select df._commit_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"};
+    "_df_checkpoint",
+    "select case when $13::pg_catalog.text is null or current_user operator(pg_catalog.=) "
+    "$13::pg_catalog.name"
+    " then df._commit_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) else df._refuse_role() end"};
+constexpr OwnStatement kForeignLookup = {"_df_lookup", "select df._foreign_step($1, $2, $3)"};
+constexpr OwnStatement kForeignCheckpoint = {"_df_foreign", "select df._commit_foreign($1, $2, $3, $4)"};
 // What must not be seen by the next step, and whether there is more than that.
 constexpr OwnStatement kClean = {
     "_df_clean",
@@ -44,12 +53,30 @@ constexpr OwnStatement kClean = {
     " or exists (select from pg_catalog.pg_cursor() where is_holdable)"
     " or exists (select from pg_catalog.pg_listening_channels())"};
 constexpr OwnStatement kDiscard = {nullptr, "discard all"};
-constexpr const OwnStatement* kPrepared[] = {&kBegin,    &kCommit,     &kRollback, &kResetAll,
-                                             &kSettings, &kCheckpoint, &kClean};
+constexpr const OwnStatement* kForeignPrepared[] = {&kForeignLookup, &kForeignCheckpoint};
+constexpr const OwnStatement* kPrepared[] = {&kBegin, &kCommit, &kRollback, &kResetAll, &kSettings, &kClean};
+
+// How a server refuses a login for good.
+constexpr const char* kRefusals[] = {"no pg_hba.conf entry",
+                                     "pg_hba.conf rejects",
+                                     "authentication failed",
+                                     "no password supplied",
+                                     "does not exist",
+                                     "is not permitted to log in",
+                                     "permission denied for database",
+                                     "is not currently accepting connections"};
 
 std::string field(const PGresult* result, int code) {
   const char* text = PQresultErrorField(result, code);
   return text != nullptr ? text : "";
+}
+
+bool has_foreign_memory(PGconn* conn) {
+  const PGresultPtr result(PQexec(
+      conn,
+      "select coalesce(pg_catalog.has_function_privilege("
+      "pg_catalog.to_regprocedure('df._commit_foreign(text,text,text,json)'), 'execute'), false)"));
+  return PQntuples(result.get()) == 1 && *PQgetvalue(result.get(), 0, 0) == 't';
 }
 
 }  // namespace
@@ -66,14 +93,18 @@ class StepSession::Impl {
 
   void run(StepStatement statement);
   void commit(const StepCommit& commit);
+  void commit_foreign(const std::string& result);
   void rollback();
   bool advance();
+  void send_run();
+  std::vector<const OwnStatement*> own_statements() const;
   bool take_answers();
 
   // What is on its way, in order.
   enum class Sent {
     kPrepare,
     kOwn,
+    kLookup,
     kSettings,
     kStatement,
     kTypes,
@@ -87,6 +118,7 @@ class StepSession::Impl {
 
   void send(const OwnStatement& statement, Sent kind, std::initializer_list<const char*> params = {});
   void send_prepares();
+  void send_clean();
   void sync();
   void handle(PGresultPtr result);
   void handle_error(const PGresult* result);
@@ -103,13 +135,17 @@ class StepSession::Impl {
   std::deque<Sent> sent_;
   Exchange exchange_ = Exchange::kNone;
   bool lost_ = false;
+  bool remembers_ = false;   // foreign: the schema there keeps what steps returned
+  bool looking_up_ = false;  // whether the step ran before
   bool unsent_ = false;
+  bool prepared_are_gone_ = false;  // the step's statement discarded them, ours included
 
   StepStatement statement_;
   std::string xid_;
   std::optional<ResultReader> reader_;
   std::optional<dsl::Failure> failure_;
   bool needs_to_run_alone_ = false;
+  bool statement_done_ = false;
   bool commit_answered_ = false;
   bool lease_lost_ = false;
   bool refused_ = false;  // the server itself said that it did not commit
@@ -121,7 +157,7 @@ void StepSession::Impl::send(const OwnStatement& statement, Sent kind,
                              std::initializer_list<const char*> params) {
   const std::vector<const char*> values(params);
   const int count = static_cast<int>(values.size());
-  if (options_.prepared_statements && statement.name != nullptr) {
+  if (options_.prepared_statements && !prepared_are_gone_ && statement.name != nullptr) {
     lost_ |= PQsendQueryPrepared(conn_, statement.name, count, values.data(), nullptr, nullptr, 0) == 0;
   } else {
     lost_ |= PQsendQueryParams(conn_, statement.sql, count, nullptr, values.data(), nullptr, nullptr, 0) == 0;
@@ -130,7 +166,7 @@ void StepSession::Impl::send(const OwnStatement& statement, Sent kind,
 }
 
 void StepSession::Impl::send_prepares() {
-  for (const OwnStatement* statement : kPrepared) {
+  for (const OwnStatement* statement : own_statements()) {
     lost_ |= PQsendPrepare(conn_, statement->name, statement->sql, 0, nullptr) == 0;
     sent_.push_back(Sent::kPrepare);
   }
@@ -142,19 +178,39 @@ void StepSession::Impl::sync() {
   unsent_ = true;
 }
 
+std::vector<const OwnStatement*> StepSession::Impl::own_statements() const {
+  std::vector<const OwnStatement*> all(std::begin(kPrepared), std::end(kPrepared));
+  if (!options_.foreign) all.push_back(&kCheckpoint);
+  if (remembers_) all.insert(all.end(), std::begin(kForeignPrepared), std::end(kForeignPrepared));
+  return all;
+}
+
 void StepSession::Impl::run(StepStatement statement) {
   DURABLED_ASSERT(exchange_ == Exchange::kNone);
   exchange_ = Exchange::kRun;
   statement_ = std::move(statement);
   xid_.clear();
   failure_.reset();
-  needs_to_run_alone_ = false;
+  needs_to_run_alone_ = statement_done_ = false;
   outcome_ = {};
   reader_.emplace(catalog_, statement_.max_result_bytes);
+  if (!remembers_ || statement_.alone) return send_run();
+  looking_up_ = true;
+  send(kForeignLookup, Sent::kLookup,
+       {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str()});
+  sync();
+}
+
+void StepSession::Impl::send_run() {
   const std::string attempt = std::to_string(statement_.attempt);
   const char* local = statement_.alone ? "false" : "true";
+  // Before BEGIN, which takes the defaults of the transaction from the settings. Where the session is ours
+  // the exchange before has done it.
+  if (!options_.prepared_statements) {
+    send(kResetAll, Sent::kOwn);
+    sync();
+  }
   if (!statement_.alone) send(kBegin, Sent::kOwn);
-  send(kResetAll, Sent::kOwn);
   send(kSettings, Sent::kSettings,
        {statement_.role.c_str(), statement_.instance_id.c_str(), statement_.label.c_str(),
         statement_.node_id.c_str(), attempt.c_str(), local});
@@ -163,9 +219,14 @@ void StepSession::Impl::run(StepStatement statement) {
   sent_.push_back(Sent::kStatement);
   if (statement_.alone) {
     sync();
-    send(kClean, Sent::kClean);
+    send_clean();
   }
   sync();
+}
+
+void StepSession::Impl::send_clean() {
+  send(kClean, Sent::kClean);
+  send(kResetAll, Sent::kClean);
 }
 
 void StepSession::Impl::commit(const StepCommit& commit) {
@@ -181,9 +242,25 @@ void StepSession::Impl::commit(const StepCommit& commit) {
   send(kCheckpoint, Sent::kCheckpoint,
        {commit.worker_key.c_str(), commit.instance_id.c_str(), token.c_str(), xid_.c_str(), seq.c_str(),
         at.c_str(), kind.c_str(), node.c_str(), event.address.scope.c_str(), attempt.c_str(),
-        event.data.c_str(), commit.turn.empty() ? nullptr : commit.turn.c_str()});
+        event.data.c_str(), commit.turn.empty() ? nullptr : commit.turn.c_str(),
+        statement_.role == "none" ? nullptr : statement_.role.c_str()});
   send(kCommit, Sent::kCommit);
-  send(kClean, Sent::kClean);
+  send_clean();
+  sync();
+}
+
+void StepSession::Impl::commit_foreign(const std::string& result) {
+  DURABLED_ASSERT(exchange_ == Exchange::kNone);
+  exchange_ = Exchange::kCommit;
+  failure_.reset();
+  commit_answered_ = lease_lost_ = refused_ = false;
+  commit_outcome_ = {};
+  if (remembers_) {
+    send(kForeignCheckpoint, Sent::kCheckpoint,
+         {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str(), result.c_str()});
+  }
+  send(kCommit, Sent::kCommit);
+  send_clean();
   sync();
 }
 
@@ -192,7 +269,7 @@ void StepSession::Impl::rollback() {
   exchange_ = Exchange::kRollback;
   failure_.reset();
   send(kRollback, Sent::kOwn);
-  send(kClean, Sent::kClean);
+  send_clean();
   sync();
 }
 
@@ -214,11 +291,16 @@ bool StepSession::Impl::take_answers() {
     if (PQisBusy(conn_)) return false;
     PGresultPtr result(PQgetResult(conn_));
     if (result == nullptr) {
+      statement_done_ |= sent_.front() == Sent::kStatement && !failure_;
       sent_.pop_front();
       if (!sent_.empty() && sent_.front() == Sent::kStatement) PQsetSingleRowMode(conn_);
       continue;
     }
     handle(std::move(result));
+    if (sent_.empty() && std::exchange(looking_up_, false) && !failure_ && !outcome_.already_committed) {
+      send_run();
+      lost_ |= PQflush(conn_) < 0;
+    }
     if (sent_.empty() && exchange_ == Exchange::kRun && !failure_ && !reader_->unknown_types().empty()) {
       std::string oids = "{";
       for (const dsl::TypeOid oid : reader_->unknown_types())
@@ -252,11 +334,19 @@ void StepSession::Impl::handle(PGresultPtr result) {
   }
   switch (kind) {
     case Sent::kStatement:
+      if (const std::string tag = PQcmdStatus(result.get()); tag == "DEALLOCATE ALL" || tag == "DISCARD ALL")
+        prepared_are_gone_ = true;
       reader_->add(std::move(result));
       return;
     case Sent::kSettings:
       if (PQntuples(result.get()) == 1 && !PQgetisnull(result.get(), 0, PQnfields(result.get()) - 1)) {
         xid_ = PQgetvalue(result.get(), 0, PQnfields(result.get()) - 1);
+      }
+      return;
+    case Sent::kLookup:
+      if (PQntuples(result.get()) == 1 && !PQgetisnull(result.get(), 0, 0)) {
+        outcome_.already_committed = true;
+        outcome_.result = PQgetvalue(result.get(), 0, 0);
       }
       return;
     case Sent::kTypes:
@@ -298,6 +388,10 @@ void StepSession::Impl::handle_error(const PGresult* result) {
   if (PQstatus(conn_) == CONNECTION_BAD) lost_ = true;
   if (sqlstate == "26000" && sent_.front() != Sent::kStatement)
     lost_ = true;  // somebody discarded our statements
+  if (sent_.front() == Sent::kClean || sent_.front() == Sent::kDiscard || sent_.front() == Sent::kPrepare) {
+    lost_ = true;  // a session that cannot be cleaned is not used again; what it did stands
+    return;
+  }
   if (failure_) return;
   failure_ = failure_of(result);
   lease_lost_ = sqlstate == "DF001";
@@ -350,7 +444,9 @@ dsl::Failure StepSession::Impl::make_failure(const std::string& code, const std:
 
 void StepSession::Impl::lose() {
   sent_.clear();
-  if (failure_) return;
+  // What ran outside a transaction has happened, whatever became of the session afterwards.
+  const bool happened = exchange_ == Exchange::kRun && statement_.alone && statement_done_;
+  if (failure_ || (happened && reader_->unknown_types().empty())) return;
   std::string message = PQerrorMessage(conn_);
   while (!message.empty() && message.back() == '\n') message.pop_back();
   failure_ = make_failure("08006", message.empty() ? "the connection was lost" : message, "");
@@ -370,8 +466,11 @@ void StepSession::Impl::end_of_exchange() {
       } else {
         commit_outcome_.kind = lease_lost_ ? CommitOutcome::Kind::kLeaseLost : CommitOutcome::Kind::kRefused;
       }
+      lost_ |= prepared_are_gone_;
       return;
     case Exchange::kRollback:
+      lost_ |= failure_.has_value() || prepared_are_gone_;  // a late cancel may have hit it
+      return;
     case Exchange::kNone:
       return;
   }
@@ -394,8 +493,9 @@ void StepSession::Impl::end_of_run() {
   if (failure_) {
     outcome_.failure = std::move(failure_);
     outcome_.needs_to_run_alone = needs_to_run_alone_;
-  } else {
+  } else if (!outcome_.already_committed) {
     outcome_.result = reader_->finish();
+    outcome_.at_least_once = options_.foreign && !remembers_;
   }
   failure_.reset();
   reader_.reset();
@@ -417,19 +517,17 @@ std::unique_ptr<StepSession> StepSession::connect(const ConnectParams& params, O
   if (conn == nullptr || PQstatus(conn) != CONNECTION_OK) {
     std::string message = conn != nullptr ? PQerrorMessage(conn) : "out of memory";
     while (!message.empty() && message.back() == '\n') message.pop_back();
-    // libpq gives no SQLSTATE for a failed connection; a server that answers with FATAL has refused the
-    // login, unless it is starting, stopping or full.
-    const bool refused =
-        message.find("FATAL") != std::string::npos && message.find("starting up") == std::string::npos &&
-        message.find("shutting down") == std::string::npos && message.find("too many") == std::string::npos &&
-        message.find("remaining connection slots") == std::string::npos &&
-        message.find("recovery mode") == std::string::npos &&
-        message.find("not yet accepting") == std::string::npos;
+    // libpq gives no SQLSTATE for a failed connection, only its text. What is not recognised may pass by
+    // itself (a server that starts, stops or is full, one that speaks another language): it is tried again.
+    const bool refused = std::any_of(std::begin(kRefusals), std::end(kRefusals), [&](const char* phrase) {
+      return message.find(phrase) != std::string::npos;
+    });
     throw StoreError(refused ? StoreError::Kind::kPermanent : StoreError::Kind::kTransient, "connect",
                      message);
   }
+  if (options.foreign) impl->remembers_ = has_foreign_memory(conn);
   if (options.prepared_statements) {
-    for (const OwnStatement* statement : kPrepared) {
+    for (const OwnStatement* statement : impl->own_statements()) {
       const PGresultPtr result(PQprepare(conn, statement->name, statement->sql, 0, nullptr));
       if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) continue;
       const bool broken = PQstatus(conn) == CONNECTION_BAD;
@@ -452,6 +550,9 @@ int StepSession::socket() const {
 }
 void StepSession::run(StepStatement statement) {
   impl_->run(std::move(statement));
+}
+void StepSession::commit_foreign(const std::string& result) {
+  impl_->commit_foreign(result);
 }
 void StepSession::commit(const StepCommit& commit) {
   impl_->commit(commit);

@@ -22,7 +22,7 @@ namespace durabled::store {
 
 struct StepStatement {
   std::string sql;
-  std::string instance_id, label, node_id;
+  std::string instance_id, label, node_id, scope;
   int attempt = 1;
   std::string role;    // set by SET LOCAL ROLE; "none": whom the session logged in as
   bool alone = false;  // outside a transaction: at-least-once, commit() is not called
@@ -34,6 +34,9 @@ struct StepOutcome {
   std::optional<std::string> result;  // JSON of LANGUAGE section 4
   std::optional<dsl::Failure> failure;
   bool needs_to_run_alone = false;  // failure: it refuses to run in a transaction block
+  // In a foreign database:
+  bool already_committed = false;  // it ran before; `result` is what it returned then
+  bool at_least_once = false;      // that database has no schema df to remember it in
 };
 
 // One checkpoint: an event, and in `turn` what follows from it (JSON of df._apply_turn; empty: nothing).
@@ -59,6 +62,9 @@ class StepSession {
  public:
   struct Options {
     bool prepared_statements = true;
+    // Another database than the one that has the instance. Its checkpoint cannot be in the step's transaction; instead
+    // df._foreign_steps there remembers, in that transaction, that the step ran and what it returned.
+    bool foreign = false;
   };
   // Connects; blocks. Throws StoreError (kTransient, or kPermanent where the server refuses the login).
   static std::unique_ptr<StepSession> connect(const ConnectParams& params, Options options);
@@ -68,10 +74,12 @@ class StepSession {
 
   int socket() const;
 
-  // Each begins one exchange; requires that none is going on. run(), then commit() or rollback() (not after
+  // Each begins one exchange; requires that none is going on. run(), then commit(),
+  // commit_foreign() or rollback() (not after
   // `alone`).
   void run(StepStatement statement);
   void commit(const StepCommit& commit);
+  void commit_foreign(const std::string& result);
   void rollback();
 
   // Sends and reads as much as is possible without blocking. True: the exchange is over.

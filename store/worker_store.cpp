@@ -133,7 +133,9 @@ PollResult WorkerStore::poll(int worker, int limit) {
     const pqxx::result rows = exec_params(
         work,
         "select kind, id, token, dsl, label, vars, role, database,"
-        " (extract(epoch from wake_at) * 1000000)::bigint as wake_at, request, request_reason, started"
+        // A time beyond what a count of microseconds can hold (infinity above all) is none.
+        " case when wake_at < '2200-01-01' then (extract(epoch from wake_at) * 1000000)::bigint end as wake_at,"
+        " request, request_reason, started"
         " from df._poll($1, $2)",
         worker, limit);
     std::map<std::string, ClaimedInstance*> resumed, claimed;

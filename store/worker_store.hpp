@@ -56,11 +56,17 @@ struct PollResult {
 struct Turn {
   std::string instance_id;
   std::string json;
+  std::int64_t token = 0;
 };
 struct TurnProblem {
-  enum class Kind { kLost, kBusy };
+  enum class Kind {
+    kLost,     // another daemon holds the instance
+    kBusy,     // its row is locked: try again later
+    kRefused,  // the database does not take what the turn holds; see what
+  };
   std::string instance_id;
   Kind kind;
+  std::string what = {};
 };
 
 class WorkerStore {

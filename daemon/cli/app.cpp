@@ -87,7 +87,8 @@ std::string unknown_command(const CLI::App& app, int argc, char** argv) {
   }
   if (word.starts_with('-') || std::find(names.begin(), names.end(), word) != names.end()) return "";
   const std::string near = config::closest_word(word, names);
-  return "unknown command '" + word + "'" + (near.empty() ? "" : "; did you mean " + near + "?") + "\nTry: durabled --help";
+  return "unknown command '" + word + "'" + (near.empty() ? "" : "; did you mean " + near + "?") +
+         "\nTry: durabled --help";
 }
 
 }  // namespace

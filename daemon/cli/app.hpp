@@ -1,4 +1,5 @@
-// The command `durabled`: its subcommands, their options and help, and what each exits with (SURFACE, "The command").
+// The command `durabled`: its subcommands, their options and help, and what each exits with (SURFACE, "The
+// command").
 #pragma once
 
 #include "daemon/cli/command.hpp"

@@ -1,5 +1,5 @@
-// What the subcommands share: exit codes, the options common to all, and the way from a parsed command line to what
-// is then done.
+// What the subcommands share: exit codes, the options common to all, and the way from a parsed command line
+// to what is then done.
 #pragma once
 
 #include <functional>
@@ -31,7 +31,8 @@ class CommandError : public std::runtime_error {
   ExitCode code_;
 };
 
-// One command line. The parser fills it in; `action` is what the chosen subcommand does, called after the parse.
+// One command line. The parser fills it in; `action` is what the chosen subcommand does, called after the
+// parse.
 struct Invocation {
   std::string database;  // --database; empty: see conninfo()
   bool json = false;

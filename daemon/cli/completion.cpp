@@ -1,4 +1,5 @@
-// Completion scripts, generated from the same CLI11 app that parses the command line, so that they cannot fall behind.
+// Completion scripts, generated from the same CLI11 app that parses the command line, so that they cannot
+// fall behind.
 #include <CLI/CLI.hpp>
 #include <sstream>
 #include <vector>
@@ -53,7 +54,8 @@ std::string bash(const std::vector<Subcommand>& all) {
          "  case $command in\n";
   for (const Subcommand& command : all) {
     out << "  " << command.name << ") words='";
-    for (std::size_t i = 0; i < command.options.size(); ++i) out << (i == 0 ? "" : " ") << command.options[i].name;
+    for (std::size_t i = 0; i < command.options.size(); ++i)
+      out << (i == 0 ? "" : " ") << command.options[i].name;
     out << "' ;;\n";
   }
   out << "  *) words='" << names << " --help --version' ;;\n"
@@ -84,12 +86,14 @@ std::string zsh(const std::vector<Subcommand>& all) {
   for (const Subcommand& command : all) {
     out << "    " << single_quoted(command.name + ":" + zsh_escaped(command.description)) << '\n';
   }
-  out << "  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n  case $words[2] in\n";
+  out << "  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n  case "
+         "$words[2] in\n";
   for (const Subcommand& command : all) {
     out << "  " << command.name << ")\n    _arguments \\\n";
     for (const Word& option : command.options) {
       out << "      "
-          << single_quoted(option.name + (option.takes_value ? "=" : "") + "[" + zsh_escaped(option.description) + "]" +
+          << single_quoted(option.name + (option.takes_value ? "=" : "") + "[" +
+                           zsh_escaped(option.description) + "]" +
                            (option.takes_value ? ":value:_files" : ""))
           << " \\\n";
     }
@@ -107,8 +111,9 @@ std::string fish(const std::vector<Subcommand>& all) {
     out << "complete -c durabled -n __fish_use_subcommand -f -a " << command.name << " -d "
         << single_quoted(command.description) << '\n';
     for (const Word& option : command.options) {
-      out << "complete -c durabled -n '__fish_seen_subcommand_from " << command.name << "' -l " << option.name.substr(2)
-          << (option.takes_value ? " -r" : "") << " -d " << single_quoted(option.description) << '\n';
+      out << "complete -c durabled -n '__fish_seen_subcommand_from " << command.name << "' -l "
+          << option.name.substr(2) << (option.takes_value ? " -r" : "") << " -d "
+          << single_quoted(option.description) << '\n';
     }
   }
   out << "complete -c durabled -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n";

@@ -19,7 +19,8 @@ constexpr Flag kFlags[] = {
     {"--log-format", "log.format", "FORMAT", "text or json"},
     {"--log-file", "log.file", "FILE", "Instead of stderr"},
     {"--worker-name", "worker.name", "NAME", "How this daemon appears in df.workers"},
-    {"--poll-interval", "worker.poll_interval", "TIME", "How long work may lie unnoticed without a notification"},
+    {"--poll-interval", "worker.poll_interval", "TIME",
+     "How long work may lie unnoticed without a notification"},
     {"--max-instances", "worker.max_instances", "N", "Instances held in memory at once"},
     {"--connections", "steps.connections", "N", "Connections that run SQL steps"},
     {"--identity-mode", "identity.mode", "MODE", "Who steps run as: login or set_role"},
@@ -28,14 +29,16 @@ constexpr Flag kFlags[] = {
 }  // namespace
 
 void add_config_option(CLI::App& command, ConfigOptions& options) {
-  command.add_option("-c,--config", options.file,
-                     std::string("The configuration; default ") + config::kDefaultFile + " if it is there")
+  command
+      .add_option("-c,--config", options.file,
+                  std::string("The configuration; default ") + config::kDefaultFile + " if it is there")
       ->type_name("FILE");
 }
 
 void add_config_flags(CLI::App& command, ConfigOptions& options) {
   for (const Flag& flag : kFlags) {
-    command.add_option(flag.name, options.flags[flag.key], std::string(flag.description) + " (" + flag.key + ")")
+    command
+        .add_option(flag.name, options.flags[flag.key], std::string(flag.description) + " (" + flag.key + ")")
         ->type_name(flag.type);
   }
   command.add_option("--set", options.settings, "Any other key of the configuration; may be repeated")
@@ -45,7 +48,8 @@ void add_config_flags(CLI::App& command, ConfigOptions& options) {
       ->allow_extra_args(false);
 }
 
-config::Sources config_sources(const Invocation& invocation, const ConfigOptions& options, bool default_file) {
+config::Sources config_sources(const Invocation& invocation, const ConfigOptions& options,
+                               bool default_file) {
   config::Sources sources;
   sources.environment = config::process_environment();
   if (!options.file.empty()) {
@@ -58,7 +62,8 @@ config::Sources config_sources(const Invocation& invocation, const ConfigOptions
   }
   for (const std::string& setting : options.settings) {
     const auto equals = setting.find('=');
-    if (equals == std::string::npos) throw CommandError(ExitCode::kUsage, "--set wants KEY=VALUE, not " + setting);
+    if (equals == std::string::npos)
+      throw CommandError(ExitCode::kUsage, "--set wants KEY=VALUE, not " + setting);
     sources.overrides[setting.substr(0, equals)] = setting.substr(equals + 1);
   }
   if (!invocation.database.empty()) sources.overrides["database"] = invocation.database;

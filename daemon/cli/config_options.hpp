@@ -21,6 +21,7 @@ void add_config_flags(CLI::App& command, ConfigOptions& options);   // those of 
 
 // Where the configuration comes from. Without --config: the default file, if it is there and wanted.
 // Throws CommandError (kUsage) for a --set without a value.
-config::Sources config_sources(const Invocation& invocation, const ConfigOptions& options, bool default_file = true);
+config::Sources config_sources(const Invocation& invocation, const ConfigOptions& options,
+                               bool default_file = true);
 
 }  // namespace durabled::daemon::cli

@@ -19,7 +19,8 @@ struct Options {
 };
 
 // The functions of df say so, and fail not, when the instance has ended already; a script wants to know.
-ExitCode print(const Invocation& invocation, const Options& options, const store::Answer& answer, bool done_already) {
+ExitCode print(const Invocation& invocation, const Options& options, const store::Answer& answer,
+               bool done_already) {
   const bool too_late = has_ended(answer.status_before) && !done_already;
   if (invocation.json) {
     std::cout << JsonObject()
@@ -55,7 +56,8 @@ ExitCode signal(const Invocation& invocation, const Options& options) {
 
 ExitCode rerun(const Invocation& invocation, const Options& options) {
   const std::string id = store::ClientStore(invocation.conninfo()).rerun(options.id, options.from_node);
-  std::cout << (invocation.json ? JsonObject().text("id", id).text("rerun_of", options.id).text() : id) << '\n';
+  std::cout << (invocation.json ? JsonObject().text("id", id).text("rerun_of", options.id).text() : id)
+            << '\n';
   return ExitCode::kOk;
 }
 
@@ -75,29 +77,36 @@ std::shared_ptr<Options> add(CLI::App& command, Invocation& invocation, Function
 }  // namespace
 
 void add_control_commands(CLI::App& app, Invocation& invocation) {
-  CLI::App& cancelling = add_command(app, "cancel", "Cancel an instance: what runs is stopped and rolled back",
-                                     "durabled cancel 4k2m9xpq --reason \"ordered twice\"");
-  cancelling.add_option("-r,--reason", add(cancelling, invocation, cancel)->reason, "Kept as its error's message")
+  CLI::App& cancelling =
+      add_command(app, "cancel", "Cancel an instance: what runs is stopped and rolled back",
+                  "durabled cancel 4k2m9xpq --reason \"ordered twice\"");
+  cancelling
+      .add_option("-r,--reason", add(cancelling, invocation, cancel)->reason, "Kept as its error's message")
       ->type_name("TEXT");
 
-  add(add_command(app, "pause", "Pause an instance: running steps finish, nothing new begins", "durabled pause 4k2m9xpq"),
+  add(add_command(app, "pause", "Pause an instance: running steps finish, nothing new begins",
+                  "durabled pause 4k2m9xpq"),
       invocation, pause);
   add(add_command(app, "resume", "Resume a paused instance", "durabled resume 4k2m9xpq"), invocation, resume);
 
-  CLI::App& signalling = add_command(app, "signal", "Send a signal to an instance",
-                                     "durabled signal 4k2m9xpq approval\n"
-                                     "durabled signal 4k2m9xpq approval '{\"approved\": true, \"by\": \"ada\"}'");
+  CLI::App& signalling =
+      add_command(app, "signal", "Send a signal to an instance",
+                  "durabled signal 4k2m9xpq approval\n"
+                  "durabled signal 4k2m9xpq approval '{\"approved\": true, \"by\": \"ada\"}'");
   const auto options = add(signalling, invocation, signal);
   signalling.add_option("name", options->signal, "The signal")->required()->type_name("NAME");
-  signalling.add_option("data", options->data, "What comes with it; text that is not JSON becomes a JSON string")
+  signalling
+      .add_option("data", options->data, "What comes with it; text that is not JSON becomes a JSON string")
       ->type_name("JSON")
       ->capture_default_str();
 
-  CLI::App& rerunning = add_command(app, "rerun", "Start an instance's workflow again; prints the id of the new instance",
-                                    "durabled rerun 4k2m9xpq\n"
-                                    "durabled rerun 4k2m9xpq --from 00000003   # keeps the results of what came before");
+  CLI::App& rerunning =
+      add_command(app, "rerun", "Start an instance's workflow again; prints the id of the new instance",
+                  "durabled rerun 4k2m9xpq\n"
+                  "durabled rerun 4k2m9xpq --from 00000003   # keeps the results of what came before");
   rerunning
-      .add_option("--from", add(rerunning, invocation, rerun)->from_node, "The node to begin at (see durabled show)")
+      .add_option("--from", add(rerunning, invocation, rerun)->from_node,
+                  "The node to begin at (see durabled show)")
       ->type_name("NODE");
 }
 

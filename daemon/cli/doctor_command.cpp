@@ -28,7 +28,8 @@ struct Finding {
 // Collects findings; each check adds one or more.
 class Doctor {
  public:
-  Doctor(config::Config config, std::string conninfo) : config_(std::move(config)), conninfo_(std::move(conninfo)) {}
+  Doctor(config::Config config, std::string conninfo)
+      : config_(std::move(config)), conninfo_(std::move(conninfo)) {}
 
   // The checks build upon each other: without a server or a schema there is nothing more to look at.
   std::vector<Finding> examine() {
@@ -47,7 +48,8 @@ class Doctor {
   }
 
  private:
-  void add(const std::string& check, Verdict verdict, const std::string& text, const std::string& advice = "") {
+  void add(const std::string& check, Verdict verdict, const std::string& text,
+           const std::string& advice = "") {
     findings_.push_back({check, verdict, text, advice});
   }
   void good(const std::string& check, const std::string& text) { add(check, Verdict::kOk, text); }
@@ -79,7 +81,8 @@ class Doctor {
 void Doctor::check_server() {
   constexpr int kOldest = 150'000;
   constexpr int kNewer = 190'000;
-  const std::string what = "PostgreSQL " + server_.version + ", database " + server_.database + ", role " + server_.role;
+  const std::string what =
+      "PostgreSQL " + server_.version + ", database " + server_.database + ", role " + server_.role;
   if (server_.version_number < kOldest) {
     wrong("server", what, "PostgreSQL 15 to 18 are supported: upgrade the server.");
   } else if (server_.version_number >= kNewer) {
@@ -121,7 +124,7 @@ bool Doctor::check_schema_version() {
   try {
     state = store::schema_state(conninfo_);
   } catch (const store::StoreError& error) {
-    if (error.sqlstate() != "42501") throw;
+    if (!is_denied(error)) throw;
     wrong("schema", "role " + server_.role + " may not use the schema df",
           "As its owner: select df.grant_usage('" + server_.role + "');");
     return false;
@@ -132,9 +135,11 @@ bool Doctor::check_schema_version() {
     return false;
   }
   if (state.installed < state.known) {
-    wrong("schema", "version " + installed + "; this durabled needs " + std::to_string(state.known), "Run: durabled upgrade");
+    wrong("schema", "version " + installed + "; this durabled needs " + std::to_string(state.known),
+          "Run: durabled upgrade");
   } else if (state.installed > state.known) {
-    wrong("schema", "version " + installed + "; this durabled knows " + std::to_string(state.known), "Install a newer durabled.");
+    wrong("schema", "version " + installed + "; this durabled knows " + std::to_string(state.known),
+          "Install a newer durabled.");
   } else {
     good("schema", "version " + installed + ", as this durabled needs it");
   }
@@ -161,10 +166,12 @@ void Doctor::check_grantees() {
   for (const store::GranteeFacts& grantee : schema_.grantees) {
     if (grantee.missing_functions > 0) {
       odd("grants",
-          "role " + grantee.role + " lacks " + std::to_string(grantee.missing_functions) + " functions of the schema",
+          "role " + grantee.role + " lacks " + std::to_string(grantee.missing_functions) +
+              " functions of the schema",
           "They came with an upgrade; grant again: select df.grant_usage('" + grantee.role + "');");
     } else {
-      good("grants", "role " + grantee.role + " may submit" + (grantee.may_login ? "" : " (through roles that log in)"));
+      good("grants", "role " + grantee.role + " may submit" +
+                         (grantee.may_login ? "" : " (through roles that log in)"));
     }
   }
 }
@@ -174,11 +181,13 @@ void Doctor::check_login(const store::StepTarget& target) {
   const bool set_role = config_.identity.mode == "set_role";
   const auto extra = config_.identity.roles.find(target.role);
   const std::string login = set_role ? server_.role : target.role;
-  const auto problem = store::login_problem(store::step_params(
-      conninfo_, target, login, server_.role, extra == config_.identity.roles.end() ? "" : extra->second, !config_.worker.listen));
+  const auto problem = store::login_problem(
+      store::step_params(conninfo_, target, login, server_.role,
+                         extra == config_.identity.roles.end() ? "" : extra->second, !config_.worker.listen));
   if (problem) {
     wrong("identity", "steps cannot log in as " + login + " in database " + target.database + ": " + *problem,
-          "Give libpq a way in: a line of the passfile, a certificate, pg_ident, or an entry of identity.roles.");
+          "Give libpq a way in: a line of the passfile, a certificate, pg_ident, or an entry of "
+          "identity.roles.");
   } else if (set_role && target.role != server_.role && !store::may_set_role(conninfo_, target.role)) {
     wrong("identity", "role " + server_.role + " may not SET ROLE " + target.role,
           "Run: grant \"" + target.role + "\" to \"" + server_.role + "\";");
@@ -191,7 +200,8 @@ void Doctor::check_identity() {
   if (schema_.recent_targets.empty()) good("identity", "nobody submitted within a day, so no role was tried");
   for (const store::StepTarget& target : schema_.recent_targets) check_login(target);
   for (const std::string& id : schema_.dropped) {
-    odd("identity", "instance " + id + " cannot go on: the role that submitted it was dropped", "Run: durabled cancel " + id);
+    odd("identity", "instance " + id + " cannot go on: the role that submitted it was dropped",
+        "Run: durabled cancel " + id);
   }
 }
 
@@ -201,7 +211,8 @@ void Doctor::check_listen() {
     good("listen", "notifications arrive");
   } else if (config_.worker.listen) {
     odd("listen", "notifications do not arrive: a pooler in transaction mode?",
-        "Polling finds the work meanwhile. Connect directly, or set worker.listen and worker.advisory_lock to false.");
+        "Polling finds the work meanwhile. Connect directly, or set worker.listen and worker.advisory_lock "
+        "to false.");
   } else {
     good("listen", "notifications do not arrive, and worker.listen is false");
   }
@@ -219,10 +230,14 @@ void Doctor::check_workers() {
       odd("workers", who, "It is dead or cut off; another daemon takes over what it held.");
     }
   }
-  if (!alive) wrong("workers", "no daemon serves this database", "Start one: durabled run, or systemctl start durabled");
+  if (!alive)
+    wrong("workers", "no daemon serves this database",
+          "Start one: durabled run, or systemctl start durabled");
   if (schema_.overdue > 0) {
-    odd("workers", std::to_string(schema_.overdue) + " instances wait to be taken up for more than ten seconds",
-        alive ? "The daemons have enough to do: add one, or raise steps.connections." : "They go on once a daemon runs.");
+    odd("workers",
+        std::to_string(schema_.overdue) + " instances wait to be taken up for more than ten seconds",
+        alive ? "The daemons have enough to do: add one, or raise steps.connections."
+              : "They go on once a daemon runs.");
   }
 }
 
@@ -234,7 +249,9 @@ void Doctor::check_http() {
     good("http", std::to_string(http.allow.size()) + " entries allow HTTP steps");
   }
   if (!http.secrets_directory.empty() && !std::filesystem::is_directory(http.secrets_directory)) {
-    wrong("http", "http.secrets_directory is " + http.secrets_directory + ", which is no directory that this user can read",
+    wrong("http",
+          "http.secrets_directory is " + http.secrets_directory +
+              ", which is no directory that this user can read",
           "Make it, or leave the key out.");
   }
 }
@@ -266,8 +283,8 @@ std::string mark(Verdict verdict) {
 void print(const std::vector<Finding>& findings, bool healthy, bool json) {
   if (!json) {
     for (const Finding& finding : findings) {
-      std::cout << mark(finding.verdict) << ' ' << finding.check << std::string(12 - finding.check.size(), ' ') << finding.text
-                << '\n';
+      std::cout << mark(finding.verdict) << ' ' << finding.check
+                << std::string(12 - finding.check.size(), ' ') << finding.text << '\n';
       if (!finding.advice.empty()) std::cout << std::string(14, ' ') << "-> " << finding.advice << '\n';
     }
     return;
@@ -292,8 +309,11 @@ ExitCode examine(const Invocation& invocation, const ConfigOptions& options) {
     findings = Doctor(config, config.database).examine();
   } catch (const store::StoreError& error) {
     if (exit_code(error) == ExitCode::kUnreachable) unhealthy = ExitCode::kUnreachable;
-    findings.push_back({"connection", Verdict::kWrong, explain(error),
-                        "Is the server up, and is the address right? See durabled --help for where it comes from."});
+    const bool unreachable = unhealthy == ExitCode::kUnreachable;
+    findings.push_back(
+        {"database", Verdict::kWrong, explain(error),
+         unreachable ? "Is the server up, and is the address right? durabled --help says where it comes from."
+                     : ""});
   }
   bool healthy = true;
   for (const Finding& finding : findings) healthy = healthy && finding.verdict != Verdict::kWrong;
@@ -304,11 +324,12 @@ ExitCode examine(const Invocation& invocation, const ConfigOptions& options) {
 }  // namespace
 
 void add_doctor_command(CLI::App& app, Invocation& invocation) {
-  CLI::App& command = add_command(app, "doctor", "Look at server, schema, grants, identity, LISTEN, clock, daemons and HTTP policy",
-                                  "durabled doctor --config /etc/durabled/durabled.yaml\n"
-                                  "sudo -u durabled durabled doctor          # with the eyes of the service\n"
-                                  "durabled doctor --database postgresql://app@db1/app --json\n\n"
-                                  "Exits with 0 when nothing is wrong, 1 when something is, 3 when there is no way in.");
+  CLI::App& command = add_command(
+      app, "doctor", "Look at server, schema, grants, identity, LISTEN, clock, daemons and HTTP policy",
+      "durabled doctor --config /etc/durabled/durabled.yaml\n"
+      "sudo -u durabled durabled doctor          # with the eyes of the service\n"
+      "durabled doctor --database postgresql://app@db1/app --json\n\n"
+      "Exits with 0 when nothing is wrong, 1 when something is, 3 when there is no way in.");
   auto options = std::make_shared<ConfigOptions>();
   add_config_option(command, *options);
   add_database_option(command, invocation);

@@ -8,10 +8,15 @@
 
 namespace durabled::daemon::cli {
 
-// kUnreachable for a connection that failed or broke, kNotFound for an instance that is not there, else kFailed.
+// kUnreachable for a connection that failed or broke, kNotFound for an instance that is not there, else
+// kFailed.
 ExitCode exit_code(const store::StoreError& error);
 
-// The server's own words without its decoration (severity, context), and what to do about it where that is known.
+// Whether the server said that this role may not do that.
+bool is_denied(const store::StoreError& error);
+
+// The server's own words without its decoration (severity, context), and what to do about it where that is
+// known.
 std::string explain(const store::StoreError& error);
 
 // Writes "durabled: message" to stderr; returns `code`.

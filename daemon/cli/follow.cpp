@@ -22,7 +22,8 @@ std::string activity(store::ClientStore& store, const std::string& id) {
   return waits.empty() ? "" : describe(waits.front());
 }
 
-std::string await_end(store::ClientStore& store, const std::string& id, std::optional<double> timeout_seconds) {
+std::string await_end(store::ClientStore& store, const std::string& id,
+                      std::optional<double> timeout_seconds) {
   Progress progress;
   const auto begin = Clock::now();
   std::string status = store.await(id, milliseconds{0});
@@ -87,7 +88,8 @@ std::vector<std::string> error_details(const std::string& error_json) {
   return lines;
 }
 
-ExitCode wait_for(store::ClientStore& store, const std::string& id, std::optional<double> timeout_seconds, bool json) {
+ExitCode wait_for(store::ClientStore& store, const std::string& id, std::optional<double> timeout_seconds,
+                  bool json) {
   const std::string status = await_end(store, id, timeout_seconds);
   const store::InstanceDetail instance = store.instance(id);
   if (json) {
@@ -98,8 +100,8 @@ ExitCode wait_for(store::ClientStore& store, const std::string& id, std::optiona
   }
   if (status == "completed") return ExitCode::kOk;
   if (!has_ended(status)) return report(ExitCode::kFailed, "instance " + id + " is still " + status);
-  return report(ExitCode::kInstanceFailed,
-                "instance " + id + ' ' + status + (instance.error ? ": " + error_message(*instance.error) : ""));
+  return report(ExitCode::kInstanceFailed, "instance " + id + ' ' + status +
+                                               (instance.error ? ": " + error_message(*instance.error) : ""));
 }
 
 }  // namespace durabled::daemon::cli

@@ -12,9 +12,11 @@ namespace durabled::daemon::cli {
 
 bool has_ended(const std::string& status);
 
-// Waits until the instance has ended and prints how and with what; shows what it is at meanwhile, on a terminal.
-// kOk when it completed, kInstanceFailed when it failed or was cancelled, kFailed when the time ran out first.
-ExitCode wait_for(store::ClientStore& store, const std::string& id, std::optional<double> timeout_seconds, bool json);
+// Waits until the instance has ended and prints how and with what; shows what it is at meanwhile, on a
+// terminal. kOk when it completed, kInstanceFailed when it failed or was cancelled, kFailed when the time ran
+// out first.
+ExitCode wait_for(store::ClientStore& store, const std::string& id, std::optional<double> timeout_seconds,
+                  bool json);
 
 // "waiting for signal approval, until 14:00", or "" when it waits for nothing.
 std::string describe(const store::WaitingFor& wait);

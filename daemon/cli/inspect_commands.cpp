@@ -132,8 +132,10 @@ void print_times(const store::InstanceDetail& instance) {
 void print_instance(const Shown& shown, bool with_ids) {
   const store::InstanceDetail& instance = shown.instance;
   print_field("Instance:", instance.id + (instance.label ? " (" + *instance.label + ')' : ""));
-  print_field("Status:", paint(status_colour(instance.status), instance.status) +
-                             (instance.request && !has_ended(instance.status) ? " (" + *instance.request + " requested)" : ""));
+  print_field(
+      "Status:",
+      paint(status_colour(instance.status), instance.status) +
+          (instance.request && !has_ended(instance.status) ? " (" + *instance.request + " requested)" : ""));
   print_field("Role:", instance.submitted_by.value_or("(dropped)") + ", database " + instance.database +
                            (instance.priority == 0 ? "" : ", priority " + std::to_string(instance.priority)));
   print_times(instance);
@@ -206,8 +208,10 @@ void add_list_command(CLI::App& app, Invocation& invocation) {
                                   "durabled list --status failed --limit 20\n"
                                   "durabled list --label nightly --json | jq '.[].id'");
   auto filter = std::make_shared<store::ListFilter>();
-  command.add_option("-s,--status", filter->status, "pending, running, completed, failed, cancelled or paused")
-      ->check(CLI::IsMember({"pending", "running", "completed", "failed", "cancelled", "paused"}, CLI::ignore_case))
+  command
+      .add_option("-s,--status", filter->status, "pending, running, completed, failed, cancelled or paused")
+      ->check(CLI::IsMember({"pending", "running", "completed", "failed", "cancelled", "paused"},
+                            CLI::ignore_case))
       ->type_name("STATUS");
   command.add_option("-l,--label", filter->label, "Only those with this label")->type_name("TEXT");
   command.add_option("-n,--limit", filter->limit, "At most so many")
@@ -226,11 +230,12 @@ void add_list_command(CLI::App& app, Invocation& invocation) {
 void add_inspect_commands(CLI::App& app, Invocation& invocation) {
   add_list_command(app, invocation);
 
-  CLI::App& showing = add_command(app, "show", "Show an instance: its tree with what each node has come to, result, error",
-                                  "durabled show 4k2m9xpq\n"
-                                  "durabled show 4k2m9xpq --ids          # with node ids, e.g. for rerun --from\n"
-                                  "durabled show 4k2m9xpq --json | jq .error\n\n"
-                                  "Marks: ✓ completed, ✗ failed, ⏳ running, ○ pending, ⊘ skipped");
+  CLI::App& showing =
+      add_command(app, "show", "Show an instance: its tree with what each node has come to, result, error",
+                  "durabled show 4k2m9xpq\n"
+                  "durabled show 4k2m9xpq --ids          # with node ids, e.g. for rerun --from\n"
+                  "durabled show 4k2m9xpq --json | jq .error\n\n"
+                  "Marks: ✓ completed, ✗ failed, ⏳ running, ○ pending, ⊘ skipped");
   auto options = std::make_shared<ShowOptions>();
   showing.add_option("id", options->id, "The instance")->required()->type_name("ID");
   showing.add_flag("--ids", options->ids, "Show the ids of the nodes, too");
@@ -240,14 +245,16 @@ void add_inspect_commands(CLI::App& app, Invocation& invocation) {
     invocation.action = [&invocation, options] { return show(invocation, *options); };
   });
 
-  CLI::App& past = add_command(app, "history", "Print the events of an instance",
-                               "durabled history 4k2m9xpq\n"
-                               "durabled history 4k2m9xpq --json | jq '.[] | select(.kind == \"StepFailed\")'");
+  CLI::App& past =
+      add_command(app, "history", "Print the events of an instance",
+                  "durabled history 4k2m9xpq\n"
+                  "durabled history 4k2m9xpq --json | jq '.[] | select(.kind == \"StepFailed\")'");
   auto id = std::make_shared<std::string>();
   past.add_option("id", *id, "The instance")->required()->type_name("ID");
   add_database_option(past, invocation);
   add_json_option(past, invocation);
-  past.callback([&invocation, id] { invocation.action = [&invocation, id] { return history(invocation, *id); }; });
+  past.callback(
+      [&invocation, id] { invocation.action = [&invocation, id] { return history(invocation, *id); }; });
 }
 
 }  // namespace durabled::daemon::cli

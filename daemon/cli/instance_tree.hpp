@@ -11,7 +11,8 @@
 
 namespace durabled::daemon::cli {
 
-// The graph that the instance runs; the text's own while no daemon has taken it; nothing for a text that is none.
+// The graph that the instance runs; the text's own while no daemon has taken it; nothing for a text that is
+// none.
 std::optional<dsl::Graph> graph_of(const store::InstanceDetail& instance);
 
 // The tree with each node's status mark, and its id when wanted. Nodes without a state are pending.

@@ -1,5 +1,5 @@
-// JSON output, written as text: results and other JSON of the database go through untouched, digits and key order
-// included.
+// JSON output, written as text: results and other JSON of the database go through untouched, digits and key
+// order included.
 #pragma once
 
 #include <optional>

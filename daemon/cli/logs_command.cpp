@@ -60,7 +60,8 @@ std::string until(const std::string& time) {
 }
 
 Sentence received(const boost::json::object& data) {
-  if (field(data, "timed_out") == "true") return {"timed out", "signal '" + field(data, "signal_name") + '\'', Colour::kYellow};
+  if (field(data, "timed_out") == "true")
+    return {"timed out", "signal '" + field(data, "signal_name") + '\'', Colour::kYellow};
   return {"received", "signal '" + field(data, "signal_name") + "' " + field(data, "data"), Colour::kCyan};
 }
 
@@ -106,7 +107,8 @@ Sentence sentence(const store::HistoryEvent& event, dsl::EventKind kind, const s
 // Prints events as they come; keeps what it knows of the graph.
 class Log {
  public:
-  Log(store::ClientStore& store, std::string id, bool json) : store_(store), id_(std::move(id)), json_(json) {}
+  Log(store::ClientStore& store, std::string id, bool json)
+      : store_(store), id_(std::move(id)), json_(json) {}
 
   void print_new() {
     for (const store::HistoryEvent& event : store_.history(id_, last_)) {
@@ -119,7 +121,8 @@ class Log {
  private:
   void print(const store::HistoryEvent& event) {
     const auto kind = dsl::event_kind(event.kind);
-    const Sentence words = kind ? sentence(event, *kind, line_of(event)) : Sentence{event.kind, event.data.value_or(""), {}};
+    const Sentence words =
+        kind ? sentence(event, *kind, line_of(event)) : Sentence{event.kind, event.data.value_or(""), {}};
     if (json_) {
       std::cout << JsonObject()
                        .number("seq", static_cast<long long>(event.seq))

@@ -45,15 +45,17 @@ ExitCode migrate(const Invocation& invocation, const Options& options) {
 
 ExitCode upgrade(const Invocation& invocation, const Options& options) {
   if (!options.print && store::schema_state(invocation.conninfo()).installed == 0) {
-    throw CommandError(ExitCode::kFailed, "the schema df is not installed in this database; run: durabled init");
+    throw CommandError(ExitCode::kFailed,
+                       "the schema df is not installed in this database; run: durabled init");
   }
   return migrate(invocation, options);
 }
 
 ExitCode uninstall(const Invocation& invocation, const Options& options) {
   if (!options.yes) {
-    throw CommandError(ExitCode::kUsage,
-                       "this drops the schema df with every workflow and its history; add --yes if you mean it");
+    throw CommandError(
+        ExitCode::kUsage,
+        "this drops the schema df with every workflow and its history; add --yes if you mean it");
   }
   store::uninstall(invocation.conninfo(), options.schema);
   std::cout << (invocation.json ? "{\"uninstalled\":true}\n" : "The schema df is gone.\n");

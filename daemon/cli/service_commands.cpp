@@ -23,10 +23,11 @@ ExitCode serve(const config::Sources& given) {
 }
 
 void add_run_command(CLI::App& app, Invocation& invocation) {
-  CLI::App& command = add_command(app, "run", "Run the service in the foreground until SIGTERM; SIGHUP reloads",
-                                  "durabled run --config /etc/durabled/durabled.yaml\n"
-                                  "durabled run --database postgresql://durabled@db1/app --log-level debug\n"
-                                  "durabled run --set worker.listen=false --set worker.advisory_lock=false");
+  CLI::App& command =
+      add_command(app, "run", "Run the service in the foreground until SIGTERM; SIGHUP reloads",
+                  "durabled run --config /etc/durabled/durabled.yaml\n"
+                  "durabled run --database postgresql://durabled@db1/app --log-level debug\n"
+                  "durabled run --set worker.listen=false --set worker.advisory_lock=false");
   auto options = std::make_shared<ConfigOptions>();
   add_config_option(command, *options);
   add_config_flags(command, *options);
@@ -37,12 +38,15 @@ void add_run_command(CLI::App& app, Invocation& invocation) {
 }
 
 void add_dev_command(CLI::App& app, Invocation& invocation) {
-  CLI::App& command = add_command(app, "dev", "Run a private Postgres 17 with the schema and the service, for trying out",
-                                  "durabled dev\n"
-                                  "durabled dev --dir /tmp/try --port 5433 --log-level debug");
+  CLI::App& command =
+      add_command(app, "dev", "Run a private Postgres 17 with the schema and the service, for trying out",
+                  "durabled dev\n"
+                  "durabled dev --dir /tmp/try --port 5433 --log-level debug");
   auto options = std::make_shared<ConfigOptions>();
   auto dev = std::make_shared<DevOptions>();
-  command.add_option("--dir", dev->directory, "Where it keeps its files")->type_name("DIR")->capture_default_str();
+  command.add_option("--dir", dev->directory, "Where it keeps its files")
+      ->type_name("DIR")
+      ->capture_default_str();
   command.add_option("--port", dev->port, "The loopback port; default: a free one")
       ->type_name("N")
       ->check(CLI::Range(1, 65535));

@@ -54,7 +54,8 @@ std::string pad(const std::string& text, std::size_t width) {
 bool coloured() {
   static const bool result = [] {
     const char* term = std::getenv("TERM");
-    return isatty(STDOUT_FILENO) == 1 && !is_set("NO_COLOR") && (term == nullptr || std::string(term) != "dumb");
+    return isatty(STDOUT_FILENO) == 1 && !is_set("NO_COLOR") &&
+           (term == nullptr || std::string(term) != "dumb");
   }();
   return result;
 }
@@ -141,8 +142,9 @@ std::string local_time(const std::string& rfc3339, bool milliseconds) {
   std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
   if (!milliseconds) return text.data();
   std::array<char, 8> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%03d",
-                static_cast<int>(std::chrono::floor<std::chrono::milliseconds>(micros - seconds).count() % 1'000));
+  std::snprintf(
+      fraction.data(), fraction.size(), ".%03d",
+      static_cast<int>(std::chrono::floor<std::chrono::milliseconds>(micros - seconds).count() % 1'000));
   return std::string(text.data()) + fraction.data();
 }
 
@@ -160,7 +162,8 @@ std::string Table::text() const {
 
   std::string result;
   const auto line = [&](const std::vector<Cell>& cells) {
-    for (std::size_t i = 0; i + 1 < cells.size(); ++i) result += paint(cells[i].colour, pad(cells[i].text, widths[i])) + "  ";
+    for (std::size_t i = 0; i + 1 < cells.size(); ++i)
+      result += paint(cells[i].colour, pad(cells[i].text, widths[i])) + "  ";
     result += paint(cells.back().colour, one_line(cells.back().text, last));
     result.erase(result.find_last_not_of(' ') + 1);
     result += '\n';
@@ -183,8 +186,8 @@ void Progress::show(const std::string& text) {
   if (!on_) return;
   winsize size{};
   const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 4;
-  std::cerr << "\r\033[K" << kFrames.at(frame_++ % kFrames.size()) << ' ' << one_line(text, known ? size.ws_col - 3U : 76U)
-            << std::flush;
+  std::cerr << "\r\033[K" << kFrames.at(frame_++ % kFrames.size()) << ' '
+            << one_line(text, known ? size.ws_col - 3U : 76U) << std::flush;
 }
 
 }  // namespace durabled::daemon::cli

@@ -20,7 +20,7 @@ struct SubmitOptions {
   std::optional<std::string> label, database_name, start_at, idempotency_key;
   std::optional<int> priority;
   std::vector<std::string> vars;  // "name=value"
-  bool check = true;
+  bool unseen = false;
   bool wait = false;
   std::optional<double> timeout_seconds;
 };
@@ -37,8 +37,8 @@ std::map<std::string, std::string> variables(const std::vector<std::string>& set
   return all;
 }
 
-// What the text says in an enclosing df.start(…) counts where no option says otherwise: some of it must be known when
-// the row is written, before any daemon reads the text.
+// What the text says in an enclosing df.start(…) counts where no option says otherwise: some of it must be
+// known when the row is written, before any daemon reads the text.
 void take_over(store::Submission& submission, const dsl::ParsedWorkflow& parsed) {
   const auto fill = [](auto& to, const auto& from) {
     if (!to && from) to = from;
@@ -59,10 +59,11 @@ store::Submission submission(const SubmitOptions& options) {
   result.idempotency_key = options.idempotency_key;
   result.priority = options.priority;
   result.vars = variables(options.vars);
-  if (!options.check) return result;
+  if (options.unseen) return result;
   const auto parsed = check_workflow(result.dsl);
   if (!parsed) throw CommandError(ExitCode::kFailed, parsed.error().to_string());
-  for (const dsl::Diagnostic& warning : parsed->warnings) std::cerr << "warning: " << warning.to_string() << '\n';
+  for (const dsl::Diagnostic& warning : parsed->warnings)
+    std::cerr << "warning: " << warning.to_string() << '\n';
   take_over(result, *parsed);
   return result;
 }
@@ -124,10 +125,11 @@ void add_submit_options(CLI::App& command, SubmitOptions& options) {
       ->type_name("N")
       ->check(CLI::Range(-32'768, 32'767));
   command.add_option("--start-at", options.start_at, "Not before this time")->type_name("TIME");
-  command.add_option("-k,--idempotency-key", options.idempotency_key,
-                     "A key that was used before gives the instance of then, and starts nothing")
+  command
+      .add_option("-k,--idempotency-key", options.idempotency_key,
+                  "A key that was used before gives the instance of then, and starts nothing")
       ->type_name("KEY");
-  command.add_flag("!--no-check", options.check, "Submit the text unseen; the daemon judges it");
+  command.add_flag("--no-check", options.unseen, "Submit the text unseen; the daemon judges it");
   CLI::Option* wait = command.add_flag("-w,--wait", options.wait, "Wait for its end and print its result");
   command.add_option("--timeout", options.timeout_seconds, "Wait at most so long")
       ->type_name("SECONDS")
@@ -138,10 +140,11 @@ void add_submit_options(CLI::App& command, SubmitOptions& options) {
 }  // namespace
 
 void add_workflow_commands(CLI::App& app, Invocation& invocation) {
-  CLI::App& checking = add_command(app, "check", "Parse a workflow and show its tree and its traps; needs no database",
-                                   "durabled check flow.df\n"
-                                   "durabled check -e \"'SELECT 1' ~> df.sleep(5) ~> 'SELECT 2'\"\n"
-                                   "durabled check --json - < flow.df");
+  CLI::App& checking =
+      add_command(app, "check", "Parse a workflow and show its tree and its traps; needs no database",
+                  "durabled check flow.df\n"
+                  "durabled check -e \"'SELECT 1' ~> df.sleep(5) ~> 'SELECT 2'\"\n"
+                  "durabled check --json - < flow.df");
   auto source = std::make_shared<WorkflowSource>();
   add_workflow_options(checking, *source);
   add_json_option(checking, invocation);
@@ -149,10 +152,11 @@ void add_workflow_commands(CLI::App& app, Invocation& invocation) {
     invocation.action = [&invocation, source] { return check(invocation, *source); };
   });
 
-  CLI::App& submitting = add_command(app, "submit", "Submit a workflow; prints the id of the new instance",
-                                     "durabled submit flow.df --label nightly\n"
-                                     "durabled submit -e \"'SELECT {n} + 1 AS next'\" --var n=41 --wait --timeout 30\n"
-                                     "id=$(durabled submit flow.df -k order-17)   # the same id when repeated");
+  CLI::App& submitting =
+      add_command(app, "submit", "Submit a workflow; prints the id of the new instance",
+                  "durabled submit flow.df --label nightly\n"
+                  "durabled submit -e \"'SELECT {n} + 1 AS next'\" --var n=41 --wait --timeout 30\n"
+                  "id=$(durabled submit flow.df -k order-17)   # the same id when repeated");
   auto options = std::make_shared<SubmitOptions>();
   add_submit_options(submitting, *options);
   add_database_option(submitting, invocation);

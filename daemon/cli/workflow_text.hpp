@@ -1,5 +1,5 @@
-// The workflow that a command is given: from a file, from stdin, or on the command line; and its check, without a
-// database.
+// The workflow that a command is given: from a file, from stdin, or on the command line; and its check,
+// without a database.
 #pragma once
 
 #include <string>

@@ -7,6 +7,7 @@
 #include "dsl/assert.hpp"
 #include "dsl/engine/execution.hpp"
 #include "dsl/engine/frame.hpp"
+#include "dsl/graph/duration.hpp"
 #include "dsl/value/json_slice.hpp"
 #include "dsl/value/pg_types.hpp"
 
@@ -41,11 +42,8 @@ std::optional<Time> time_field(const boost::json::object& object, std::string_vi
   return text ? parse_time(*text) : std::nullopt;
 }
 
-// Whole seconds without a fraction or exponent.
-std::string seconds_json(double seconds) {
-  const auto whole = static_cast<std::int64_t>(seconds);
-  if (static_cast<double>(whole) == seconds) return std::to_string(whole);
-  return boost::json::serialize(boost::json::value(seconds));
+bool is_step(NodeKind kind) {
+  return kind == NodeKind::kSql || kind == NodeKind::kHttp || kind == NodeKind::kHttpMultipart;
 }
 
 }  // namespace
@@ -68,6 +66,8 @@ std::optional<HistoryMismatch> Execution::fold(const Event& event) {
     case EventKind::kInstanceFailed:
     case EventKind::kInstanceCancelled:
       if (finished_) return mismatch(event, "the instance has ended already");
+      if (event.kind == EventKind::kInstanceCompleted && !outcome_)
+        return mismatch(event, "there is still something to do");
       finished_ = true;
       if (root_) {
         if (root_->phase == Frame::Phase::kRunning) stops_.push_back(root_->address());
@@ -95,7 +95,7 @@ std::optional<HistoryMismatch> Execution::fold(const Event& event) {
 
 std::optional<HistoryMismatch> Execution::apply_to_frame(Frame& frame, const Event& event) {
   const NodeKind kind = (*graph_)[frame.node].kind;
-  const bool leaf = kind == NodeKind::kSql || kind == NodeKind::kHttp || kind == NodeKind::kHttpMultipart;
+  const bool leaf = is_step(kind);
   const bool active = frame.phase == Frame::Phase::kReady || frame.phase == Frame::Phase::kRunning;
   boost::json::value parsed;
   switch (event.kind) {
@@ -103,6 +103,7 @@ std::optional<HistoryMismatch> Execution::apply_to_frame(Frame& frame, const Eve
       return leaf && active ? std::nullopt : std::optional(mismatch(event, "no step is to run there"));
     case EventKind::kStepCompleted: {
       if (!leaf || !active) return mismatch(event, "no step is to run there");
+      if (event.data.empty()) return mismatch(event, "it has no result");
       Outcome outcome;
       outcome.result = std::make_shared<const Result>(event.data);
       outcome.result_seq = event.seq;
@@ -114,18 +115,8 @@ std::optional<HistoryMismatch> Execution::apply_to_frame(Frame& frame, const Eve
     case EventKind::kStepFailed:
       if (!active) return mismatch(event, "no step is to run there");
       return apply_step_failed(frame, event);
-    case EventKind::kTimerStarted: {
-      const boost::json::object* data = parse_object(event.data, parsed);
-      const auto fire_at = data ? time_field(*data, "fire_at") : std::nullopt;
-      if (!fire_at) return mismatch(event, "its data has no fire_at");
-      if (const auto* seconds = data->if_contains("seconds"); seconds != nullptr && seconds->is_number()) {
-        frame.seconds = seconds->to_number<double>();
-      }
-      if (kind == NodeKind::kLoop) frame.phase = Frame::Phase::kPacing;
-      if (kind == NodeKind::kSleep || kind == NodeKind::kWaitSchedule) frame.phase = Frame::Phase::kTiming;
-      set_timer(frame, *fire_at);
-      return std::nullopt;
-    }
+    case EventKind::kTimerStarted:
+      return apply_timer_started(frame, event);
     case EventKind::kTimerFired:
       if (!frame.fire_at) return mismatch(event, "no timer runs there");
       return apply_timer_fired(frame, event);
@@ -143,6 +134,7 @@ std::optional<HistoryMismatch> Execution::apply_to_frame(Frame& frame, const Eve
     }
     case EventKind::kSignalReceived: {
       if (frame.phase != Frame::Phase::kAwaiting) return mismatch(event, "no wait for a signal is there");
+      if (event.data.empty()) return mismatch(event, "it has no result");
       Outcome outcome;
       outcome.result = std::make_shared<const Result>(event.data);
       outcome.result_seq = event.seq;
@@ -168,6 +160,7 @@ std::optional<HistoryMismatch> Execution::apply_step_failed(Frame& frame, const 
   const boost::json::value* error = data ? data->if_contains("error") : nullptr;
   if (error == nullptr || !error->is_object()) return mismatch(event, "its data has no error");
   if (const auto retry_at = time_field(*data, "retry_at")) {
+    if (!is_step((*graph_)[frame.node].kind)) return mismatch(event, "that kind of node is not tried again");
     frame.phase = Frame::Phase::kDelayed;
     frame.attempt = event.attempt + 1;
     set_timer(frame, *retry_at);
@@ -183,6 +176,27 @@ std::optional<HistoryMismatch> Execution::apply_step_failed(Frame& frame, const 
   return std::nullopt;
 }
 
+std::optional<HistoryMismatch> Execution::apply_timer_started(Frame& frame, const Event& event) {
+  const NodeKind kind = (*graph_)[frame.node].kind;
+  const bool waits = kind == NodeKind::kSleep || kind == NodeKind::kWaitSchedule;
+  const bool fits = waits                     ? frame.phase == Frame::Phase::kReady
+                    : kind == NodeKind::kLoop ? frame.phase == Frame::Phase::kEnded
+                                              : kind == NodeKind::kTimeout && !frame.fire_at;
+  if (!fits) return mismatch(event, "no timer is to start there");
+  boost::json::value parsed;
+  const boost::json::object* data = parse_object(event.data, parsed);
+  const auto fire_at = data ? time_field(*data, "fire_at") : std::nullopt;
+  if (!fire_at) return mismatch(event, "its data has no fire_at");
+  if (const auto* seconds = data->if_contains("seconds"); seconds != nullptr && seconds->is_number()) {
+    frame.seconds = seconds->to_number<double>();
+    if (check_seconds(frame.seconds, "seconds")) return mismatch(event, "its seconds are no duration");
+  }
+  if (kind == NodeKind::kLoop) frame.phase = Frame::Phase::kPacing;
+  if (waits) frame.phase = Frame::Phase::kTiming;
+  set_timer(frame, *fire_at);
+  return std::nullopt;
+}
+
 std::optional<HistoryMismatch> Execution::apply_timer_fired(Frame& frame, const Event& event) {
   clear_timer(frame);
   Outcome outcome;
@@ -192,16 +206,16 @@ std::optional<HistoryMismatch> Execution::apply_timer_fired(Frame& frame, const 
     case NodeKind::kHttp:
     case NodeKind::kHttpMultipart:
       frame.phase = Frame::Phase::kReady;  // the delay before the next attempt is over
-      ready_.push_back(frame.address());
+      push_ready(frame);
       return std::nullopt;
     case NodeKind::kLoop:
       frame.phase = Frame::Phase::kEnded;
       frame.iteration_started = Time{};  // the pace is kept
-      ready_.push_back(frame.address());
+      push_ready(frame);
       return std::nullopt;
     case NodeKind::kSleep:
-      outcome.result =
-          std::make_shared<const Result>("{\"slept\":true,\"seconds\":" + seconds_json(frame.seconds) + "}");
+      outcome.result = std::make_shared<const Result>(
+          "{\"slept\":true,\"seconds\":" + format_seconds(frame.seconds) + "}");
       break;
     case NodeKind::kWaitSchedule:
       outcome.result = std::make_shared<const Result>("{\"scheduled\":true}");
@@ -216,7 +230,7 @@ std::optional<HistoryMismatch> Execution::apply_timer_fired(Frame& frame, const 
       const double seconds = std::get<TimeoutOptions>((*graph_)[frame.node].options).seconds;
       outcome.kind = Outcome::Kind::kFailed;
       outcome.failure =
-          make_failure("timeout", "timed out after " + seconds_json(seconds) + " s", frame.node, 1);
+          make_failure("timeout", "timed out after " + format_seconds(seconds) + " s", frame.node, 1);
       break;
     }
     case NodeKind::kSequence:
@@ -241,19 +255,28 @@ std::optional<HistoryMismatch> Execution::apply_iteration(Frame& loop, const Eve
   const auto number = json_member(event.data, "iteration");
   const auto names = json_member(event.data, "names");
   std::int64_t iteration = 0;
-  if (!number || !names ||
+  if (!number || !names || json_kind(*names) != JsonKind::kObject ||
       std::from_chars(number->data(), number->data() + number->size(), iteration).ec != std::errc()) {
     return mismatch(event, "its data has no iteration or no names");
   }
+  if (iteration <= loop.iteration)
+    return mismatch(event, "iteration " + std::to_string(loop.iteration) + " has begun already");
   abandon_children(loop);
   clear_timer(loop);
+  if (const auto earlier = superfluous_.find(loop.address()); earlier != superfluous_.end()) {
+    for (const std::set<std::int64_t>& seqs : earlier->second) {
+      for (const std::int64_t seq : seqs) attribute(loop.parent, seq);
+    }
+    loop.kept = std::move(earlier->second);
+    superfluous_.erase(earlier);
+  }
+  while (!loop.kept.empty() && loop.kept.front().empty()) loop.kept.pop_front();  // pruned, or of no events
   for (JsonWalker walker(*names); walker.next();) {
     loop.names[walker.key()] = std::make_shared<const Result>(std::string(walker.value()));
   }
   loop.iteration = iteration;
   loop.kept.emplace_back();
   loop.kept.back().insert(event.seq);
-  attribute(loop.parent, event.seq);
   begin_iteration(loop);
   return std::nullopt;
 }
@@ -265,35 +288,76 @@ void Execution::attribute(Frame* frame, std::int64_t seq) {
   }
 }
 
+namespace {
+
+// The loops around each node, and how long their scopes are.
+class LoopsAround {
+ public:
+  explicit LoopsAround(const Graph& graph)
+      : graph_(graph), enclosing_(graph.nodes.size(), kNoNode), depth_(graph.nodes.size(), 0) {
+    for (NodeIndex parent = 0; parent < graph.nodes.size(); ++parent) {  // preorder
+      const Node& node = graph[parent];
+      const bool loop = node.kind == NodeKind::kLoop;
+      for (std::size_t i = 0; i < node.children.size(); ++i) {
+        const NodeIndex child = node.children[i];
+        enclosing_[child] = loop ? parent : enclosing_[parent];
+        depth_[child] = depth_[parent] + (loop || (node.kind == NodeKind::kForEach && i == 1) ? 1 : 0);
+      }
+    }
+  }
+
+  // The outermost loop at or around `event` that has been folded later.
+  std::optional<Address> folded_by(const Event& event, const std::map<Address, std::int64_t>& folds) const {
+    std::optional<Address> found;
+    if (event.address.node >= graph_.nodes.size()) return found;
+    for (NodeIndex node = event.address.node; node != kNoNode; node = enclosing_[node]) {
+      if (graph_[node].kind != NodeKind::kLoop) continue;
+      Address loop{node, prefix(event.address.scope, depth_[node])};
+      const auto fold = folds.find(loop);
+      if (fold != folds.end() && event.seq < fold->second) found = std::move(loop);
+    }
+    return found;
+  }
+
+ private:
+  static std::string prefix(const std::string& scope, std::size_t components) {
+    std::size_t end = 0;
+    for (; components > 0 && end != std::string::npos; --components) {
+      end = scope.find('.', end == 0 ? 0 : end + 1);
+    }
+    return scope.substr(0, end);
+  }
+
+  const Graph& graph_;
+  std::vector<NodeIndex> enclosing_;
+  std::vector<std::size_t> depth_;
+};
+
+}  // namespace
+
 Replay replayable(const Graph& graph, const std::vector<Event>& history) {
   std::map<Address, std::int64_t> folds;  // the last fold of each loop
   for (const Event& event : history) {
     if (event.kind == EventKind::kIterationCompleted) folds[event.address] = event.seq;
   }
-  const auto folded = [&](const Event& event) {
-    if (event.address.node == kNoNode) return false;
-    return std::any_of(folds.begin(), folds.end(), [&](const auto& fold) {
-      const auto& [loop, seq] = fold;
-      if (event.seq >= seq) return false;
-      if (event.address == loop) return true;
-      const bool inside =
-          event.address.node > loop.node && event.address.node < subtree_end(graph, loop.node);
-      return inside && event.address.scope.starts_with(loop.scope.empty() ? "" : loop.scope + '.');
-    });
-  };
+  const LoopsAround loops(graph);
   Replay replay;
   for (const Event& event : history) {
-    if (folded(event)) {
-      replay.superfluous.push_back(event.seq);
-    } else {
+    const auto loop = folds.empty() ? std::nullopt : loops.folded_by(event, folds);
+    if (!loop) {
       replay.events.push_back(&event);
+      continue;
     }
+    auto& iterations = replay.superfluous[*loop];
+    const bool begins = event.kind == EventKind::kIterationCompleted && event.address == *loop;
+    if (begins || iterations.empty()) iterations.emplace_back();
+    iterations.back().insert(event.seq);
   }
   return replay;
 }
 
-void Execution::add_superfluous(std::vector<std::int64_t> seqs) {
-  superfluous_ = std::move(seqs);
+void Execution::add_superfluous(FoldedIterations folded) {
+  superfluous_ = std::move(folded);
 }
 
 }  // namespace durabled::dsl

@@ -1,22 +1,19 @@
 // Deciding: state -> what to do next.
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <utility>
 
 #include "dsl/assert.hpp"
 #include "dsl/engine/execution.hpp"
 #include "dsl/engine/frame.hpp"
+#include "dsl/graph/duration.hpp"
 #include "dsl/value/cron.hpp"
 #include "dsl/value/pg_types.hpp"
 #include "dsl/value/substitute.hpp"
 
 namespace durabled::dsl {
 namespace {
-
-constexpr double kLongestWait =
-    100 * 365.25 * 86'400;  // seconds; a century is for ever, and fits a timestamp
 
 Record record(EventKind kind, Address address, std::string data, int attempt = 0) {
   Record made;
@@ -35,17 +32,14 @@ Record fail_step(const Address& address, int attempt, const std::string& code, c
 }
 
 Time after(Time now, double seconds) {
-  return now + std::chrono::microseconds(std::llround(std::min(seconds, kLongestWait) * 1e6));
+  return now + std::chrono::microseconds(std::llround(std::clamp(seconds, 0.0, kMaxSeconds) * 1e6));
 }
 
-std::optional<double> parse_seconds(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) || value < 0)
-    return std::nullopt;
-  return value;
+// Applying one of these may end or begin other nodes, and with them what decide() would say of those.
+bool changes_others(const Decision& decision) {
+  const auto* made = std::get_if<Record>(&decision);
+  return made != nullptr &&
+         (made->event.kind == EventKind::kStepFailed || made->event.kind == EventKind::kIterationCompleted);
 }
 
 bool matches(const RetryOptions& options, const std::string& code) {
@@ -67,10 +61,10 @@ std::vector<Decision> Execution::decide(Time now) {
     return decisions;
   }
   while (!ready_.empty()) {
-    const Address address = std::move(ready_.front());
+    const auto [ticket, address] = std::move(ready_.front());
     ready_.pop_front();
     const auto found = live_.find(address);
-    if (found == live_.end()) continue;  // abandoned since
+    if (found == live_.end() || found->second->ticket != ticket) continue;  // abandoned, or ready anew since
     Frame& frame = *found->second;
     const bool timer_only = (*graph_)[frame.node].kind == NodeKind::kTimeout;
     if (timer_only ? frame.fire_at.has_value()
@@ -78,6 +72,7 @@ std::vector<Decision> Execution::decide(Time now) {
       continue;  // the history has gone past this point
     }
     decisions.push_back(decide_ready(frame, now));
+    if (changes_others(decisions.back())) break;
   }
   return decisions;
 }
@@ -129,12 +124,14 @@ Decision Execution::decide_sleep(Frame& frame, Time now) {
   const auto seconds = parse_seconds(*text);
   if (!seconds) {
     return fail_step(frame.address(), frame.attempt, "22023",
-                     "df.sleep: \"" + *text + "\" is not a number of seconds",
-                     "Give a number that is not negative.");
+                     "df.sleep: \"" + *text + "\" is neither a number of seconds nor an interval",
+                     "Give seconds (0.5) or an interval (1 day 02:00:00).");
   }
+  if (const auto wrong = check_seconds(*seconds, "df.sleep: the duration"))
+    return fail_step(frame.address(), frame.attempt, "22023", *wrong);
   return record(EventKind::kTimerStarted, frame.address(),
-                "{\"kind\":\"timer\",\"seconds\":" + boost::json::serialize(boost::json::value(*seconds)) +
-                    ",\"fire_at\":\"" + format_time(after(now, *seconds)) + "\"}");
+                "{\"kind\":\"timer\",\"seconds\":" + format_seconds(*seconds) + ",\"fire_at\":\"" +
+                    format_time(after(now, *seconds)) + "\"}");
 }
 
 Decision Execution::decide_schedule(Frame& frame, Time now) {
@@ -190,7 +187,6 @@ Decision Execution::decide_iteration(Frame& loop, Time now) {
     }
   }
   Record next = record(EventKind::kIterationCompleted, loop.address(), data + "}}");
-  next.prune = std::exchange(superfluous_, {});
   while (loop.kept.size() > static_cast<std::size_t>(std::max(policy_.keep_iterations, 1))) {
     const std::set<std::int64_t>& oldest = loop.kept.front();
     next.prune.insert(next.prune.end(), oldest.begin(), oldest.end());
@@ -231,8 +227,9 @@ std::optional<Time> Execution::retry_at(const Address& address, const Failure& f
     }
   }
   if (attempt >= attempts) return std::nullopt;
+  if (delay <= 0) return now;  // and not 0 times infinity
   const double seconds = std::min(delay * std::pow(backoff, attempt - 1), most);
-  return after(now, seconds * (0.75 + 0.5 * jitter));
+  return after(now, std::min(seconds * (0.75 + 0.5 * jitter), most));
 }
 
 }  // namespace durabled::dsl

@@ -21,10 +21,16 @@ const ResultPtr& null_result() {
 
 bool is_json(const std::string& text) {
   boost::json::parse_options options;
-  options.max_depth = 256;
+  options.max_depth = 1'000;
   boost::system::error_code error;
   boost::json::parse(text, error, {}, options);
   return !error;
+}
+
+bool is_sqlstate(const std::string& code) {
+  return code.size() == 5 && std::all_of(code.begin(), code.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+         });
 }
 
 // The names that `branch` bound or bound anew since it began with `before`.
@@ -37,16 +43,12 @@ void merge_new_names(Names& into, const Names& branch, const Names& before) {
 
 }  // namespace
 
-NodeIndex subtree_end(const Graph& graph, NodeIndex node) {
-  while (!graph[node].children.empty()) node = graph[node].children.back();
-  return node + 1;
-}
-
 Failure make_failure(std::string code, std::string message, NodeIndex node, int attempts, std::string hint) {
   std::string json = "{\"message\":";
   append_json_string(json, message);
   json += ",\"code\":";
   append_json_string(json, code);
+  if (is_sqlstate(code)) json += ",\"sqlstate\":\"" + code + '"';
   if (!hint.empty()) {
     json += ",\"hint\":";
     append_json_string(json, hint);
@@ -121,10 +123,10 @@ void Execution::begin(Frame& frame) {
     case NodeKind::kWaitSchedule:
     case NodeKind::kWaitSignal:
       frame.phase = Frame::Phase::kReady;
-      ready_.push_back(frame.address());
+      push_ready(frame);
       return;
     case NodeKind::kTimeout:
-      ready_.push_back(frame.address());  // its timer
+      push_ready(frame);  // its timer
       activate(&frame, 0, node.children[0], frame.scope, frame.names);
       return;
     case NodeKind::kSequence:
@@ -385,7 +387,7 @@ void Execution::loop_child_finished(Frame& loop, std::size_t slot, Outcome outco
   }
   loop.names = std::move(outcome.names);
   loop.phase = Frame::Phase::kEnded;  // decide() begins the next iteration
-  ready_.push_back(loop.address());
+  push_ready(loop);
 }
 
 // Ends what is still active below `frame`, without a word to it.
@@ -407,6 +409,11 @@ void Execution::forget(Frame& frame) {
   }
   const auto found = live_.find(frame.address());
   if (found != live_.end() && found->second == &frame) live_.erase(found);
+}
+
+void Execution::push_ready(Frame& frame) {
+  frame.ticket = ++last_ticket_;
+  ready_.emplace_back(frame.ticket, frame.address());
 }
 
 void Execution::set_timer(Frame& frame, Time fire_at) {

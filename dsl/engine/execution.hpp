@@ -29,6 +29,10 @@ struct Policy {
   int keep_iterations = 10;
 };
 
+// Iterations that a later IterationCompleted has folded, but whose events the history still holds: of each
+// loop, oldest first, the seqs of each.
+using FoldedIterations = std::map<Address, std::deque<std::set<std::int64_t>>>;
+
 // A history that does not fit its graph; `what` says where. The instance is parked, never guessed at.
 struct HistoryMismatch {
   std::string what;
@@ -44,11 +48,14 @@ class Execution {
   // Folds one event. After a mismatch the execution is of no further use.
   std::optional<HistoryMismatch> apply(const Event& event);
 
-  // Events that the history holds beside those that were applied: the next fold of a loop prunes them.
-  void add_superfluous(std::vector<std::int64_t> seqs);
+  // What the history holds beside the events to be applied, so that folds to come prune it as they would
+  // have done in the run that wrote it. Before the first apply().
+  void add_superfluous(FoldedIterations folded);
 
-  // What to do now. Each decision is given once. Records must be applied, then decide() asked again, until it
-  // gives nothing more; the others are carried out only after the records before them are committed.
+  // What to do now. Each decision is given once. Records must be applied, in order, then decide() asked
+  // again, until it gives nothing more; the others are carried out only after the records before them are
+  // committed. A loop whose body and condition wait for nothing never comes to an end of it: the caller
+  // bounds how much it takes at once.
   std::vector<Decision> decide(Time now);
 
   // When a step that has failed may be tried again: nullopt, not at all. `jitter` in [0, 1) spreads the
@@ -94,11 +101,13 @@ class Execution {
   void settle(Frame& frame);
   void abandon_children(Frame& frame);
   void forget(Frame& frame);
+  void push_ready(Frame& frame);
   void set_timer(Frame& frame, Time fire_at);
   void clear_timer(Frame& frame);
 
   std::optional<HistoryMismatch> fold(const Event& event);
   std::optional<HistoryMismatch> apply_step_failed(Frame& frame, const Event& event);
+  std::optional<HistoryMismatch> apply_timer_started(Frame& frame, const Event& event);
   std::optional<HistoryMismatch> apply_timer_fired(Frame& frame, const Event& event);
   std::optional<HistoryMismatch> apply_iteration(Frame& frame, const Event& event);
   std::optional<HistoryMismatch> apply_to_frame(Frame& frame, const Event& event);
@@ -120,9 +129,11 @@ class Execution {
   std::unique_ptr<Outcome> outcome_;              // of the root, once it has ended
   std::map<Address, Frame*> live_;                // every frame that events may address
   std::deque<std::pair<Address, Frame*>> fresh_;  // frames that have not begun
-  std::deque<Address> ready_;  // frames that decide() has to look at, in order of activation
+  // Frames that decide() has to look at, in the order in which they became ready, with their tickets.
+  std::deque<std::pair<std::uint64_t, Address>> ready_;
+  std::uint64_t last_ticket_ = 0;
   std::vector<Address> stops_;
-  std::vector<std::int64_t> superfluous_;
+  FoldedIterations superfluous_;
   std::set<std::pair<Time, Address>> timers_;
   std::map<std::string, std::map<std::int64_t, Address>> waits_;  // signal name -> seq of the wait -> where
   Time now_{};                                                    // of the event being applied
@@ -132,8 +143,8 @@ class Execution {
 
 // What a replay needs of a history.
 struct Replay {
-  std::vector<const Event*> events;       // to be applied, in order
-  std::vector<std::int64_t> superfluous;  // seqs of iterations that a later IterationCompleted has folded
+  std::vector<const Event*> events;  // to be applied, in order
+  FoldedIterations superfluous;
 };
 Replay replayable(const Graph& graph, const std::vector<Event>& history);
 

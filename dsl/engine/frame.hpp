@@ -9,6 +9,7 @@
 //   finish (its policy works at the leaves) catch        step [-> handler] -> finish
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,7 +39,8 @@ struct Execution::Frame {
   std::string scope;
   Names names;  // bound on the way here
   Phase phase = Phase::kFresh;
-  int attempt = 1;  // leaves
+  std::uint64_t ticket = 0;  // of its place in ready_; an entry with another one is out of date
+  int attempt = 1;           // leaves
   std::optional<Time> fire_at;
   std::int64_t wait_seq = 0;  // signal: seq of SignalAwaited
   std::string wait_name;
@@ -66,8 +68,5 @@ struct Execution::Frame {
 inline std::string inner_scope(const std::string& scope, std::int64_t number) {
   return scope.empty() ? std::to_string(number) : scope + '.' + std::to_string(number);
 }
-
-// One past the last descendant of `node` in the arena.
-NodeIndex subtree_end(const Graph& graph, NodeIndex node);
 
 }  // namespace durabled::dsl

@@ -4,20 +4,18 @@
 -- Instances -------------------------------------------------------------------------------------------------------
 
 -- A loop that is the whole workflow is one execution an iteration; any other workflow is one execution.
-create function df._execution_count(p_id text) returns bigint language sql stable as $$
-  select 1 + coalesce((select (e.data ->> 'iteration')::bigint from df.events e
+create function df._execution_count(p_id text) returns bigint language sql stable
+  return 1 + coalesce((select (e.data ->> 'iteration')::bigint from df.events e
                        where e.instance_id = p_id and e.kind = 'IterationCompleted' and e.node = '00000000' and e.scope = ''
-                       order by e.seq desc limit 1), 0)
-$$;
+                       order by e.seq desc limit 1), 0);
 comment on function df._execution_count(text) is 'How many executions an instance has had: iterations of a loop at the root, else 1';
 
-create function df._output(p_id text) returns text language sql stable as $$
-  select case i.status
+create function df._output(p_id text) returns text language sql stable
+  return (select case i.status
     when 'completed' then (select coalesce(case when e.kind = 'InstanceCompleted' then e.data -> 'result' else e.data end, 'null')::text
                            from df.events e where e.instance_id = i.id and e.seq = i.result_seq)
     else i.error ->> 'message' end
-  from df.instances i where i.id = p_id
-$$;
+  from df.instances i where i.id = p_id);
 comment on function df._output(text) is 'The result of a completed instance, the message of one that failed';
 
 create type df.instance_summary as (instance_id text, label text, function_name text, status text, execution_count bigint,
@@ -41,9 +39,8 @@ begin
 end $$;
 comment on function df._list_limit(int) is 'The limit of a list, refused when it is over the cap';
 
-create function df._cursor(p_created_at timestamptz, p_id text) returns text language sql immutable parallel safe as $$
-  select pg_catalog.to_hex((extract(epoch from p_created_at) * 1000000)::bigint) || '.' || p_id
-$$;
+create function df._cursor(p_created_at timestamptz, p_id text) returns text language sql immutable parallel safe
+  return pg_catalog.to_hex((extract(epoch from p_created_at) * 1000000)::bigint) || '.' || p_id;
 comment on function df._cursor(timestamptz, text) is 'Where a page of a list ends';
 
 -- Newest first. The cursor names the last row of a page; the next page begins behind it, whatever was added meanwhile.
@@ -83,10 +80,10 @@ comment on function df.list_instances(text, int, text, text) is
   'Instances, newest first, a page at a time: next_cursor is null on the last page';
 
 create function df.list_instances(status text default null, "limit" int default 100) returns setof df.instance_summary
-language sql stable as $$
+language sql stable begin atomic
   select l.instance_id, l.label, l.function_name, l.status, l.execution_count, l.output
-  from df.list_instances($1, $2, null, null) l
-$$;
+  from df.list_instances($1, $2, null, null) l;
+end;
 comment on function df.list_instances(text, int) is 'Instances, newest first';
 
 create function df.instance_info(p_instance_id text)
@@ -146,7 +143,7 @@ comment on function df._graph(text) is 'The graph of an instance, or null when i
 create function df._graph_nodes(p_graph json)
 returns table (idx int, id text, parent int, slot int, node_type text, query text, result_name text, left_idx int,
                right_idx int, loops int)
-language sql stable set enable_nestloop = off as $$  -- the planner cannot know how many rows a recursion gives
+language sql stable set search_path = pg_catalog, pg_temp set enable_nestloop = off as $$  -- the planner cannot know how many rows a recursion gives
   with recursive walk as (
     select p_graph as node, p_graph ->> 'node_type' as kind, array[]::int[] as path, 0 as loops, '' as key
     union all
@@ -177,8 +174,8 @@ comment on function df._graph_nodes(json) is 'The nodes of a graph in preorder, 
 
 -- What a leaf's last event says about it; null where it says nothing (the pace of a loop, a timeout that runs).
 create function df._event_status(p_kind text, p_node_type text, p_data json) returns text
-language sql immutable parallel safe as $$
-  select case p_kind
+language sql immutable parallel safe
+  return case p_kind
     when 'StepCompleted' then 'completed'
     when 'SignalReceived' then 'completed'
     when 'StepStarted' then 'running'
@@ -187,14 +184,13 @@ language sql immutable parallel safe as $$
     when 'IterationCompleted' then 'running'
     when 'TimerStarted' then case when p_node_type not in ('LOOP', 'TIMEOUT') then 'running' end
     when 'TimerFired' then case p_node_type when 'SLEEP' then 'completed' when 'WAIT_SCHEDULE' then 'completed'
-      when 'SIGNAL' then 'completed' when 'TIMEOUT' then 'failed' else 'running' end end
-$$;
+      when 'SIGNAL' then 'completed' when 'TIMEOUT' then 'failed' else 'running' end end;
 comment on function df._event_status(text, text, json) is 'The status of a node that its last event shows';
 
 -- The status of a node that has no event of its own, from its children's in the order of execution.
 create function df._compound_status(p_node_type text, p_own text, p_rows boolean, p_children text[]) returns text
-language sql immutable parallel safe as $$
-  select case
+language sql immutable parallel safe
+  return case
     when p_own in ('completed', 'failed') or pg_catalog.cardinality(p_children) = 0 then coalesce(p_own, 'pending')
     when p_node_type = 'IF' then
       case when p_rows or p_children[1] = 'completed'
@@ -215,15 +211,14 @@ language sql immutable parallel safe as $$
     when p_node_type in ('JOIN', 'ANY') and not p_children && array['pending', 'running'] then
       case when 'failed' = any (p_children) then 'failed' else 'completed' end
     when p_children <@ array['pending'] then coalesce(p_own, 'pending')
-    else 'running' end
-$$;
+    else 'running' end;
 comment on function df._compound_status(text, text, boolean, text[]) is 'The status of a node that its children show';
 
 -- What follows for a node from its parent (its type and final status) and from its siblings: `p_later` tells whether one
 -- after it has begun, `p_other` whether another has.
 create function df._inferred_status(p_status text, p_parent_type text, p_parent text, p_slot int, p_later boolean, p_other boolean)
-returns text language sql immutable parallel safe as $$
-  select case
+returns text language sql immutable parallel safe
+  return case
     when p_status in ('completed', 'failed') then p_status
     when p_parent in ('skipped', 'failed') then 'skipped'
     when p_parent = 'completed' then
@@ -232,8 +227,7 @@ returns text language sql immutable parallel safe as $$
            else 'skipped' end
     when p_parent_type in ('THEN', 'FOR_EACH') and p_later then 'completed'
     when p_parent_type = 'IF' and p_slot > 0 and p_other then 'skipped'
-    else p_status end
-$$;
+    else p_status end;
 comment on function df._inferred_status(text, text, text, int, boolean, boolean) is 'The status of a node that its parent shows';
 
 -- Every node with its last event. Two passes over the tree: up, what children say of a node; down, what it says of them.
@@ -336,13 +330,13 @@ create function df.instance_nodes(p_instance_id text)
 returns table (node_id text, node_type text, query text, result_name text, left_node text, right_node text, status text,
                result jsonb, status_details jsonb, inferred_status text, inferred_status_from_ancestor_id text,
                updated_at timestamptz)
-language sql stable as $$
+language sql stable begin atomic
   select s.node_id, s.node_type, s.query, s.result_name, s.left_node, s.right_node, s.status, df._try_jsonb(s.result::text),
          pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
            'execution_id', s.execution_id, 'error', df._try_jsonb(s.error::text))),
          s.inferred_status, s.inferred_from, s.updated_at
-  from df._node_states($1) s
-$$;
+  from df._node_states($1) s;
+end;
 comment on function df.instance_nodes(text) is
   'The nodes of an instance. status: what its events say; inferred_status: also skipped, and what follows from an ancestor';
 
@@ -362,37 +356,58 @@ comment on view df._worker_epoch is 'Since when a daemon serves this database, a
 
 -- A wait is the last event of its node and scope: whatever ends it is an event, too. What a race or a timeout has
 -- abandoned has none, so the node must still be running.
+create function df._waits(p_id text)
+returns table (node_id text, kind text, name text, since timestamptz, until timestamptz, seq bigint)
+language sql stable begin atomic
+  select e.node, case e.kind when 'SignalAwaited' then 'signal' when 'StepFailed' then 'retry' else e.data ->> 'kind' end,
+         coalesce(e.data ->> 'name', e.data ->> 'cron'), e.at,
+         coalesce(e.data ->> 'fire_at', e.data ->> 'until', e.data ->> 'retry_at')::timestamptz, e.seq
+  from (select distinct on (l.node, l.scope) l.* from df.events l
+        where l.instance_id = p_id and l.node is not null order by l.node, l.scope, l.seq desc) e
+  where (e.kind = 'SignalAwaited' or e.kind = 'TimerStarted' and e.data ->> 'kind' in ('timer', 'schedule')
+         or e.kind = 'StepFailed' and e.data ->> 'retry_at' is not null)
+    and exists (select from df._node_states(p_id) s where s.node_id = e.node and s.inferred_status = 'running');
+end;
+comment on function df._waits(text) is 'What one instance waits for';
+
+-- Each instance costs a walk over its graph, so that a list is limited; index instances_waiting finds its instances.
 create function df.waiting(p_instance_id text default null)
 returns table (instance_id text, node_id text, kind text, name text, since timestamptz, until timestamptz)
-language sql stable as $$
-  select i.id, e.node,
-         case e.kind when 'SignalAwaited' then 'signal' when 'StepFailed' then 'retry' else e.data ->> 'kind' end,
-         coalesce(e.data ->> 'name', e.data ->> 'cron'), e.at,
-         coalesce(e.data ->> 'fire_at', e.data ->> 'until', e.data ->> 'retry_at')::timestamptz
-  from df.instances i cross join lateral (
-    select distinct on (l.node, l.scope) l.* from df.events l
-    where l.instance_id = i.id and l.node is not null order by l.node, l.scope, l.seq desc) e
-  where i.status in ('running', 'paused') and ($1 is null or i.id = $1)
-    and (e.kind = 'SignalAwaited' or e.kind = 'TimerStarted' and e.data ->> 'kind' in ('timer', 'schedule')
-         or e.kind = 'StepFailed' and e.data ->> 'retry_at' is not null)
-    and exists (select from df._node_states(i.id) s where s.node_id = e.node and s.inferred_status = 'running')
-  order by i.id, e.seq
-$$;
-comment on function df.waiting(text) is 'What instances wait for: timer, schedule, signal or retry; since and until when';
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if p_instance_id is not null then
+    perform df._instance_status(p_instance_id);
+    return query select i.id, w.node_id, w.kind, w.name, w.since, w.until
+                 from df.instances i cross join lateral df._waits(i.id) w
+                 where i.id = p_instance_id and i.status in ('running', 'paused') order by w.seq;
+    return;
+  end if;
+  return query
+    with recent as materialized (
+      select i.id, i.updated_at from df.instances i
+      where i.submitted_by = df._me() and i.worker_id is null and i.status in ('running', 'paused')
+      order by i.updated_at desc limit 100)
+    select r.id, w.node_id, w.kind, w.name, w.since, w.until from recent r cross join lateral df._waits(r.id) w
+    order by r.updated_at desc, r.id, w.seq;
+end $$;
+comment on function df.waiting(text) is
+  'What an instance waits for: timer, schedule, signal or retry; since and until when. Without an id: the 100 of the '
+  'caller''s own instances that began to wait last';
 
 create function df.metrics()
 returns table (total_instances bigint, running_instances bigint, completed_instances bigint, failed_instances bigint,
                total_executions bigint, total_events bigint)
-language sql stable as $$
+language sql stable begin atomic
   select count(*), count(*) filter (where i.status = 'running'), count(*) filter (where i.status = 'completed'),
          count(*) filter (where i.status = 'failed'),
          count(*) + coalesce((select sum(x.iteration) from (
            select max((e.data ->> 'iteration')::bigint) as iteration from df.events e
            where e.kind = 'IterationCompleted' and e.node = '00000000' and e.scope = '' group by e.instance_id) x), 0)::bigint,
          (select count(*) from df.events)
-  from df.instances i
-$$;
+  from df.instances i;
+end;
 comment on function df.metrics() is 'Counts over the instances that the caller may see';
 
 revoke all on all functions in schema df from public;
 revoke all on df.nodes, df._worker_epoch from public;
+revoke usage on type df.instance_summary, df.instance_page_row from public;

@@ -1,0 +1,220 @@
+-- df.start, df.rerun and df.prune (SURFACE, Functions).
+
+-- Starting --------------------------------------------------------------------------------------------------------
+
+-- Through a session of its own, whatever becomes of the caller's transaction. Where that session comes from is the
+-- administrator's choice: a foreign server df_loopback, whose user mapping holds the password, or a grant on
+-- dblink_connect_u, or what dblink_connect lets the role do by itself.
+create function df._start_elsewhere(p_call text) returns text language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  dblink constant name := (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+                           where e.extname = 'dblink');
+  session constant text := 'df_start';
+  target text := format('dbname=''%s'' user=''%s'' port=%s', replace(replace(current_database(), '\', '\\'), '''', '\'''),
+                        replace(replace(current_user, '\', '\\'), '''', '\'''), current_setting('port'));
+  connect text := 'dblink_connect';
+  id text;
+begin
+  if dblink is null then
+    raise feature_not_supported using
+      message = 'transaction_mode ''new'' needs the extension dblink, which is not installed in this database',
+      hint = 'CREATE EXTENSION dblink, or use transaction_mode => ''caller''.';
+  end if;
+  if exists (select from pg_foreign_server where srvname = 'df_loopback') then
+    target := 'df_loopback';
+  elsif has_function_privilege(format('%I.dblink_connect_u(text, text)', dblink), 'execute') then
+    connect := 'dblink_connect_u';
+  end if;
+  begin
+    execute format('select %I.%I($1, $2)', dblink, connect) using session, target;
+  exception when sqlclient_unable_to_establish_sqlconnection or prohibited_sql_statement_attempted
+              or insufficient_privilege or undefined_object then
+    raise object_not_in_prerequisite_state using
+      message = 'transaction_mode ''new'' needs a connection of its own, and dblink could not make one: ' || sqlerrm,
+      hint = format('Make a foreign server df_loopback with a user mapping for %I, or grant it execute on dblink_connect_u.',
+                    current_user);
+  end;
+  begin
+    execute format('select r.id from %I.dblink($1, $2) as r(id text)', dblink) into id using session, p_call;
+  exception when others then
+    execute format('select %I.dblink_disconnect($1)', dblink) using session;
+    raise;
+  end;
+  execute format('select %I.dblink_disconnect($1)', dblink) using session;
+  return id;
+end $$;
+comment on function df._start_elsewhere(text) is 'df.start in a session of its own';
+
+create function df.start(fut text, label text default null, database text default null, transaction_mode text default 'caller',
+                         priority int default 0, start_at timestamptz default null, idempotency_key text default null)
+returns text language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  graph constant text := df._node(fut);
+  id text;
+begin
+  perform df._check(graph);
+  if transaction_mode is null or transaction_mode not in ('caller', 'new') then
+    raise invalid_parameter_value using
+      message = format('invalid transaction_mode %s', quote_nullable(transaction_mode)),
+      hint = 'It is ''caller'', a part of the caller''s transaction, or ''new'', which commits on its own.';
+  elsif priority is null or priority not between -32768 and 32767 then
+    raise invalid_parameter_value using message = format('priority must be between -32768 and 32767, not %s', priority);
+  elsif database is not null and not exists (select from pg_database d where d.datname = database) then
+    raise invalid_catalog_name using message = format('database "%s" does not exist', database);
+  elsif transaction_mode = 'new' then
+    return df._start_elsewhere(format(
+      'select df.start(%L, %L, %L, ''caller'', %s, %L, %L)', graph, label, database, priority, start_at, idempotency_key));
+  end if;
+  insert into df.submit (dsl, label, database, priority, start_at, idempotency_key)
+  values (graph, label, database, priority, start_at, idempotency_key)
+  returning submit.id into id;
+  return id;
+end $$;
+comment on function df.start(text, text, text, text, int, timestamptz, text) is
+  'Starts a workflow and returns the instance''s id. transaction_mode ''new'' commits on its own, through dblink';
+
+-- Rerunning -------------------------------------------------------------------------------------------------------
+
+-- A client cannot write history; what copies one is the trigger of this table, and who may ask is decided before it by
+-- the policy of the insert, with the asker's own rights. The new instance belongs to whom the old one belonged to, also
+-- when an operator asks: nobody's workflow ever runs as somebody else.
+create table df.reruns (
+  id text primary key default df._new_id(),
+  source text not null,
+  from_node text,
+  requested_by regrole not null default df._me(),
+  requested_at timestamptz not null default df._now()
+);
+comment on table df.reruns is 'Which instance is a rerun of which; an insert makes the new instance';
+
+alter table df.reruns enable row level security;
+create policy ask on df.reruns for insert
+  with check (requested_by = (select df._me()) and exists (select from df.instances i where i.id = source));
+create policy visible on df.reruns for select
+  using (requested_by = (select df._me()) or (select df._is_operator()));
+
+-- Whether what came before a node is a fixed sequence that has been gone through: then its history is a history of the
+-- new instance too. What encloses the node must therefore be no loop and no parallel branch, every step before it must
+-- have completed, and the branch that it is in must be the one that was taken.
+create function df._rerun_problem(p_source text, p_node text) returns text language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  nodes jsonb;
+  node jsonb;
+  parent jsonb;
+  other jsonb;
+begin
+  select jsonb_object_agg(g.idx, jsonb_build_object('id', g.id, 'idx', g.idx, 'parent', g.parent, 'slot', g.slot, 'type',
+           g.node_type, 'rows', g.query is not null, 'status', s.inferred_status))
+  into nodes from df._graph_nodes(df._graph(p_source)) g join df._node_states(p_source) s on s.node_id = g.id;
+  if not exists (select from df.events e where e.instance_id = p_source and e.kind = 'InstanceStarted') then
+    return 'it has not started, so there is nothing to keep; rerun it without a node';
+  end if;
+  select n.value into node from jsonb_each(nodes) n where n.value ->> 'id' = p_node;
+  if node is null then
+    return format('it has no node %s', quote_literal(p_node));
+  end if;
+  while node ->> 'parent' is not null loop
+    parent := nodes -> (node ->> 'parent');
+    if parent ->> 'type' in ('LOOP', 'JOIN', 'RACE', 'ANY') or parent ->> 'type' = 'FOR_EACH' and node -> 'slot' = '1' then
+      return format('node %s is inside the %s of node %s, where what came before it is no fixed sequence; rerun from node %s',
+                    p_node, parent ->> 'type', parent ->> 'id', parent ->> 'id');
+    end if;
+    for other in select n.value from jsonb_each(nodes) n
+                 where n.value -> 'parent' = parent -> 'idx' and n.value <> node order by (n.value -> 'slot')::int loop
+      if parent ->> 'type' = 'IF' and ((parent -> 'rows')::boolean or other -> 'slot' <> '0') then
+        if node -> 'slot' <> '0' and other ->> 'status' in ('completed', 'failed', 'running') then
+          return format('node %s is in a branch that was not taken', p_node);
+        end if;
+      elsif (other -> 'slot')::int < (node -> 'slot')::int
+            and other ->> 'status' <> case parent ->> 'type' when 'CATCH' then 'failed' else 'completed' end then
+        return format('node %s was never reached: node %s before it is %s', p_node, other ->> 'id', other ->> 'status');
+      end if;
+    end loop;
+    node := parent;
+  end loop;
+  return null;
+end $$;
+comment on function df._rerun_problem(text, text) is 'Why an instance cannot be rerun from a node, or NULL';
+
+-- What happened at the nodes before `p_node`, in preorder, is a history up to it: nothing that follows has begun. The
+-- timer of a timeout around it is left out and starts anew.
+create function df._copy_history(p_source text, p_node text, p_id text) returns void language sql
+  set search_path = pg_catalog, pg_temp as $$
+  with recursive nodes as materialized (
+    select g.idx, g.id, g.parent, g.node_type from df._graph_nodes(df._graph(p_source)) g
+  ), enclosing as (
+    select n.idx, n.parent from nodes n where n.id = p_node
+    union all
+    select n.idx, n.parent from nodes n join enclosing e on n.idx = e.parent
+  )
+  insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
+  select p_id, e.seq, e.at, e.kind, e.node, e.scope, e.attempt, e.data
+  from df.events e left join nodes n on n.id = e.node
+  where e.instance_id = p_source
+    and (e.kind = 'InstanceStarted' or n.idx < (select f.idx from nodes f where f.id = p_node)
+         and not (n.node_type = 'TIMEOUT' and exists (select from enclosing a where a.idx = n.idx)))
+$$;
+comment on function df._copy_history(text, text, text) is 'Copies the history before a node';
+
+-- An instance with a history looks like one that was begun and put down, so that a daemon reads what it finds.
+create function df._rerun() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  problem constant text := case when new.from_node is not null then df._rerun_problem(new.source, new.from_node) end;
+  with_history constant boolean := new.from_node is not null;
+begin
+  if problem is not null then
+    raise object_not_in_prerequisite_state using message = format('Instance %s cannot be rerun: %s', new.source, problem);
+  end if;
+  insert into df.instances (id, dsl, label, database, vars, priority, submitted_by, status, fencing_token, started_at)
+  select new.id, i.dsl, i.label, i.database, i.vars, i.priority, i.submitted_by,
+         case when with_history then 'running' else 'pending' end, with_history::int,
+         case when with_history then df._now() end
+  from df.instances i where i.id = new.source;
+  if not found then
+    raise no_data_found using message = 'Instance not found or access denied: ' || new.source;
+  end if;
+  if with_history then
+    perform df._copy_history(new.source, new.from_node, new.id);
+  end if;
+  return null;
+end $$;
+comment on function df._rerun() is 'Trigger: makes the new instance of a rerun';
+
+create trigger rerun after insert on df.reruns for each row execute function df._rerun();
+create trigger ring after insert on df.reruns for each statement execute function df._ring();
+
+create function df.rerun(instance_id text, from_node text default null) returns text language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  new_id text;
+begin
+  perform df._instance_status($1);
+  insert into df.reruns (source, from_node) values ($1, $2) returning id into new_id;
+  return new_id;
+end $$;
+comment on function df.rerun(text, text) is
+  'A new instance of the same workflow; with from_node it keeps the results of everything before that node';
+
+-- Pruning ---------------------------------------------------------------------------------------------------------
+
+create function df.prune(older_than interval) returns bigint language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  pruned int;
+  total bigint := 0;
+begin
+  if older_than is null or older_than < interval '0' then
+    raise invalid_parameter_value using message = 'older_than must be an interval that is not negative';
+  end if;
+  loop
+    pruned := df._prune_batch(older_than, 1000);
+    total := total + pruned;
+    exit when pruned < 1000;
+  end loop;
+  return total;
+end $$;
+comment on function df.prune(interval) is 'Deletes instances that ended longer ago than that, and their history; how many';
+
+revoke all on all functions in schema df from public;
+revoke all on df.reruns from public;

@@ -1,0 +1,243 @@
+-- df.explain: a workflow as a tree of lines. The rules of the lines are those of dsl/text/printer.hpp, byte for byte.
+
+create function df._one_line(value text) returns text language sql immutable parallel safe
+  return pg_catalog.btrim(pg_catalog.regexp_replace(value, E'[ \t\n\r\f\v]+', ' ', 'g'), ' ');
+comment on function df._one_line(text) is 'Text with its runs of white space as single spaces';
+
+create function df._number(value text) returns text language sql immutable parallel safe
+  return pg_catalog.trim_scale(pg_catalog.round(value::numeric, 6))::text;
+comment on function df._number(text) is 'A number without trailing zeros';
+
+-- The kind of a node with its arguments, as far as its name comes after them.
+create function df._describe(p_node_type text, p_query text, p_children bigint) returns text language plpgsql immutable
+  parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  config json;
+begin
+  if p_node_type in ('SIGNAL', 'HTTP', 'HTTP_MULTIPART', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'IF')
+     or p_node_type = 'WAIT_SCHEDULE' and df._try_jsonb(p_query) ? 'cron' then
+    config := p_query::json;
+  end if;
+  return case p_node_type
+    when 'THEN' then 'THEN'
+    when 'IF' then case when config is null then 'IF' else 'IF ROWS ''' || df._one_line(config ->> 'if_rows') || '''' end
+    when 'JOIN' then 'JOIN (' || p_children || ')'
+    when 'ANY' then 'ANY (' || p_children || ')'
+    when 'SLEEP' then 'SLEEP ' || case when p_query ~ '[${]' then df._one_line(p_query) else df._number(p_query) || 's' end
+    when 'WAIT_SCHEDULE' then 'WAIT ''' || df._one_line(coalesce(config ->> 'cron', p_query)) || ''''
+      || coalesce(' (' || nullif(df._one_line(config ->> 'timezone'), 'UTC') || ')', '')
+    when 'SIGNAL' then 'SIGNAL ''' || df._one_line(config ->> 'signal_name') || ''''
+      || coalesce(' (' || df._number(config ->> 'timeout_seconds') || 's)', '')
+    when 'HTTP' then 'HTTP ' || upper(coalesce(config ->> 'method', 'POST')) || ' ' || df._one_line(config ->> 'url')
+    when 'HTTP_MULTIPART' then
+      'HTTP_MULTIPART ' || upper(coalesce(config ->> 'method', 'POST')) || ' ' || df._one_line(config ->> 'url')
+    when 'FOR_EACH' then 'FOR EACH ' || coalesce(config ->> 'name', 'item') || ' (max '
+      || coalesce(config ->> 'max_parallel', '10') || ')'
+    when 'RETRY' then 'RETRY ' || (config ->> 'max_attempts') || 'x'
+    when 'TIMEOUT' then 'TIMEOUT ' || df._number(config ->> 'seconds') || 's'
+    else p_node_type end;
+end $$;
+comment on function df._describe(text, text, bigint) is 'The kind of a node with its arguments, for df.explain';
+
+-- What stands above a child; NULL for a child that stands right below its parent's line.
+create function df._heading(p_parent_type text, p_rows boolean, p_slot int) returns text language sql immutable parallel safe
+  return case
+    when p_parent_type = 'IF' then (array['condition:', 'then:', 'else:'])[p_slot + 1 + p_rows::int]
+    when p_parent_type in ('JOIN', 'RACE', 'ANY') then 'branch ' || p_slot + 1 || ':'
+    when p_parent_type = 'LOOP' then (array['body:', 'while:'])[p_slot + 1]
+    when p_parent_type = 'FOR_EACH' then (array['rows:', 'body:'])[p_slot + 1]
+    when p_parent_type = 'CATCH' then (array['body:', 'handler:'])[p_slot + 1]
+    when p_parent_type in ('RETRY', 'TIMEOUT') then 'body:' end;
+comment on function df._heading(text, boolean, int) is 'What stands above a child in df.explain';
+
+-- `p_marks` and `p_notes`, one for each node, stand before and after its line.
+create function df._tree(p_graph json, p_marks text[] default '{}', p_notes text[] default '{}') returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  n record;
+  lines text[] := '{}';
+  indents int[] := '{}';
+  above text;
+  p int;
+  inside int;
+begin
+  for n in
+    with nodes as materialized (select g.* from df._graph_nodes(p_graph) g)
+    select g.*, coalesce(c.children, 0) as children, g.node_type <> 'THEN' or g.result_name is not null as has_line,
+           u.node_type as parent_type, u.query is not null as parent_rows,
+           u.node_type <> 'THEN' or u.result_name is not null as parent_line
+    from nodes g left join nodes u on u.idx = g.parent
+      left join (select k.parent, count(*) as children from nodes k group by k.parent) c on c.parent = g.idx
+    order by g.idx
+  loop
+    p := n.parent + 1;
+    above := df._heading(n.parent_type, n.parent_rows, n.slot);
+    inside := coalesce(indents[p] + case when above is not null then 4 when n.parent_line then 2 else 0 end, 0);
+    indents[n.idx + 1] := inside;
+    if above is not null then
+      lines := lines || (repeat(' ', indents[p] + 2) || above);
+    end if;
+    if n.has_line then
+      lines := lines || (repeat(' ', inside) || coalesce(p_marks[n.idx + 1] || ' ', '')
+        || df._describe(n.node_type, n.query, n.children) || coalesce(' |=> ''' || n.result_name || '''', '')
+        || case when n.node_type in ('SQL', 'BREAK') and n.query is not null then ': ' || df._one_line(n.query) else '' end
+        || coalesce(p_notes[n.idx + 1], ''));
+    end if;
+  end loop;
+  return array_to_string(lines, E'\n');
+end $$;
+comment on function df._tree(json, text[], text[]) is 'A graph as lines';
+
+-- Warnings --------------------------------------------------------------------------------------------------------
+
+-- The names that text refers to. Of a statement, what stands in quotes and comments is no reference for sure, or one that
+-- stays as it is when nothing binds it.
+create function df._references(p_text text, p_is_sql boolean) returns setof text language sql immutable parallel safe
+begin atomic
+  select distinct m.parts[2] from pg_catalog.regexp_matches(
+    case when p_is_sql then pg_catalog.regexp_replace(p_text,
+      $re$'([^']|'')*'|"[^"]*"|--[^\n]*|/\*([^*]|\*[^/])*\*/|(\$([A-Za-z_][A-Za-z0-9_]*)?\$).*\3$re$, ' ', 'g')
+    else p_text end,
+    '(^|[^A-Za-z0-9_$])\$([A-Za-z_][A-Za-z0-9_]*)(?![A-Za-z0-9_$])', 'g') as m(parts);
+end;
+comment on function df._references(text, boolean) is 'The names that text refers to by $name';
+
+-- The traps that the text door warns of, as far as a graph shows them: a step behind what never ends, a name on a whole
+-- join or race where its last branch seems to be meant, a name that nothing binds.
+create function df._warnings(p_graph json) returns setof text language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  kinds text[]; names text[]; queries text[]; parents int[];
+  bound text[];
+  ends boolean[]; breaks boolean[]; children int[];
+  found_name text;
+begin
+  select array_agg(g.node_type order by g.idx), array_agg(g.result_name order by g.idx), array_agg(g.query order by g.idx),
+         array_agg(g.parent order by g.idx)
+  into kinds, names, queries, parents from df._graph_nodes(p_graph) g;
+  bound := array_remove(names, null) || '{error}'::text[]
+    || array(select coalesce(df._try_jsonb(q.query) ->> 'name', 'item') from unnest(kinds, queries) q(kind, query) where q.kind = 'FOR_EACH');
+  ends := array_fill(true, array[cardinality(kinds)]);
+  breaks := array_fill(false, array[cardinality(kinds)]);
+  for n in reverse cardinality(kinds)..1 loop
+    children := array(select c.n from unnest(parents) with ordinality c(parent, n) where c.parent = n - 1 order by c.n);
+    breaks[n] := kinds[n] = 'BREAK' or kinds[n] <> 'LOOP' and exists (select from unnest(children) c where breaks[c]);
+    ends[n] := case
+      when kinds[n] = 'BREAK' then false
+      when kinds[n] in ('THEN', 'JOIN', 'RETRY', 'TIMEOUT') then not exists (select from unnest(children) c where not ends[c])
+      when kinds[n] in ('RACE', 'ANY', 'CATCH') then exists (select from unnest(children) c where ends[c])
+      when kinds[n] = 'IF' and queries[n] is not null then
+        cardinality(children) < 2 or exists (select from unnest(children) c where ends[c])
+      when kinds[n] = 'IF' then ends[children[1]] and (cardinality(children) < 3 or ends[children[2]] or ends[children[3]])
+      when kinds[n] = 'LOOP' then exists (select from unnest(children) c where breaks[c])
+        or cardinality(children) > 1 and not exists (select from unnest(children) c where not ends[c])
+      when kinds[n] = 'FOR_EACH' then ends[children[1]]
+      else true end;
+  end loop;
+  for n in 1..cardinality(kinds) loop
+    if kinds[n] = 'THEN' or kinds[n] in ('JOIN', 'RACE') and names[n] is not null then
+      children := array(select c.n from unnest(parents) with ordinality c(parent, n) where c.parent = n - 1 order by c.n);
+    end if;
+    if kinds[n] = 'THEN' then
+      for i in 1..cardinality(children) - 1 loop
+        if not ends[children[i]] then
+          return next 'this step is never reached: ' || case when breaks[children[i]] then 'a df.break leaves the loop before it'
+                        else 'the loop before it repeats for ever' end;
+          exit;
+        end if;
+      end loop;
+    elsif kinds[n] in ('JOIN', 'RACE') and names[n] is not null and names[children[cardinality(children)]] is null
+          and exists (select from unnest(children) c where names[c] is not null) then
+      return next format('the name ''%s'' is bound to the whole %s, not to its last branch', names[n], lower(kinds[n]));
+    end if;
+    if queries[n] is not null then
+      for found_name in select r from df._references(queries[n], kinds[n] = 'SQL') r where r <> all (bound) order by r loop
+        return next format('$%s is referenced, but nothing before binds that name', found_name);
+      end loop;
+    end if;
+  end loop;
+end $$;
+comment on function df._warnings(json) is 'What is likely not meant so in a graph';
+
+-- Explaining ------------------------------------------------------------------------------------------------------
+
+create function df._explain_expression(p_text text) returns text language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  graph text;
+  problem text;
+begin
+  if p_text is null then
+    return 'Invalid durable function graph: root: is NULL';
+  end if;
+  problem := df._graph_problem(p_text, 256, 10000, 1048576);
+  if problem is not null then
+    return 'Invalid durable function graph: ' || problem;
+  end if;
+  graph := df._node(p_text);
+  return df._tree(graph::json) || coalesce(E'\n\n' || (select string_agg('Warning: ' || w, E'\n') from df._warnings(graph::json) w), '');
+end $$;
+comment on function df._explain_expression(text) is 'The plan of a workflow that has not been started';
+
+create function df._mark(p_status text) returns text language sql immutable parallel safe
+  return case p_status when 'completed' then '✓' when 'failed' then '✗' when 'running' then '⏳'
+                       when 'skipped' then '⊘' else '○' end;
+comment on function df._mark(text) is 'The mark of a node''s status';
+
+-- The time of a node is that from the first event that names it, or from the event before a step that has only its end
+-- recorded, to its last.
+create function df._node_times(p_id text) returns table (node_id text, took interval) language sql stable
+begin atomic
+  select e.node, max(e.at) - min(case when e.kind in ('StepCompleted', 'StepFailed', 'SignalReceived') then e.before else e.at end)
+  from (select l.*, pg_catalog.lag(l.at, 1, l.at) over (order by l.seq) as before from df.events l where l.instance_id = p_id) e
+  where e.node is not null group by e.node;
+end;
+comment on function df._node_times(text) is 'How long the nodes of an instance took';
+
+create function df._duration(p_time interval) returns text language sql immutable parallel safe
+  return case when extract(epoch from p_time) < 1 then pg_catalog.round(extract(epoch from p_time) * 1000)::text || ' ms'
+    when extract(epoch from p_time) < 120 then pg_catalog.trim_scale(pg_catalog.round(extract(epoch from p_time), 2))::text || ' s'
+    else pg_catalog.justify_interval(pg_catalog.date_trunc('second', p_time))::text end;
+comment on function df._duration(interval) is 'A duration for people';
+
+create function df._explain_instance(p_id text) returns text language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  instance record;
+  graph constant json := df._graph(p_id);
+  marks text[];
+  notes text[];
+  body text;
+begin
+  select i.id, i.label, i.status, i.dsl into instance from df.instances i where i.id = p_id;
+  if graph is null then
+    body := 'Text: ' || df._one_line(left(instance.dsl, 1000));
+  else
+    select array_agg(df._mark(s.inferred_status) order by s.node_id),
+           array_agg(case when s.inferred_status in ('completed', 'failed') and t.took is not null
+                       then ' (' || df._duration(t.took) || ')' else '' end
+                     || coalesce(' error: ' || df._one_line(s.error ->> 'message'), '') order by s.node_id)
+    into marks, notes from df._node_states(p_id) s left join df._node_times(p_id) t on t.node_id = s.node_id;
+    body := df._tree(graph, marks, notes);
+  end if;
+  return 'Instance: ' || instance.id || coalesce(' (' || df._one_line(instance.label) || ')', '')
+    || E'\nStatus: ' || instance.status || E'\nOutput: ' || coalesce(df._one_line(df._output(p_id)), '-')
+    || coalesce((select string_agg(E'\nWarning: ' || df._one_line(w.value), '' order by w.n)
+                 from df.events e, json_array_elements_text(e.data -> 'warnings') with ordinality w(value, n)
+                 where e.instance_id = p_id and e.kind = 'InstanceStarted'), '')
+    || E'\n\n' || body;
+end $$;
+comment on function df._explain_instance(text) is 'An instance as a tree with the state of each node';
+
+create function df.explain(instance_or_expression text) returns text language plpgsql volatile
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  if instance_or_expression ~ '^[0-9a-z]{8}$' then
+    perform df._instance_status(instance_or_expression);
+    return df._explain_instance(instance_or_expression);
+  end if;
+  return df._explain_expression(instance_or_expression);
+end $$;
+comment on function df.explain(text) is
+  'A workflow as a tree: of an instance with marks, times and errors; of an expression the plan and its warnings';
+
+revoke all on all functions in schema df from public;

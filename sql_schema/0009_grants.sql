@@ -1,0 +1,100 @@
+-- Who may use the schema. Nothing is granted to PUBLIC; df.grant_usage gives a role what a client needs.
+--
+-- Every grant is made by the owner, also when a delegate asks for it: a grant that a delegate had made itself could be
+-- taken back by nobody but that delegate.
+
+-- The functions that clients call, and those that these call with the client's rights.
+create function df._client_functions(p_http boolean) returns setof regprocedure language sql stable
+  set search_path = pg_catalog, pg_temp as $$
+  select p.oid::regprocedure from pg_proc p
+  where p.pronamespace = 'df'::regnamespace and p.prorettype <> 'trigger'::regtype
+    and p.proname not in ('grant_usage', 'revoke_usage', 'metrics', 'prune', '_client_functions', '_grant_or_revoke',
+                          '_register', '_heartbeat', '_release', '_release_dead', '_deliver_signals', '_poll', '_reclaim', '_may_http',
+                          '_apply_turn', '_commit_turns', '_prune_batch', '_rerun_problem', '_copy_history')
+    and (p_http or p.proname not in ('http', 'http_multipart'))
+$$;
+comment on function df._client_functions(boolean) is 'What df.grant_usage lets a role execute';
+
+create table df._usage (
+  grantee regrole primary key,
+  granted_by regrole not null
+);
+alter table df._usage enable row level security;
+comment on table df._usage is 'Who was given usage, and by whom: a delegate takes back only what it gave';
+
+create function df._grant_or_revoke(p_grant boolean, p_role text, p_http boolean, p_delegate boolean) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  f regprocedure;
+begin
+  if not exists (select from pg_roles where rolname = p_role) then
+    raise undefined_object using message = format('role "%s" does not exist', p_role);
+  end if;
+  if not p_grant then
+    execute format('revoke all on all tables in schema df from %I', p_role);
+    execute format('revoke all on all sequences in schema df from %I', p_role);
+    execute format('revoke all on all functions in schema df from %I', p_role);
+    execute format('revoke all on schema df from %I', p_role);
+    return;
+  end if;
+  execute format('grant usage on schema df to %I', p_role);
+  execute format('grant select on df.instances, df.events, df.signals, df.reruns, df.workers, df.settings, df.schema_migrations, '
+                 'df.nodes, df._worker_epoch to %I', p_role);
+  execute format('grant select, insert on df.submit to %I', p_role);
+  execute format('grant insert (dsl, label, database, vars, priority, wake_at, idempotency_key), '
+                 'update (request, request_reason) on df.instances to %I', p_role);
+  execute format('grant insert (instance_id, name, data) on df.signals to %I', p_role);
+  execute format('grant insert (source, from_node) on df.reruns to %I', p_role);
+  execute format('grant select, insert, update, delete on df.vars to %I', p_role);
+  execute format('grant usage on sequence df._instance_numbers to %I', p_role);
+  for f in select df._client_functions(p_http) loop
+    execute format('grant execute on function %s to %I', f, p_role);
+  end loop;
+  if p_delegate then
+    execute format('grant execute on function df.grant_usage(text, boolean, boolean), df.revoke_usage(text) to %I', p_role);
+  end if;
+end $$;
+comment on function df._grant_or_revoke(boolean, text, boolean, boolean) is 'The grants behind df.grant_usage and df.revoke_usage';
+
+create function df.grant_usage(role_name text, include_http boolean default false, with_grant boolean default false)
+returns text language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if include_http and not df._may_http(quote_ident(session_user)::regrole) then
+    raise insufficient_privilege using message = 'a role that may not use df.http cannot grant it';
+  end if;
+  perform df._grant_or_revoke(true, role_name, include_http, with_grant);
+  insert into df._usage values (quote_ident(role_name)::regrole, quote_ident(session_user)::regrole)
+  on conflict (grantee) do update set granted_by = excluded.granted_by
+    where pg_has_role(session_user, current_user, 'member');
+  return format('Role %I may use durable workflows%s', role_name, case when include_http then ', HTTP included' else '' end);
+end $$;
+comment on function df.grant_usage(text, boolean, boolean) is
+  'Lets a role submit workflows and manage its own; additive. include_http: also df.http; with_grant: it may pass this on';
+
+create function df.revoke_usage(role_name text) returns text language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  if role_name = current_user then
+    raise invalid_parameter_value using message = format('role %I owns the schema', role_name);
+  elsif not pg_has_role(session_user, current_user, 'member')
+        and not exists (select from df._usage u where u.grantee = to_regrole(quote_ident(role_name))
+                        and u.granted_by = quote_ident(session_user)::regrole) then
+    raise insufficient_privilege using message = format('role %I was not given usage by %I', role_name, session_user);
+  end if;
+  perform df._grant_or_revoke(false, role_name, true, false);
+  delete from df._usage where grantee = quote_ident(role_name)::regrole;
+  return format('Role %I may no longer use durable workflows', role_name);
+end $$;
+comment on function df.revoke_usage(text) is 'Takes back what df.grant_usage gave';
+
+revoke all on all functions in schema df from public;
+revoke all on all tables in schema df from public;
+revoke all on all sequences in schema df from public;
+
+-- Where the role is there already; df.grant_usage('df_operator') does the same later.
+do $$
+begin
+  if exists (select from pg_roles where rolname = 'df_operator') then
+    perform df._grant_or_revoke(true, 'df_operator', false, false);
+  end if;
+end $$;

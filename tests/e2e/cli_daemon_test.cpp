@@ -1,0 +1,198 @@
+// The command line beside a running daemon: waiting, showing, following, steering; and `durabled dev`.
+#include <sys/stat.h>
+
+#include <cstdlib>
+
+#include "tests/e2e/cli_run.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/daemon_process.hpp"
+#include "tests/support/postgres_server.hpp"
+#include "tests/support/sql.hpp"
+
+using namespace durabled::test;
+
+namespace {
+
+struct Served {
+  TestDatabase database = fresh_database();
+  std::string app = admit();
+  DaemonProcess daemon{database.conninfo()};
+
+  Served() { daemon.wait_until_ready(); }
+  std::string admit() {
+    database.server().create_role("cli_app");
+    Sql(database.conninfo()).exec("select df.grant_usage('cli_app')");
+    return database.conninfo("cli_app");
+  }
+  CliOutcome run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--database", app});
+    return cli(arguments);
+  }
+  std::string submit(const std::string& text) {
+    const CliOutcome outcome = run({"submit", "-e", text});
+    REQUIRE(outcome.code == 0);
+    return outcome.out.substr(0, 8);
+  }
+  void wait_for_signal_wait(const std::string& id) {
+    wait_until("the instance waits for its signal",
+               [&] { return Sql(app).number("select count(*) from df.waiting($1)", id) == 1; });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("submit --wait prints the result and exits with 0") {
+  Served served;
+  const CliOutcome outcome =
+      served.run({"submit", "-e", "'SELECT {n} + 1 AS next'", "--var", "n=41", "--wait"});
+  CHECK(outcome.code == 0);
+  CHECK(outcome.err.empty());
+  CHECK_THAT(outcome.out, ContainsSubstring(" completed\n") && ContainsSubstring("{\"next\":42}"));
+  const auto json = served.run({"submit", "-e", "'SELECT 1.10 AS n'", "--wait", "--json"}).json();
+  CHECK(json.at("status").as_string() == "completed");
+  CHECK(json.at("result").at("rows").at(0).at("n").as_string() == "1.10");
+  CHECK(json.at("error").is_null());
+}
+
+TEST_CASE("submit --wait exits with 5 when the instance failed or was cancelled") {
+  Served served;
+  const CliOutcome outcome = served.run({"submit", "-e", "'SELECT 1/0'", "--wait", "--json"});
+  CHECK(outcome.code == 5);
+  CHECK(outcome.json().at("status").as_string() == "failed");
+  CHECK(outcome.json().at("error").at("sqlstate").as_string() == "22012");
+  CHECK_THAT(outcome.err, ContainsSubstring("division by zero"));
+}
+
+TEST_CASE("submit --wait --timeout gives up with 1 and leaves the instance running") {
+  Served served;
+  const CliOutcome outcome =
+      served.run({"submit", "-e", "df.wait_for_signal('x')", "--wait", "--timeout", "0.3"});
+  CHECK(outcome.code == 1);
+  CHECK_THAT(outcome.err, ContainsSubstring("is still running"));
+  CHECK(served.run({"list", "--json", "--status", "running"}).json().as_array().size() == 1);
+}
+
+TEST_CASE("show marks each node with what it has come to") {
+  Served served;
+  const std::string id = served.submit(
+      "'SELECT 1' ~> df.if('SELECT true', df.wait_for_signal('go'), 'SELECT 2') ~> 'SELECT 1/0' ~> 'SELECT "
+      "3'");
+  served.wait_for_signal_wait(id);
+  const CliOutcome waiting = served.run({"show", id});
+  CHECK(waiting.code == 0);
+  CHECK_THAT(waiting.out, ContainsSubstring("waiting for signal 'go'"));
+  CHECK_THAT(waiting.out, ContainsSubstring("✓ SQL: SELECT 1\n⏳ IF\n"));
+  CHECK_THAT(waiting.out, ContainsSubstring("⏳ SIGNAL 'go'") && ContainsSubstring("⊘ SQL: SELECT 2"));
+  CHECK_THAT(waiting.out, ContainsSubstring("○ SQL: SELECT 3"));
+
+  CHECK(served.run({"signal", id, "go", "{\"by\": \"ada\"}"}).code == 0);
+  wait_until("it fails", [&] { return Sql(served.app).text("select df.status($1)", id) == "failed"; });
+  const CliOutcome failed = served.run({"show", id, "--ids"});
+  CHECK_THAT(failed.out, ContainsSubstring("✗ 00000006 SQL: SELECT 1/0\n⊘ 00000007 SQL: SELECT 3\n"));
+  CHECK_THAT(failed.out, ContainsSubstring("division by zero") && ContainsSubstring("sqlstate: 22012"));
+  const auto json = served.run({"show", id, "--json"}).json();
+  CHECK(json.at("nodes").as_array().size() == 8);
+  CHECK(json.at("error").at("node").as_string() == "00000006");
+  CHECK(json.at("graph").at("node_type").as_string() == "THEN");
+}
+
+TEST_CASE("history prints the events in order") {
+  Served served;
+  const std::string id = served.submit("'SELECT 1' ~> 'SELECT 2'");
+  wait_until("it ends", [&] { return Sql(served.app).text("select df.status($1)", id) == "completed"; });
+  const auto events = served.run({"history", id, "--json"}).json().as_array();
+  REQUIRE(events.size() == 4);
+  CHECK(events[0].at("kind").as_string() == "InstanceStarted");
+  CHECK(events[1].at("node").as_string() == "00000001");
+  CHECK(events[1].at("data").at("rows").at(0).is_object());
+  CHECK(events[3].at("kind").as_string() == "InstanceCompleted");
+  CHECK_THAT(served.run({"history", id}).out,
+             ContainsSubstring("SEQ  AT") && ContainsSubstring("StepCompleted"));
+}
+
+TEST_CASE("logs --follow tells the events as they come and ends with the instance") {
+  Served served;
+  const std::string id = served.submit("'SELECT 1' ~> df.wait_for_signal('go') ~> 'SELECT 2'");
+  const TemporaryDirectory directory("durabled-cli");
+  ChildProcess follower({.argv = {DURABLED_BINARY, "logs", id, "--follow", "--database", served.app},
+                         .output = directory.path() / "out"});
+  wait_until("it tells of the wait", [&] {
+    return read_file(directory.path() / "out").find("waiting    SIGNAL 'go'") != std::string::npos;
+  });
+  CHECK(follower.running());
+  REQUIRE(served.run({"signal", id, "go"}).code == 0);
+  CHECK(follower.wait() == 0);
+  CHECK_THAT(read_file(directory.path() / "out"), ContainsSubstring("received   signal 'go' {}") &&
+                                                      ContainsSubstring("done       SQL: SELECT 2 (1 row)") &&
+                                                      ContainsSubstring("completed"));
+}
+
+TEST_CASE("cancel stops a running instance") {
+  Served served;
+  const std::string id = served.submit("df.wait_for_signal('never')");
+  served.wait_for_signal_wait(id);
+  CHECK(served.run({"cancel", id, "--reason", "enough"}).code == 0);
+  wait_until("it is cancelled",
+             [&] { return Sql(served.app).text("select df.status($1)", id) == "cancelled"; });
+  CHECK_THAT(served.run({"show", id}).out, ContainsSubstring("enough"));
+}
+
+TEST_CASE("doctor finds nothing wrong where all is well") {
+  Served served;
+  REQUIRE(served.run({"submit", "-e", "'SELECT 1'", "--wait"}).code == 0);
+  const CliOutcome outcome = cli({"doctor", "--database", served.database.conninfo()});
+  INFO(outcome.out);
+  CHECK(outcome.code == 0);
+  for (const char* check : {"✓ server", "✓ clock", "✓ schema", "✓ identity    steps can run as cli_app",
+                            "✓ listen", "✓ workers"}) {
+    CHECK_THAT(outcome.out, ContainsSubstring(check));
+  }
+}
+
+TEST_CASE("dev serves from an empty folder, stops with SIGTERM, and finds its data again") {
+  const TemporaryDirectory directory("durabled-dev");
+  REQUIRE(chmod(directory.path().c_str(), 0755) == 0);  // the server's user must be able to enter
+  const std::string folder = (directory.path() / "dev").string();
+  const auto log = directory.path() / "log";
+  const auto start = [&](const std::string& level) {
+    write_file(log, "");
+    return ChildProcess({.argv = {DURABLED_BINARY, "dev", "--dir", folder, "--log-level", level},
+                         .environment = {{"DURABLED_PG_BIN", postgres_programs().string()}},
+                         .output = log,
+                         .directory = directory.path(),
+                         .signal_with_parent = SIGTERM});
+  };
+  const auto address = [&](ChildProcess& dev) {
+    return wait_until(
+        "it serves",
+        [&]() -> std::optional<std::string> {
+          if (!dev.running()) throw std::runtime_error("dev ended:\n" + read_file(log));
+          const std::string text = read_file(log);
+          const auto begin = text.find("postgresql://app@");
+          if (begin == std::string::npos || text.find("serving") == std::string::npos) return std::nullopt;
+          return text.substr(begin, text.find('\n', begin) - begin);
+        },
+        std::chrono::seconds{60});
+  };
+  std::string id;
+  {
+    ChildProcess dev = start("info");
+    const std::string uri = *address(dev);
+    const CliOutcome outcome =
+        cli({"submit", "-e", "'CREATE TABLE mine AS SELECT 1' ~> 'SELECT count(*) FROM mine'", "--wait",
+             "--database", uri});
+    CHECK(outcome.code == 0);
+    id = outcome.out.substr(0, 8);
+    CHECK(
+        Sql(uri).text(
+            "select rolsuper from pg_namespace n join pg_roles r on r.oid = nspowner where nspname = 'df'") ==
+        "f");
+    dev.signal(SIGTERM);
+    CHECK(dev.wait(std::chrono::seconds{30}) == 0);
+    CHECK_FALSE(std::filesystem::exists(folder + "/data/postmaster.pid"));
+  }
+  ChildProcess dev = start("info");
+  CHECK(cli({"show", id, "--database", *address(dev)}).code == 0);
+  dev.signal(SIGTERM);
+  CHECK(dev.wait(std::chrono::seconds{30}) == 0);
+}
