@@ -44,6 +44,7 @@ void Coordinator::claimed(store::ClaimedInstance claimed) {
 // From a row as it was claimed or reclaimed to a running instance.
 void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
   instance.token = claimed.token;
+  instance.may_http = claimed.may_http;
   instance.database = claimed.database;
   instance.label = claimed.label;
   instance.request = claimed.request;

@@ -137,6 +137,7 @@ class Coordinator {
 
   void start_step(Instance& instance, const dsl::RunSql& run);
   void start_http(Instance& instance, const dsl::CallHttp& call);
+  void refuse_http(Instance& instance, Step& step);
   void stop_step(Instance& instance, const dsl::Address& address);
   void committed_there(Instance& instance, Step& step, store::CommitOutcome outcome);
   bool conclude(Instance& instance, Step& step, TurnDraft& draft);

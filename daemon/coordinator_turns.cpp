@@ -138,6 +138,7 @@ void Coordinator::proceed(Instance& instance) {
   if (!settle(instance, draft)) return;
   if (!draft.empty()) return send_turn(instance, draft);
   carry_out(instance);
+  if (!instance.executed.empty()) proceed(instance);  // calls that were refused at once
 }
 
 // Everything that follows without waiting for anything: into the draft, and into instance.todo.
@@ -297,11 +298,23 @@ void Coordinator::start_http(Instance& instance, const dsl::CallHttp& call) {
   step.address = call.address;
   step.attempt = call.attempt;
   step.is_http = true;
+  steps_by_id_[id] = &instance;
+  if (!instance.may_http) return refuse_http(instance, step);
   step.unmarked_since = now_() + options_.mark_running_after;
   unmarked_.emplace(*step.unmarked_since, id);
-  steps_by_id_[id] = &instance;
   http_port_.start(id, instance.role, instance.id, (*instance.graph)[call.address.node], call,
                    instance.run->variables());
+}
+
+// The text door takes any step from anybody; the right to call is that of the SQL door, df.http's own grant.
+void Coordinator::refuse_http(Instance& instance, Step& step) {
+  dsl::Failure failure = dsl::make_failure(
+      "42501", "role \"" + instance.role + "\" does not have EXECUTE privilege on df.http()",
+      step.address.node, step.attempt, "Grant it with df.grant_usage('" + instance.role + "', true).");
+  failure.final = true;
+  step.outcome.failure = std::move(failure);
+  step.state = Step::State::kExecuted;
+  instance.executed.push_back(step.id);
 }
 
 void Coordinator::stop_step(Instance& instance, const dsl::Address& address) {

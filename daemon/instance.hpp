@@ -40,6 +40,7 @@ struct Coordinator::Step {
 
 struct Coordinator::Instance {
   std::string id, role, database, label;
+  bool may_http = false;  // as it was when the instance was claimed
   std::int64_t token = 0;
   std::shared_ptr<const dsl::Graph> graph;
   std::unique_ptr<dsl::Execution> run;

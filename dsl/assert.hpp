@@ -5,10 +5,11 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define DURABLED_ASSERT(condition)                                                             \
-  do {                                                                                         \
-    if (!(condition)) {                                                                        \
-      std::fprintf(stderr, "assertion failed: %s at %s:%d\n", #condition, __FILE__, __LINE__); \
-      std::abort();                                                                            \
-    }                                                                                          \
-  } while (false)
+namespace durabled {
+[[noreturn]] inline void assertion_failed(const char* condition, const char* file, int line) {
+  std::fprintf(stderr, "assertion failed: %s at %s:%d\n", condition, file, line);
+  std::abort();
+}
+}  // namespace durabled
+
+#define DURABLED_ASSERT(condition) ((condition) ? void() : ::durabled::assertion_failed(#condition, __FILE__, __LINE__))

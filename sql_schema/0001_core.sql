@@ -126,7 +126,8 @@ comment on column df.instances.worker_id is 'The daemon that holds it';
 comment on column df.instances.fencing_token is 'Raised by each claim: a daemon with an older one commits nothing';
 
 -- What a claim looks for, and nothing else.
-create index instances_runnable on df.instances (priority desc, wake_at) where wake_at is not null and worker_id is null;
+create index instances_runnable on df.instances (priority desc, wake_at)
+  where wake_at is not null and worker_id is null and status <> 'paused';
 create index instances_held on df.instances (worker_id) where worker_id is not null;
 create index instances_newest on df.instances (created_at desc, id desc);
 create index instances_waiting on df.instances (submitted_by, updated_at desc)
@@ -320,11 +321,10 @@ begin
     new.error := json_build_object('message', coalesce(new.request_reason, 'cancelled'), 'code', 'cancelled');
     new.wake_at := null;
   elsif new.request = 'pause' then
-    new.status := 'paused';
-    new.wake_at := null;
+    new.status := 'paused';                               -- wake_at stays: a start that was set for later is kept
   elsif new.request = 'resume' and old.status = 'paused' then
     new.status := case when old.started_at is null then 'pending' else 'running' end;
-    new.wake_at := df._now();
+    new.wake_at := coalesce(old.wake_at, df._now());
   elsif new.request = 'cancel' then
     new.wake_at := df._now();
   end if;

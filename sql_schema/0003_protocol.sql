@@ -126,13 +126,13 @@ begin
               null::timestamptz, i.request, i.request_reason, true, null::boolean;
   if p_limit <= 0 then return; end if;
   select i.priority, i.wake_at into level, upcoming from df.instances i
-  where i.wake_at is not null and i.worker_id is null order by i.priority desc, i.wake_at limit 1;
+  where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.priority desc, i.wake_at limit 1;
   while found and room > 0 loop
     if upcoming <= t then
       return query
         with due as (
           select i.id from df.instances i
-          where i.wake_at is not null and i.worker_id is null and i.priority = level and i.wake_at <= t
+          where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.priority = level and i.wake_at <= t
           order by i.priority desc, i.wake_at limit room for update skip locked)
         update df.instances i
         set worker_id = p_worker, fencing_token = i.fencing_token + 1, wake_at = null, attention = false,
@@ -145,11 +145,11 @@ begin
       room := room - taken;
       claimed := claimed or taken > 0;
       select i.wake_at into upcoming from df.instances i
-      where i.wake_at > t and i.worker_id is null and i.priority = level order by i.priority desc, i.wake_at limit 1;
+      where i.wake_at > t and i.worker_id is null and i.status <> 'paused' and i.priority = level order by i.priority desc, i.wake_at limit 1;
     end if;
     earliest := least(earliest, upcoming);
     select i.priority, i.wake_at into level, upcoming from df.instances i
-    where i.wake_at is not null and i.worker_id is null and i.priority < level
+    where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.priority < level
     order by i.priority desc, i.wake_at limit 1;
   end loop;
   if claimed then
@@ -188,47 +188,56 @@ comment on function df._reclaim(int, text) is 'A new fencing token for an instan
 --   signals  ids that the turn takes
 --   prune    seqs of the history that a loop has folded
 --   label, database  found in the text of the workflow; a label that the row has stays
-create function df._apply_turn(p_instance text, p_at timestamptz, p_turn json) returns void language plpgsql
-  set search_path = pg_catalog, pg_temp as $$
+-- Runs within _commit_turn and, like it, qualifies every name instead of setting a search_path.
+create function df._apply_turn(p_instance text, p_at timestamptz, p_turn json) returns void language plpgsql as $$
 declare
-  next_status constant text := p_turn ->> 'status';
+  turn record;
+  waiting boolean;
   overtaken boolean;
 begin
+  select * into turn from pg_catalog.json_to_record(p_turn)
+    as t (events pg_catalog.json, status pg_catalog.text, wake_at pg_catalog.timestamptz, inbox bigint, request pg_catalog.text,
+          result_seq bigint, error pg_catalog.json, signals pg_catalog.json, prune pg_catalog.json,
+          label pg_catalog.text, database pg_catalog.text);
   insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
   select p_instance, e.seq, p_at, e.kind, e.node, e.scope, e.attempt, e.data
-  from json_to_recordset(p_turn -> 'events')
-    as e (seq bigint, kind text, node text, scope text, attempt int, data json);
-  if p_turn -> 'signals' is not null then
+  from pg_catalog.json_to_recordset(turn.events)
+    as e (seq bigint, kind pg_catalog.text, node pg_catalog.text, scope pg_catalog.text, attempt int, data pg_catalog.json);
+  if turn.signals is not null then
     update df.signals set taken_at = p_at
-    where instance_id = p_instance and id in (select value::bigint from json_array_elements_text(p_turn -> 'signals'));
+    where instance_id operator(pg_catalog.=) p_instance
+      and id operator(pg_catalog.=) any (array(select value::bigint from pg_catalog.json_array_elements_text(turn.signals)));
   end if;
-  if p_turn -> 'prune' is not null then
+  if turn.prune is not null then
     delete from df.events
-    where instance_id = p_instance and seq in (select value::bigint from json_array_elements_text(p_turn -> 'prune'));
+    where instance_id operator(pg_catalog.=) p_instance
+      and seq operator(pg_catalog.=) any (array(select value::bigint from pg_catalog.json_array_elements_text(turn.prune)));
   end if;
-  if p_turn -> 'label' is not null or p_turn -> 'database' is not null then
-    update df.instances set label = coalesce(label, p_turn ->> 'label'), database = coalesce(p_turn ->> 'database', database)
-    where id = p_instance;
+  if turn.label is not null or turn.database is not null then
+    update df.instances set label = coalesce(label, turn.label), database = coalesce(turn.database, database)
+    where id operator(pg_catalog.=) p_instance;
   end if;
-  if next_status in ('waiting', 'paused') then
+  waiting := turn.status operator(pg_catalog.=) 'waiting';
+  if waiting or turn.status operator(pg_catalog.=) 'paused' then
     -- What came since the daemon last looked must not be slept over. Looked at once the row is locked, because the
     -- poll that reads a signal takes the mark of attention off the row.
-    perform from df.instances where id = p_instance for no key update;
-    select attention or request = 'cancel' or coalesce(request, '') <> coalesce(p_turn ->> 'request', '')
-             or (next_status = 'waiting' and (select count(*) from df.signals s where s.instance_id = p_instance and s.taken_at is null)
-                                             > (p_turn ->> 'inbox')::bigint)
-    into overtaken from df.instances where id = p_instance;
+    perform from df.instances where id operator(pg_catalog.=) p_instance for no key update;
+    select attention or request operator(pg_catalog.=) 'cancel'
+             or coalesce(request, '') operator(pg_catalog.<>) coalesce(turn.request, '')
+             or (waiting and (select pg_catalog.count(*) from df.signals s
+                              where s.instance_id operator(pg_catalog.=) p_instance and s.taken_at is null)
+                             operator(pg_catalog.>) turn.inbox)
+    into overtaken from df.instances where id operator(pg_catalog.=) p_instance;
     update df.instances
-    set worker_id = null, updated_at = p_at, attention = false, error = coalesce(p_turn -> 'error', error),
-        status = case when next_status = 'paused' and not overtaken then 'paused' else 'running' end,
-        wake_at = case when overtaken then df._now()
-                       when next_status = 'waiting' then (p_turn ->> 'wake_at')::timestamptz end
-    where id = p_instance;
-  elsif next_status is not null then
+    set worker_id = null, updated_at = p_at, attention = false, error = coalesce(turn.error, error),
+        status = case when waiting or overtaken then 'running' else 'paused' end,
+        wake_at = case when overtaken then df._now() when waiting then turn.wake_at end
+    where id operator(pg_catalog.=) p_instance;
+  elsif turn.status is not null then
     update df.instances
-    set status = next_status, worker_id = null, wake_at = null, attention = false, updated_at = p_at, completed_at = p_at,
-        result_seq = (p_turn ->> 'result_seq')::bigint, error = p_turn -> 'error'
-    where id = p_instance;
+    set status = turn.status, worker_id = null, wake_at = null, attention = false, updated_at = p_at, completed_at = p_at,
+        result_seq = turn.result_seq, error = turn.error
+    where id operator(pg_catalog.=) p_instance;
   end if;
 end $$;
 comment on function df._apply_turn(text, timestamptz, json) is 'What a turn writes beside its first event';

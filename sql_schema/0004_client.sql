@@ -111,10 +111,11 @@ comment on function df._outside_workflow(text) is 'Refuses inside a step what wo
 
 create function df.setvar(name text, value text) returns text language plpgsql
   set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
 begin
   perform df._outside_workflow('df.setvar');
   insert into df.vars (name, value) values ($1, $2) on conflict (owner, name) do update set value = excluded.value;
-  return value;
+  return $2;
 end $$;
 comment on function df.setvar(text, text) is 'Sets a variable of the caller';
 

@@ -128,7 +128,7 @@ begin
           return format('node %s is in a branch that was not taken', p_node);
         end if;
       elsif (other -> 'slot')::int < (node -> 'slot')::int
-            and other ->> 'status' <> case parent ->> 'type' when 'CATCH' then 'failed' else 'completed' end then
+            and other ->> 'status' <> (case parent ->> 'type' when 'CATCH' then 'failed' else 'completed' end) then
         return format('node %s was never reached: node %s before it is %s', p_node, other ->> 'id', other ->> 'status');
       end if;
     end loop;

@@ -106,52 +106,59 @@ comment on function df._references(text, boolean) is 'The names that text refers
 -- join or race where its last branch seems to be meant, a name that nothing binds.
 create function df._warnings(p_graph json) returns setof text language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  kinds text[]; names text[]; queries text[]; parents int[];
-  bound text[];
-  ends boolean[]; breaks boolean[]; children int[];
-  found_name text;
+  kinds text[]; names text[]; queries text[]; parents int[]; slots int[]; bound text[];
+  -- Of the children of each node: how many there are and how many end, whether one breaks or is named, which one before
+  -- the last does not end, whether the condition of an if ends, whether the last has a name.
+  counts int[]; ending int[]; breaking boolean[]; named boolean[]; stuck int[]; conditional boolean[]; last_named boolean[];
+  breaks boolean[];
+  ends boolean;
+  p int;
+  reference text;
 begin
   select array_agg(g.node_type order by g.idx), array_agg(g.result_name order by g.idx), array_agg(g.query order by g.idx),
-         array_agg(g.parent order by g.idx)
-  into kinds, names, queries, parents from df._graph_nodes(p_graph) g;
-  bound := array_remove(names, null) || '{error}'::text[]
-    || array(select coalesce(df._try_jsonb(q.query) ->> 'name', 'item') from unnest(kinds, queries) q(kind, query) where q.kind = 'FOR_EACH');
-  ends := array_fill(true, array[cardinality(kinds)]);
-  breaks := array_fill(false, array[cardinality(kinds)]);
+         array_agg(g.parent order by g.idx), array_agg(g.slot order by g.idx)
+  into kinds, names, queries, parents, slots from df._graph_nodes(p_graph) g;
+  bound := array_remove(names, null) || array['error']
+    || array(select coalesce(df._try_jsonb(q.query) ->> 'name', 'item') from unnest(kinds, queries) q(kind, query)
+             where q.kind = 'FOR_EACH');
+  counts := array_fill(0, array[cardinality(kinds)]);
+  ending := counts; stuck := counts;
+  breaking := array_fill(false, array[cardinality(kinds)]);
+  named := breaking; conditional := breaking; last_named := breaking; breaks := breaking;
   for n in reverse cardinality(kinds)..1 loop
-    children := array(select c.n from unnest(parents) with ordinality c(parent, n) where c.parent = n - 1 order by c.n);
-    breaks[n] := kinds[n] = 'BREAK' or kinds[n] <> 'LOOP' and exists (select from unnest(children) c where breaks[c]);
-    ends[n] := case
+    breaks[n] := kinds[n] = 'BREAK' or kinds[n] <> 'LOOP' and breaking[n];
+    ends := case
       when kinds[n] = 'BREAK' then false
-      when kinds[n] in ('THEN', 'JOIN', 'RETRY', 'TIMEOUT') then not exists (select from unnest(children) c where not ends[c])
-      when kinds[n] in ('RACE', 'ANY', 'CATCH') then exists (select from unnest(children) c where ends[c])
-      when kinds[n] = 'IF' and queries[n] is not null then
-        cardinality(children) < 2 or exists (select from unnest(children) c where ends[c])
-      when kinds[n] = 'IF' then ends[children[1]] and (cardinality(children) < 3 or ends[children[2]] or ends[children[3]])
-      when kinds[n] = 'LOOP' then exists (select from unnest(children) c where breaks[c])
-        or cardinality(children) > 1 and not exists (select from unnest(children) c where not ends[c])
-      when kinds[n] = 'FOR_EACH' then ends[children[1]]
+      when kinds[n] in ('THEN', 'JOIN', 'RETRY', 'TIMEOUT') then ending[n] = counts[n]
+      when kinds[n] in ('RACE', 'ANY', 'CATCH') then ending[n] > 0
+      when kinds[n] = 'IF' and queries[n] is not null then counts[n] < 2 or ending[n] > 0
+      when kinds[n] = 'IF' then conditional[n] and (counts[n] < 3 or ending[n] > 1)
+      when kinds[n] = 'LOOP' then breaking[n] or counts[n] > 1 and ending[n] = counts[n]
+      when kinds[n] = 'FOR_EACH' then conditional[n]
       else true end;
+    p := parents[n] + 1;
+    continue when p is null;
+    if counts[p] = 0 then
+      last_named[p] := names[n] is not null;
+    elsif not ends then
+      stuck[p] := n;
+    end if;
+    counts[p] := counts[p] + 1;
+    ending[p] := ending[p] + ends::int;
+    breaking[p] := breaking[p] or breaks[n];
+    named[p] := named[p] or names[n] is not null;
+    conditional[p] := conditional[p] or slots[n] = 0 and ends;
   end loop;
   for n in 1..cardinality(kinds) loop
-    if kinds[n] = 'THEN' or kinds[n] in ('JOIN', 'RACE') and names[n] is not null then
-      children := array(select c.n from unnest(parents) with ordinality c(parent, n) where c.parent = n - 1 order by c.n);
-    end if;
-    if kinds[n] = 'THEN' then
-      for i in 1..cardinality(children) - 1 loop
-        if not ends[children[i]] then
-          return next 'this step is never reached: ' || case when breaks[children[i]] then 'a df.break leaves the loop before it'
-                        else 'the loop before it repeats for ever' end;
-          exit;
-        end if;
-      end loop;
-    elsif kinds[n] in ('JOIN', 'RACE') and names[n] is not null and names[children[cardinality(children)]] is null
-          and exists (select from unnest(children) c where names[c] is not null) then
+    if kinds[n] = 'THEN' and stuck[n] > 0 then
+      return next 'this step is never reached: ' || case when breaks[stuck[n]] then 'a df.break leaves the loop before it'
+                    else 'the loop before it repeats for ever' end;
+    elsif kinds[n] in ('JOIN', 'RACE') and names[n] is not null and named[n] and not last_named[n] then
       return next format('the name ''%s'' is bound to the whole %s, not to its last branch', names[n], lower(kinds[n]));
     end if;
     if queries[n] is not null then
-      for found_name in select r from df._references(queries[n], kinds[n] = 'SQL') r where r <> all (bound) order by r loop
-        return next format('$%s is referenced, but nothing before binds that name', found_name);
+      for reference in select r from df._references(queries[n], kinds[n] = 'SQL') r where r <> all (bound) order by r loop
+        return next format('$%s is referenced, but nothing before binds that name', reference);
       end loop;
     end if;
   end loop;

@@ -9,8 +9,12 @@ void rethrow(const std::string& operation) {
     throw;
   } catch (const pqxx::in_doubt_error& e) {
     throw StoreError(StoreError::Kind::kInDoubt, operation, e.what());
+  } catch (const pqxx::too_many_connections& e) {
+    throw StoreError(StoreError::Kind::kTransient, operation, e.what(), "53300");
   } catch (const pqxx::broken_connection& e) {
     throw StoreError(StoreError::Kind::kTransient, operation, e.what());
+  } catch (const pqxx::insufficient_privilege& e) {  // libpqxx 6 gives some of them no SQLSTATE
+    throw StoreError(StoreError::Kind::kPermanent, operation, e.what(), "42501");
   } catch (const pqxx::sql_error& e) {
     const auto kind =
         is_transient(e.sqlstate()) ? StoreError::Kind::kTransient : StoreError::Kind::kPermanent;

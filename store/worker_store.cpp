@@ -85,6 +85,7 @@ ClaimedInstance read_instance(const pqxx::row& row) {
   instance.label = text(row["label"]);
   instance.vars = text(row["vars"]);
   if (!row["role"].is_null()) instance.role = text(row["role"]);
+  instance.may_http = text(row["may_http"]) == "t";
   instance.database = text(row["database"]);
   instance.request = text(row["request"]);
   instance.request_reason = text(row["request_reason"]);
@@ -135,7 +136,7 @@ PollResult WorkerStore::poll(int worker, int limit) {
         "select kind, id, token, dsl, label, vars, role, database,"
         // A time beyond what a count of microseconds can hold (infinity above all) is none.
         " case when wake_at < '2200-01-01' then (extract(epoch from wake_at) * 1000000)::bigint end as wake_at,"
-        " request, request_reason, started"
+        " request, request_reason, started, may_http"
         " from df._poll($1, $2)",
         worker, limit);
     std::map<std::string, ClaimedInstance*> resumed, claimed;
@@ -199,7 +200,8 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
           work,
           "select i.id, i.fencing_token as token, i.dsl, i.label, i.vars, i.database, i.request, "
           "i.request_reason,"
-          " (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by) as role"
+          " (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by) as role,"
+          " df._may_http(i.submitted_by) as may_http"
           " from df.instances i where i.id = $1",
           id);
       result.push_back(read_instance(rows[0]));

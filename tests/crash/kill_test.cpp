@@ -52,11 +52,26 @@ void create_effects(Sql& alice) {
   alice.exec("create table effects (instance text, step int)");
 }
 
+// What there is to know when it does not go on.
+std::string state_of_things(Sql& sql) {
+  return sql.text(
+      "select string_agg(line, E'\\n') from (select format('%s %s held by %s, due %s, error %s', count(*), "
+      "status,"
+      " worker_id, min(wake_at), min(error::text)) from df.instances group by status, worker_id"
+      " union all select format('worker %s last seen %s', id, last_seen_at) from df.workers"
+      " union all select format('session %s %s %s: %s', application_name, state, wait_event, query)"
+      " from pg_stat_activity where datname = current_database()) t (line)");
+}
+
 // Until `more` effects are there beyond those of now, or all: so that faults hit work, not idleness.
 void await_progress(Sql& sql, long long more, int workflows) {
   const long long target = std::min(effects(sql) + more, static_cast<long long>(workflows) * kSteps);
-  wait_until(
-      "the work goes on", [&] { return effects(sql) >= target; }, std::chrono::seconds{15});
+  try {
+    wait_until(
+        "the work goes on", [&] { return effects(sql) >= target; }, std::chrono::seconds{15});
+  } catch (const std::exception& e) {
+    throw std::runtime_error(std::string(e.what()) + "\n" + state_of_things(sql));
+  }
 }
 
 }  // namespace
@@ -76,6 +91,7 @@ TEST_CASE("kill -9 of two daemons and a crash of the server lose nothing and dou
   const auto start = [&](int which) {
     daemons[which] = std::make_unique<DaemonProcess>(
         DaemonProcess::Options{.database = world.database().conninfo(), .settings = settings});
+    daemons[which]->wait_until_ready();
   };
   start(0), start(1);
   for (int fault = 0; fault < 8; ++fault) {

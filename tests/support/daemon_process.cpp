@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 namespace durabled::test {
 namespace {
@@ -70,7 +71,7 @@ void DaemonProcess::write_settings(const std::map<std::string, std::string>& set
 
 bool DaemonProcess::heard_ready() {
   std::array<char, 4'096> buffer{};
-  while (!ready_) {
+  while (!ready_ && notify_socket_ >= 0) {
     const ssize_t length = recv(notify_socket_, buffer.data(), buffer.size(), 0);
     if (length < 0) break;
     // Assignments, one a line.
@@ -90,6 +91,8 @@ void DaemonProcess::wait_until_ready(std::chrono::milliseconds timeout) {
           return false;
         },
         timeout);
+    // Nobody reads it any more, and a full socket would block the daemon.
+    if (notify_socket_ >= 0) close(std::exchange(notify_socket_, -1));
   } catch (const std::exception& error) {
     throw std::runtime_error(std::string(error.what()) + ":\n" + log());
   }

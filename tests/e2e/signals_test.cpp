@@ -1,0 +1,190 @@
+// Signals, races, timeouts and cancels: what arrives when, and what must not be left behind.
+#include <random>
+#include <thread>
+
+#include "tests/e2e/world.hpp"
+
+using namespace durabled::test;
+using std::chrono::milliseconds;
+
+namespace {
+
+// How many statements that contain `text` run now, by others.
+long long running(Sql& postgres, const std::string& text) {
+  return postgres.number(
+      "select count(*) from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()"
+      " and datname = current_database() and position($1 in query) > 0",
+      text);
+}
+
+}  // namespace
+
+TEST_CASE("a signal that comes before its wait is not lost, and signals are taken oldest first") {
+  World world;
+  Sql alice = world.session();
+  const std::string id = submit(alice,
+                                "(df.wait_for_signal('go') |=> 'a') ~> (df.wait_for_signal('go') |=> 'b') ~> "
+                                "'select $a.data as first, $b.data as second'");
+  alice.exec("select df.signal($1, 'other', '0'), df.signal($1, 'go', '1'), df.signal($1, 'go', '\"two\"')",
+             id);
+  world.start_daemon();
+  const std::string result = completes(alice, id);
+  CHECK_THAT(result, ContainsSubstring("\"first\":1") || ContainsSubstring("\"first\":\"1\""));
+  CHECK_THAT(result, ContainsSubstring("\"second\":\"two\""));
+  CHECK(alice.number("select count(*) from df.signals where instance_id = $1 and taken_at is null", id) == 1);
+}
+
+TEST_CASE(
+    "a signal that was sent while its instance is put down for a step does not wait for a poll to be lost") {
+  World world;
+  Sql alice = world.session();
+  world.start_daemon({{"worker.poll_interval", "30s"}});
+  // The signal comes from the very step before the wait: it commits together with the put-down.
+  const std::string id = submit(
+      alice, "'select df.signal(''{sys_instance_id}'', ''self'', ''7'')' ~> df.wait_for_signal('self')");
+  CHECK_THAT(completes(alice, id), ContainsSubstring("\"data\":7"));
+}
+
+TEST_CASE("what is rolled back was never started, signalled or cancelled") {
+  World world;
+  Sql alice = world.session();
+  world.start_daemon();
+  const std::string waiting = submit(alice, "df.wait_for_signal('go')");
+  await_put_down(alice, waiting);
+  alice.exec("begin");
+  const std::string ghost = submit(alice, "'select 1'");
+  alice.exec("select df.signal($1, 'go')", waiting);
+  alice.exec("select df.cancel($1)", waiting);
+  alice.exec("rollback");
+  run_workflow(alice, "'select 1'");  // a later one is through
+  CHECK(alice.exec("select from df.instances where id = $1", ghost).empty());
+  CHECK(status_of(alice, waiting) == "running");
+  alice.exec("select df.signal($1, 'go')", waiting);
+  completes(alice, waiting);
+}
+
+TEST_CASE("a wait that times out completes without data") {
+  World world;
+  Sql alice = world.session();
+  world.start_daemon();
+  CHECK_THAT(run_workflow(alice, "df.wait_for_signal('never', 0.3)"),
+             ContainsSubstring("\"timed_out\":true") && ContainsSubstring("\"data\":null"));
+}
+
+TEST_CASE("a payload that is not JSON arrives as a JSON string, one that no text can hold does no harm") {
+  World world;
+  Sql alice = world.session();
+  world.start_daemon();
+  const auto send = [&](const std::string& payload) {
+    const std::string id = submit(alice, "df.wait_for_signal('go')");
+    alice.exec("select df.signal($1, 'go', $2)", id, payload);
+    end_of(alice, id);
+    return result_of(alice, id) + error_of(alice, id);
+  };
+  CHECK_THAT(send("not json"), ContainsSubstring("\"data\":\"not json\""));
+  CHECK_THAT(send("{\"a\": [1, 2]}"), ContainsSubstring("\"data\":{\"a\": [1, 2]}"));
+  CHECK_THAT(send("\"\\u0000\""), ContainsSubstring("u0000"));
+  CHECK_THAT(send("\"\\ud800\""), ContainsSubstring("ud800") || ContainsSubstring("refused"));
+  CHECK_THAT(send("1"), ContainsSubstring("\"data\":1"));
+}
+
+TEST_CASE("a race's loser is stopped on the server and leaves nothing") {
+  World world;
+  Sql alice = world.session();
+  Sql postgres(world.database().conninfo("postgres"));
+  alice.exec("create table effects (who text)");
+  world.start_daemon();
+  const std::string id = submit(
+      alice,
+      "'insert into effects select ''loser'' from pg_sleep(30)' | 'insert into effects values (''winner'')'");
+  completes(alice, id);
+  wait_until(
+      "the loser's statement is cancelled", [&] { return running(postgres, "'loser'") == 0; },
+      milliseconds{2'000});
+  CHECK(alice.exec("select who from effects") == Rows{{"winner"}});
+}
+
+TEST_CASE("a timeout stops what runs below it") {
+  World world;
+  Sql alice = world.session();
+  Sql postgres(world.database().conninfo("postgres"));
+  alice.exec("create table effects (who text)");
+  world.start_daemon();
+  const std::string error =
+      run_failing(alice, "df.timeout('insert into effects select ''late'' from pg_sleep(30)', 0.3)");
+  CHECK_THAT(error, ContainsSubstring("timed out"));
+  wait_until(
+      "its statement is cancelled", [&] { return running(postgres, "'late'") == 0; }, milliseconds{2'000});
+  CHECK(alice.number("select count(*) from effects") == 0);
+}
+
+TEST_CASE("a cancel stops the running statement within a second") {
+  World world;
+  Sql alice = world.session();
+  Sql postgres(world.database().conninfo("postgres"));
+  world.start_daemon();
+  const std::string id = submit(alice, "'select pg_sleep(60)'");
+  wait_until("the step runs", [&] { return running(postgres, "pg_sleep(60)") == 1; });
+  const auto begin = std::chrono::steady_clock::now();
+  alice.exec("select df.cancel($1, 'enough')", id);
+  CHECK(end_of(alice, id) == "cancelled");
+  wait_until("the statement is gone", [&] { return running(postgres, "pg_sleep(60)") == 0; });
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{1});
+  CHECK_THAT(error_of(alice, id), ContainsSubstring("enough"));
+}
+
+TEST_CASE("an instance can be cancelled in every state") {
+  World world;
+  Sql alice = world.session();
+  const std::string pending = submit(alice, "'select 1'");
+  alice.exec("select df.cancel($1)", pending);
+  CHECK(status_of(alice, pending) == "cancelled");
+  world.start_daemon();
+  const std::string waiting = submit(alice, "df.wait_for_signal('x')"),
+                    sleeping = submit(alice, "df.sleep(1000)"), paused = submit(alice, "df.sleep(1000)");
+  for (const std::string& id : {waiting, sleeping, paused}) await_put_down(alice, id);
+  alice.exec("select df.pause($1)", paused);
+  CHECK(status_of(alice, paused) == "paused");
+  for (const std::string& id : {waiting, sleeping, paused}) {
+    alice.exec("select df.cancel($1)", id);
+    CHECK(end_of(alice, id) == "cancelled");
+  }
+}
+
+TEST_CASE("signals around the moment of the put-down wake every instance") {
+  World world;
+  Sql alice = world.session();
+  world.start_daemon();
+  constexpr int kInstances = 200;
+  std::vector<std::string> ids;
+  for (const Row& row :
+       alice.exec("insert into df.submit (dsl) select $1 from generate_series(1, $2::int) returning id",
+                  "'select 1' ~> df.wait_for_signal('go')", kInstances))
+    ids.push_back(*row[0]);
+  std::thread sender([&] {
+    Sql second = world.session();
+    std::mt19937 random(5);
+    for (const std::string& id : ids) {
+      second.exec("select df.signal($1, 'go')", id);
+      std::this_thread::sleep_for(std::chrono::microseconds{random() % 2'000});
+    }
+  });
+  sender.join();
+  wait_until("all have completed", [&] {
+    return alice.number("select count(*) from df.instances where status = 'completed'") == kInstances;
+  });
+  CHECK(alice.number("select count(*) from df.signals where taken_at is null") == 0);
+}
+
+TEST_CASE("pauses and resumes in quick succession leave an instance as the last of them says") {
+  World world;
+  Sql alice = world.session();
+  world.start_daemon();
+  std::vector<std::string> ids;
+  for (int i = 0; i < 20; ++i) ids.push_back(submit(alice, "'select 1' ~> df.sleep(0.2) ~> 'select 2'"));
+  for (int round = 0; round < 5; ++round) {
+    for (const std::string& id : ids) alice.exec("select df.pause($1)", id);
+    for (const std::string& id : ids) alice.exec("select df.resume($1)", id);
+  }
+  for (const std::string& id : ids) completes(alice, id);
+}

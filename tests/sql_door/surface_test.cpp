@@ -1,0 +1,412 @@
+// The functions that people call, with a real daemon behind them: SURFACE's table, row by row.
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "tests/support/await.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/daemon_process.hpp"
+#include "tests/support/postgres_server.hpp"
+#include "tests/support/sql.hpp"
+
+using namespace durabled::test;
+using std::chrono::milliseconds;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A database with the schema, in which durabled_owner is client as well, and a daemon that serves it.
+struct Served {
+  TestDatabase database = fresh_database();
+  DaemonProcess daemon{DaemonProcess::Options{
+      .database = database.conninfo(), .settings = {{"worker.poll_interval", "200ms"}}}};
+  Sql sql{database.conninfo()};
+
+  Served() { daemon.wait_until_ready(); }
+
+  std::string start(const std::string& expression) { return sql.text("select df.start(" + expression + ")"); }
+  std::string end_of(const std::string& id) { return sql.text("select df.await_instance($1, 20)", id); }
+  std::string finished(const std::string& expression) {
+    const std::string id = start(expression);
+    INFO(sql.text("select df.explain($1)", id));
+    CHECK(end_of(id) != "running");
+    return id;
+  }
+  std::string explain(const std::string& id) { return sql.text("select df.explain($1)", id); }
+  void wait_for_node(const std::string& id, const std::string& status) {
+    wait_until("a node of " + id + " is " + status, [&] {
+      return sql.number("select count(*) from df.instance_nodes($1) where status = $2 and node_type <> 'THEN'", id,
+                        status) > 0;
+    });
+  }
+};
+
+// name(argument names) -> columns, as the catalog has them.
+std::string signature(Sql& sql, const std::string& name) {
+  std::string all;
+  for (const Row& row : sql.exec("select pg_get_function_arguments(p.oid), pg_get_function_result(p.oid) from pg_proc p "
+                                 "where p.pronamespace = 'df'::regnamespace and p.proname = $1 order by p.pronargs",
+                                 name)) {
+    all += (all.empty() ? "" : " | ") + *row[0] + " -> " + *row[1];
+  }
+  return all;
+}
+
+std::string columns(Sql& sql, const std::string& relation) {
+  return sql.text("select string_agg(attname, ' ' order by attnum) from pg_attribute "
+                  "where attrelid = $1::regclass and attnum > 0 and not attisdropped",
+                  relation);
+}
+
+}  // namespace
+
+TEST_CASE("functions have the arguments and results of the contract") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  const std::pair<const char*, const char*> expected[] = {
+      {"start",
+       "fut text, label text DEFAULT NULL::text, database text DEFAULT NULL::text, transaction_mode text DEFAULT "
+       "'caller'::text, priority integer DEFAULT 0, start_at timestamp with time zone DEFAULT NULL::timestamp with time "
+       "zone, idempotency_key text DEFAULT NULL::text -> text"},
+      {"cancel", "instance_id text, reason text DEFAULT NULL::text -> text"},
+      {"pause", "instance_id text -> text"},
+      {"resume", "instance_id text -> text"},
+      {"signal", "instance_id text, name text, data text DEFAULT '{}'::text -> text"},
+      {"status", "instance_id text -> text"},
+      {"result", "instance_id text -> json"},
+      {"error", "instance_id text -> json"},
+      {"await_instance", "instance_id text, timeout_seconds double precision DEFAULT 30 -> text"},
+      {"rerun", "instance_id text, from_node text DEFAULT NULL::text -> text"},
+      {"setvar", "name text, value text -> text"},
+      {"getvar", "name text -> text"},
+      {"unsetvar", "name text -> boolean"},
+      {"clearvars", " -> bigint"},
+      {"prune", "older_than interval -> bigint"},
+      {"version", " -> text"},
+      {"target_database", " -> text"},
+      {"grant_usage",
+       "role_name text, include_http boolean DEFAULT false, with_grant boolean DEFAULT false -> text"},
+      {"revoke_usage", "role_name text -> text"},
+      {"instance_info",
+       "p_instance_id text -> TABLE(instance_id text, label text, function_name text, function_version text, "
+       "current_execution_id bigint, status text, output text)"},
+      {"instance_nodes",
+       "p_instance_id text -> TABLE(node_id text, node_type text, query text, result_name text, left_node text, "
+       "right_node text, status text, result jsonb, status_details jsonb, inferred_status text, "
+       "inferred_status_from_ancestor_id text, updated_at timestamp with time zone)"},
+      {"instance_executions",
+       "p_instance_id text, \"limit\" integer DEFAULT 5 -> TABLE(execution_id bigint, status text, event_count bigint, "
+       "duration_ms bigint, output text)"},
+      {"waiting",
+       "p_instance_id text DEFAULT NULL::text -> TABLE(instance_id text, node_id text, kind text, name text, since "
+       "timestamp with time zone, until timestamp with time zone)"},
+      {"metrics",
+       " -> TABLE(total_instances bigint, running_instances bigint, completed_instances bigint, failed_instances "
+       "bigint, total_executions bigint, total_events bigint)"},
+      {"list_instances",
+       "status text DEFAULT NULL::text, \"limit\" integer DEFAULT 100 -> SETOF df.instance_summary | status text, "
+       "\"limit\" integer, label text, after_cursor text DEFAULT NULL::text -> SETOF df.instance_page_row"}};
+  for (const auto& [name, arguments] : expected) CHECK(std::string(name) + ": " + signature(sql, name) == std::string(name) + ": " + arguments);
+  CHECK(columns(sql, "df.submit") == "id dsl label database vars priority start_at idempotency_key");
+  CHECK(columns(sql, "df.nodes") ==
+        "id instance_id node_type query result_name left_node right_node status result error submitted_by database "
+        "created_at updated_at status_details");
+  CHECK(columns(sql, "df._worker_epoch") == "started_at last_seen_at");
+  CHECK(columns(sql, "df.instance_page_row") ==
+        "instance_id label function_name status execution_count output created_at completed_at next_cursor");
+}
+
+TEST_CASE("every object of the schema has a comment") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  CHECK(sql.exec("select p.oid::regprocedure from pg_proc p where p.pronamespace = 'df'::regnamespace and "
+                 "obj_description(p.oid, 'pg_proc') is null") == Rows{});
+  CHECK(sql.exec("select c.oid::regclass from pg_class c where c.relnamespace = 'df'::regnamespace and c.relkind in "
+                 "('r', 'v') and obj_description(c.oid, 'pg_class') is null") == Rows{});
+}
+
+TEST_CASE("df.start refuses what could not run, and says why") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  database.server().create_role("surface_nologin", "nologin");
+  Sql super(database.conninfo("postgres"));
+  super.exec("select df.grant_usage('surface_nologin')");
+  CHECK_THAT(sql.expects_error("22023", "select df.start('SELECT 1', transaction_mode => 'other')"),
+             ContainsSubstring("invalid transaction_mode 'other'"));
+  CHECK_THAT(sql.expects_error("0A000", "select df.start('SELECT 1', transaction_mode => 'new')"),
+             ContainsSubstring("dblink") && ContainsSubstring("CREATE EXTENSION"));
+  CHECK_THAT(sql.expects_error("3D000", "select df.start('SELECT 1', database => 'no such; db')"),
+             ContainsSubstring("database \"no such; db\" does not exist"));
+  CHECK_THAT(sql.expects_error("22023", "select df.start('{\"node_type\":\"X\"}')"),
+             ContainsSubstring("Unknown node_type 'X'"));
+  CHECK_THAT(sql.expects_error("22023", "select df.start('{\"node_type\":\"IF\",\"left_node\":{\"node_type\":\"SQL\",\"query\":"
+                                        "\"x\"},\"query\":\"{\\\"condition_node\\\":{}}\"}')"),
+             ContainsSubstring("condition_node in IF must be a first-class Durofut field"));
+  CHECK_THAT(sql.expects_error("22023", "select df.start('SELECT 1; SELECT 2')"), ContainsSubstring("more than one"));
+  CHECK_THAT(sql.expects_error("22023", "select df.start('SELECT 1', priority => 40000)"), ContainsSubstring("priority"));
+  CHECK_THAT(sql.expects_error("22008", "select df.start('SELECT 1', start_at => 'infinity')"),
+             ContainsSubstring("start_at must be a finite time"));
+  CHECK_THAT(sql.expects_error("22004", "select df.start(null)"), ContainsSubstring("NULL"));
+  CHECK_THAT(super.expects_error("42501", "select df.start('SELECT 1')"), ContainsSubstring("enable_superuser_instances"));
+  CHECK_THAT(super.expects_error("42501", "set role surface_nologin; select df.start('SELECT 1')"),
+             ContainsSubstring("LOGIN"));
+  CHECK_THAT(sql.expects_error("22023", "do $$ declare n text := 'SELECT 1'; begin for i in 1..300 loop n := "
+                                        "df.timeout(n, 5); end loop; perform df.start(n); end $$"),
+             ContainsSubstring("maximum nesting depth of 256"));
+  CHECK(sql.number("select count(*) from df.instances") == 0);
+}
+
+TEST_CASE("a superuser's workflow is accepted once the setting says so") {
+  const TestDatabase database = fresh_database();
+  Sql super(database.conninfo("postgres"));
+  super.exec("insert into df.settings values ('enable_superuser_instances', 'true')");
+  CHECK(super.text("select df.start('SELECT 1')").size() == 8);
+}
+
+TEST_CASE("transaction_mode new commits on its own through dblink, wherever it is installed") {
+  const TestDatabase database = fresh_database();
+  Sql super(database.conninfo("postgres"));
+  super.exec("create schema \"Ex;tra\"; create extension dblink schema \"Ex;tra\"");
+  Sql sql(database.conninfo());
+  CHECK_THAT(sql.expects_error("55000", "select df.start('SELECT 1', transaction_mode => 'new')"),
+             ContainsSubstring("df_loopback"));
+  super.exec("grant usage on schema \"Ex;tra\" to durabled_owner; "
+             "grant execute on function \"Ex;tra\".dblink_connect_u(text, text) to durabled_owner");
+  // dblink's own connection looks for the server's socket where libpq was told at build time.
+  super.exec("create server df_loopback foreign data wrapper \"Ex;tra\".dblink_fdw options (host '127.0.0.1', port '" +
+             std::to_string(database.server().port()) + "', dbname '" + database.name() + "')");
+  CHECK_THAT(sql.expects_error("55000", "select df.start('SELECT 1', transaction_mode => 'new')"),
+             ContainsSubstring("could not make one"));
+  CHECK(sql.number("select count(*) from df.instances") == 0);
+  super.exec("insert into df.settings values ('enable_superuser_instances', 'true'); "
+             "create user mapping for postgres server df_loopback options (user 'postgres')");
+  super.exec("begin");
+  const std::string id = super.text("select df.start('SELECT 1', E'it''s \\\\ \"l\"', transaction_mode => 'new', priority => 3)");
+  super.exec("rollback");
+  CHECK(super.exec("select label, priority, submitted_by from df.instances where id = $1", id) ==
+        Rows{{"it's \\ \"l\"", "3", "postgres"}});
+}
+
+TEST_CASE("an idempotency key gives the earlier id, through df.start and df.submit alike, for each role its own") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  const std::string id = sql.text("select df.start('SELECT 1', idempotency_key => 'k')");
+  CHECK(sql.text("select df.start('SELECT 2', idempotency_key => 'k')") == id);
+  CHECK(sql.text("insert into df.submit (dsl, idempotency_key) values ('''SELECT 3''', 'k') returning id") == id);
+  CHECK(sql.text("select df.start('SELECT 2', idempotency_key => 'other')") != id);
+  database.server().create_role("surface_other");
+  sql.exec("select df.grant_usage('surface_other')");
+  Sql other(database.conninfo("surface_other"));
+  CHECK(other.text("select df.start('SELECT 1', idempotency_key => 'k')") != id);
+  CHECK(sql.number("select count(*) from df.instances") == 3);
+}
+
+TEST_CASE("the inbox takes rows of many and COPY, and captures the variables of its submitter") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  CHECK(sql.text("select df.setvar('a', '1')") == "1");
+  CHECK(sql.exec("insert into df.submit (dsl, label) select '''SELECT 1''', 'l' || n from generate_series(1, 500) n "
+                 "returning id")
+            .size() == 500);
+  REQUIRE(PQresultStatus(PQexec(sql.raw(), "copy df.submit (dsl, label, priority) from stdin")) == PGRES_COPY_IN);
+  const std::string lines = "'SELECT 1'\tcopied\t5\n'SELECT 2'\tcopied\t-7\n";
+  REQUIRE(PQputCopyData(sql.raw(), lines.data(), static_cast<int>(lines.size())) == 1);
+  REQUIRE(PQputCopyEnd(sql.raw(), nullptr) == 1);
+  while (PGresult* result = PQgetResult(sql.raw())) {
+    CHECK(PQresultStatus(result) == PGRES_COMMAND_OK);
+    PQclear(result);
+  }
+  CHECK(sql.exec("select priority, vars from df.instances where label = 'copied' order by 1 desc") ==
+        Rows{{"5", R"({"a": "1"})"}, {"-7", R"({"a": "1"})"}});
+  CHECK(sql.number("select count(distinct id) from df.instances where id ~ '^[0-9a-z]{8}$'") == 502);
+  const std::string own = sql.text("insert into df.submit (dsl, vars) values ('x', '{\"b\": 2}') returning id");
+  CHECK(sql.text("select vars from df.instances where id = $1", own) == R"({"b": 2})");
+  CHECK(sql.text("select df.getvar('a')") == "1");
+  CHECK(sql.text("select df.unsetvar('a')") == "t");
+  CHECK(sql.text("select df.unsetvar('a')") == "f");
+  CHECK(sql.value("select df.getvar('a')") == std::nullopt);
+  sql.exec("select df.setvar('b', '1'), df.setvar('c', '2')");
+  CHECK(sql.number("select df.clearvars()") == 2);
+  sql.expects_error("23502", "insert into df.submit (label) values ('no dsl')");
+}
+
+TEST_CASE("variables cannot be written inside a workflow") {
+  Served served;
+  for (const char* call : {"df.setvar(''a'', ''1'')", "df.unsetvar(''a'')", "df.clearvars()"}) {
+    const std::string id = served.finished("'SELECT " + std::string(call) + "'");
+    CHECK(served.sql.text("select df.status($1)", id) == "failed");
+    CHECK_THAT(served.sql.text("select df.error($1) ->> 'message'", id),
+               ContainsSubstring("cannot be called inside a workflow"));
+  }
+}
+
+TEST_CASE("status, result and error tell how an instance ended, and strangers are told nothing") {
+  Served served;
+  const std::string good = served.finished("'SELECT 7 AS n'");
+  CHECK(served.sql.text("select df.status($1)", good) == "completed");
+  CHECK(served.sql.text("select df.result($1) -> 'rows' -> 0 ->> 'n'", good) == "7");
+  CHECK(served.sql.value("select df.error($1)", good) == std::nullopt);
+  const std::string bad = served.finished("'SELECT 1/0'");
+  CHECK(served.sql.text("select df.status($1)", bad) == "failed");
+  CHECK(served.sql.value("select df.result($1)", bad) == std::nullopt);
+  CHECK(served.sql.text("select df.error($1) ->> 'sqlstate'", bad) == "22012");
+  CHECK_THAT(served.sql.text("select df.cancel($1)", bad), ContainsSubstring("already failed"));
+  for (const char* call : {"df.status($1)", "df.result($1)", "df.error($1)", "df.await_instance($1)", "df.cancel($1)",
+                           "df.pause($1)", "df.resume($1)", "df.signal($1, 'x')", "df.rerun($1)", "df.explain($1)",
+                           "df.history($1)", "df.instance_info($1)", "df.instance_nodes($1)",
+                           "df.instance_executions($1)", "df.waiting($1)"}) {
+    CHECK_THAT(served.sql.expects_error("P0002", std::string("select ") + call, "zzzzzzzz"),
+               ContainsSubstring("Instance not found or access denied: zzzzzzzz"));
+  }
+}
+
+TEST_CASE("await_instance returns soon after the end, and at its timeout") {
+  Served served;
+  const std::string id = served.start("df.sleep(0.4)");
+  CHECK(served.sql.text("select df.await_instance($1, 20)", id) == "completed");
+  CHECK(served.sql.text("select clock_timestamp() - completed_at < interval '250 milliseconds' from df.instances "
+                        "where id = $1",
+                        id) == "t");
+  const std::string slow = served.start("df.sleep(60)");
+  const auto begin = Clock::now();
+  CHECK(served.sql.text("select df.await_instance($1, 0.3)", slow) != "completed");
+  CHECK(Clock::now() - begin < milliseconds(2'000));
+}
+
+TEST_CASE("start_at holds an instance back, and a higher priority goes first") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  sql.exec("create table runs (n serial, who text)");
+  for (int priority : {0, 5, -5, 9}) {
+    sql.exec("select df.start($1, priority => $2::int)",
+             "INSERT INTO runs (who) VALUES ('" + std::to_string(priority) + "')", priority);
+  }
+  const std::string later = sql.text("select df.start('SELECT 1', start_at => now() + interval '1 hour')");
+  const std::string soon = sql.text("select df.start('SELECT 1', start_at => clock_timestamp() + interval '1.5 seconds')");
+  DaemonProcess daemon(DaemonProcess::Options{.database = database.conninfo(),
+                                              .settings = {{"steps.connections", "1"}, {"steps.connections_per_role", "1"}}});
+  daemon.wait_until_ready();
+  wait_until("four have run", [&] { return sql.number("select count(*) from runs") == 4; });
+  CHECK(sql.text("select string_agg(who, ' ' order by n) from runs") == "9 5 0 -5");
+  CHECK(sql.text("select df.await_instance($1, 10)", soon) == "completed");
+  CHECK(sql.text("select started_at >= created_at + interval '1.4 seconds' from df.instances where id = $1", soon) == "t");
+  CHECK(sql.text("select df.status($1)", later) == "pending");
+}
+
+TEST_CASE("explain draws an instance with marks, times, errors and what was skipped") {
+  Served served;
+  const std::string id = served.finished(
+      "('SELECT true' ?> 'SELECT 1' !> 'SELECT 2') ~> ('SELECT 3' |=> 'x' & 'SELECT 1/0') ~> 'SELECT 4', 'the label'");
+  const std::string text = served.explain(id);
+  INFO(text);
+  CHECK(text.starts_with("Instance: " + id + " (the label)\nStatus: failed\nOutput: division by zero\n\n✓ IF"));
+  CHECK_THAT(text, ContainsSubstring("  then:\n    ✓ SQL: SELECT 1 ("));
+  CHECK_THAT(text, ContainsSubstring("  else:\n    ⊘ SQL: SELECT 2\n"));
+  CHECK_THAT(text, ContainsSubstring("✗ JOIN (2)"));
+  CHECK_THAT(text, ContainsSubstring("✓ SQL |=> 'x': SELECT 3 ("));
+  CHECK_THAT(text, ContainsSubstring("✗ SQL: SELECT 1/0 (") && ContainsSubstring("ms) error: division by zero\n"));
+  CHECK(text.ends_with("⊘ SQL: SELECT 4"));
+
+  const std::string waiting = served.start("'SELECT 1' ~> df.sleep(600) ~> 'SELECT 2'");
+  served.wait_for_node(waiting, "running");
+  CHECK_THAT(served.explain(waiting), ContainsSubstring("Status: running\nOutput: -\n\n✓ SQL: SELECT 1") &&
+                                          ContainsSubstring("\n⏳ SLEEP 600s\n○ SQL: SELECT 2"));
+  CHECK(served.sql.exec("select node_id, kind, until > now() + interval '500 seconds' from df.waiting($1)", waiting) ==
+        Rows{{"00000002", "timer", "t"}});
+  wait_until("it is put down", [&] { return served.sql.number("select count(*) from df.waiting()") == 1; });
+  CHECK_THAT(served.sql.text("select df.cancel($1, 'enough')", waiting), ContainsSubstring("cancel requested"));
+  CHECK(served.end_of(waiting) == "cancelled");
+  CHECK_THAT(served.explain(waiting),
+             ContainsSubstring("Status: cancelled\nOutput: enough\n") && ContainsSubstring("⊘ SLEEP 600s"));
+  CHECK(served.sql.number("select count(*) from df.waiting()") == 0);
+}
+
+TEST_CASE("explain shows the warnings of a text, and a text that is none") {
+  Served served;
+  const std::string warned = served.sql.text("insert into df.submit (dsl) values ('@> ''SELECT 1'' ~> ''SELECT 2''') returning id");
+  wait_until("it has begun", [&] { return served.sql.text("select df.status($1)", warned) == "running"; });
+  wait_until("its warnings are there", [&] {
+    return served.explain(warned).find("Warning: ") != std::string::npos;
+  });
+  served.sql.exec("select df.cancel($1)", warned);
+  const std::string bad = served.sql.text("insert into df.submit (dsl) values ('not a workflow') returning id");
+  CHECK(served.end_of(bad) == "failed");
+  CHECK_THAT(served.explain(bad), ContainsSubstring("Status: failed") && ContainsSubstring("Text: not a workflow"));
+}
+
+TEST_CASE("nodes, info and executions show an instance that has ended") {
+  Served served;
+  const std::string id = served.finished("'SELECT 1 AS a' |=> 'x' ~> ('SELECT 2' | df.sleep(60))");
+  CHECK(served.sql.exec("select node_type, status, inferred_status, result_name from df.instance_nodes($1) order by node_id",
+                        id) == Rows{{"THEN", "completed", "completed", std::nullopt},
+                                    {"SQL", "completed", "completed", "x"},
+                                    {"RACE", "completed", "completed", std::nullopt},
+                                    {"SQL", "completed", "completed", std::nullopt},
+                                    {"SLEEP", "running", "skipped", std::nullopt}});
+  CHECK(served.sql.text("select status_details ->> 'execution_id' from df.instance_nodes($1) where node_id = '00000003'",
+                        id) == id + "::1::00000003::1");
+  CHECK(served.sql.text("select result -> 'rows' -> 0 ->> 'a' from df.nodes where instance_id = $1 and id = '00000001'",
+                        id) == "1");
+  CHECK(served.sql.exec("select instance_id, function_name, status, current_execution_id from df.instance_info($1)", id) ==
+        Rows{{id, "workflow", "completed", "1"}});
+  CHECK(served.sql.exec("select execution_id, status, event_count > 3 from df.instance_executions($1)", id) ==
+        Rows{{"1", "completed", "t"}});
+  CHECK(served.sql.text("select string_agg(kind, ' ' order by seq) from df.history($1)", id)
+            .starts_with("InstanceStarted StepCompleted"));
+  CHECK(served.sql.exec("select total_instances, completed_instances, failed_instances from df.metrics()") ==
+        Rows{{"1", "1", "0"}});
+  CHECK(served.sql.text("select last_seen_at >= started_at from df._worker_epoch") == "t");
+}
+
+TEST_CASE("a list goes from page to page without a gap, whatever is added meanwhile") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  sql.exec("insert into df.submit (dsl, label) select 'x', 'l' from generate_series(1, 25)");
+  std::set<std::string> seen;
+  Value cursor;
+  int pages = 0;
+  do {
+    const Rows page = sql.exec("select instance_id, next_cursor, status from df.list_instances(null, 10, 'l', $1)", cursor);
+    for (const Row& row : page) CHECK(seen.insert(*row[0]).second);
+    cursor = page.at(0)[1];
+    ++pages;
+    sql.exec("insert into df.submit (dsl, label) values ('x', 'l')");
+  } while (cursor);
+  CHECK(pages == 3);
+  CHECK(seen.size() == 25);
+  CHECK(sql.number("select count(*) from df.list_instances('pending')") == 28);
+  CHECK(sql.number("select count(*) from df.list_instances('FAILED', 5)") == 0);
+  CHECK_THAT(sql.expects_error("22023", "select df.list_instances(null, 5000)"), ContainsSubstring("list_limit"));
+  for (const char* bad : {"x", "zz.yy", "1.'; drop table df.instances", ""}) {
+    CHECK_THAT(sql.expects_error("22023", "select df.list_instances(null, 5, null, $1)", bad),
+               ContainsSubstring("malformed cursor"));
+  }
+  CHECK_THAT(sql.expects_error("22023", "select df.list_instances('odd')"), ContainsSubstring("not a status"));
+}
+
+TEST_CASE("pause, resume and signals move an instance") {
+  Served served;
+  const std::string id = served.start("df.wait_for_signal('go') |=> 's' ~> 'SELECT $s.data::text AS d'");
+  served.wait_for_node(id, "running");
+  served.sql.exec("select df.pause($1)", id);
+  wait_until("it is paused", [&] { return served.sql.text("select df.status($1)", id) == "paused"; });
+  CHECK_THAT(served.sql.text("select df.signal($1, 'go', 'no json')", id), ContainsSubstring("sent"));
+  served.sql.exec("select df.resume($1)", id);
+  CHECK(served.end_of(id) == "completed");
+  CHECK_THAT(served.sql.text("select df.result($1)::text", id), ContainsSubstring("no json"));
+  CHECK_THAT(served.sql.text("select df.signal($1, 'go')", id), ContainsSubstring("not sent"));
+}
+
+TEST_CASE("prune deletes what has ended, with its history, and nothing else") {
+  Served served;
+  const std::string ended = served.finished("'SELECT 1'");
+  const std::string open = served.start("df.sleep(600)");
+  served.wait_for_node(open, "running");
+  CHECK(served.sql.number("select df.prune('1 hour')") == 0);
+  CHECK(served.sql.number("select df.prune('0 seconds')") == 1);
+  CHECK(served.sql.exec("select from df.events where instance_id = $1", ended).empty());
+  CHECK(served.sql.exec("select id from df.instances") == Rows{{open}});
+  served.sql.expects_error("22023", "select df.prune('-1 hour')");
+  served.sql.expects_error("22023", "select df.prune(null)");
+}
