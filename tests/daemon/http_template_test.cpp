@@ -104,11 +104,12 @@ TEST_CASE("a value cannot add a header or break out of its own", "[http][templat
 
 TEST_CASE("wrong headers are named", "[http][template]") {
   Scene scene;
+  scene.bind("row", {{"text", "x"}});
   const std::pair<const char*, const char*> cases[] = {
       {"[]", "not a JSON object"},         {"{", "not a JSON object"},
       {R"({"X A": "1"})", "X A"},          {R"({"X:": "1"})", "not a valid header name"},
       {R"({"Host": "evil.org"})", "Host"}, {R"({"content-length": "5"})", "content-length"},
-      {R"({"X": {"a": 1}})", "X"},         {R"({"X": "$missing.a"})", "missing"}};
+      {R"({"X": {"a": 1}})", "X"},         {R"({"X": "$row.missing"})", "missing"}};
   for (const auto& [headers, expected] : cases) {
     scene.options.headers = headers;
     CHECK_THAT(scene.error(), ContainsSubstring("headers: ") && ContainsSubstring(expected));
