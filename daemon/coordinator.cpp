@@ -22,9 +22,17 @@ Coordinator::Coordinator(CoordinatorOptions options, StepPort& steps, HttpPort& 
       step_port_(steps),
       http_port_(http),
       turn_port_(turns),
-      now_(std::move(now)) {}
+      now_(std::move(now)),
+      random_(options_.seed ? *options_.seed : std::random_device{}()) {}
 
 Coordinator::~Coordinator() = default;
+
+void Coordinator::reconfigure(const dsl::Policy& policy, std::size_t max_result_bytes,
+                              std::chrono::milliseconds mark_running_after) {
+  options_.policy = policy;
+  options_.max_result_bytes = max_result_bytes;
+  options_.mark_running_after = mark_running_after;
+}
 
 Coordinator::Instance* Coordinator::find(const std::string& id) {
   const auto found = instances_.find(id);
@@ -148,13 +156,21 @@ void Coordinator::attention(const store::Attention& attention) {
 void Coordinator::park(Instance& instance, const std::string& why) {
   log(4, "instance " + instance.id + " is parked: " + why);
   TurnDraft draft;
+  instance.run.reset();
+  instance.leaving = true;
+  if (instance.cancel_requested) {  // that much can be done without knowing what it is about
+    const dsl::Failure cancelled = dsl::make_failure("cancelled", "cancelled; " + why, 0, 0);
+    draft.events.push_back(
+        make_event(instance, EventKind::kInstanceCancelled, {}, 0, "{\"error\":" + cancelled.json + "}"));
+    draft.status = "cancelled";
+    draft.error = cancelled.json;
+    return send_turn(instance, draft);
+  }
   draft.status = "paused";
   draft.request = instance.request;
   draft.error = dsl::make_failure("corrupt_history", why, 0, 0,
                                   "Its history does not fit its workflow; look at df.history.")
                     .json;
-  instance.run.reset();
-  instance.leaving = true;
   send_turn(instance, draft);
 }
 
@@ -223,7 +239,8 @@ void Coordinator::committed(StepId id, store::CommitOutcome outcome) {
   }
 }
 
-// In its own database a step is done; now the instance's has to learn of it, while the slot is still the step's.
+// In its own database a step is done; now the instance's has to learn of it, while the slot is still the
+// step's.
 void Coordinator::committed_there(Instance& instance, Step& step, store::CommitOutcome outcome) {
   instance.slot_taken = false;
   if (outcome.kind == store::CommitOutcome::Kind::kInDoubt) return reload(instance, step.id, std::nullopt);
@@ -371,7 +388,12 @@ std::optional<dsl::Time> Coordinator::tick() {
     Instance& instance = *found->second;
     Step& step = instance.steps.at(id);
     step.unmarked_since.reset();
-    if (step.state != Step::State::kRunning || instance.slot_taken || instance.reloading) continue;
+    if (step.state != Step::State::kRunning || instance.reloading) continue;
+    if (instance.slot_taken || instance.raw_in_flight > 0) {  // later
+      step.unmarked_since = now + options_.mark_running_after;
+      unmarked_.emplace(*step.unmarked_since, id);
+      continue;
+    }
     TurnDraft draft;
     if (record(instance, draft,
                make_event(instance, EventKind::kStepStarted, step.address, step.attempt,

@@ -4,8 +4,9 @@
 // The slot. An instance has one slot for a turn that is folded before it is committed; the turn's own commit
 // carries what follows from it (next timers, the end). Steps of parallel branches that end while the slot is
 // taken commit their event alone and are folded when the slot is free: which of them is first does not
-// matter. Where it does matter (Execution::is_ordered) a step waits for the slot. A refused or doubtful
-// commit throws the folded state away: the instance is reclaimed, read again and folded anew.
+// matter; they are folded in the order of their seqs, and before the slot is taken again. Where it does
+// matter (Execution::is_ordered) a step waits for the slot. A refused or doubtful commit throws the folded
+// state away: the instance is reclaimed, read again and folded anew.
 //
 // Carries out nothing before the turn that decided it is committed. Not thread-safe: one thread owns it, its
 // ports call back on that thread. It has no clock and does no I/O of its own, so tests drive it by hand.
@@ -30,8 +31,9 @@ namespace durabled::daemon {
 
 using StepId = std::uint64_t;
 
-// Runs SQL steps. Each start() is answered by executed(); after that exactly one of commit() (answered by
-// committed()) and finish() ends the step. stop() makes a running one end soon, with a failure.
+// Runs SQL steps. Never calls back from within one of these functions. Each start() is answered by
+// executed(); after that exactly one of commit() (answered by committed()) and finish() ends the step. stop()
+// makes a running one end soon, with a failure.
 class StepPort {
  public:
   virtual ~StepPort() = default;
@@ -68,6 +70,7 @@ struct CoordinatorOptions {
   std::size_t max_result_bytes = 16 << 20;
   std::string served_database;
   std::chrono::milliseconds mark_running_after{500};
+  std::optional<std::uint64_t> seed;  // of the jitter of delays; for tests that must repeat
 };
 
 struct HttpResult {
@@ -81,6 +84,10 @@ class Coordinator {
   Coordinator(CoordinatorOptions options, StepPort& steps, HttpPort& http, TurnPort& turns,
               std::function<dsl::Time()> now);
   ~Coordinator();
+
+  // For instances claimed, and steps started, from now on.
+  void reconfigure(const dsl::Policy& policy, std::size_t max_result_bytes,
+                   std::chrono::milliseconds mark_running_after);
 
   void claimed(store::ClaimedInstance instance);
   void attention(const store::Attention& attention);
@@ -160,7 +167,7 @@ class Coordinator {
   std::optional<dsl::Time> earliest_wake_;
   StepId next_step_ = 1;
   bool draining_ = false;
-  std::mt19937_64 random_{std::random_device{}()};
+  std::mt19937_64 random_;
 };
 
 }  // namespace durabled::daemon

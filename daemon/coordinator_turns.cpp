@@ -19,6 +19,10 @@ namespace {
 // An instance whose next timer is nearer than this is not put down for it.
 constexpr std::chrono::milliseconds kStayAwake{100};
 
+// After so many events a turn is committed, whatever else could follow at once: a loop that waits for nothing
+// must hold up neither the daemon nor its memory.
+constexpr std::size_t kTurnEvents = 1'000;
+
 }  // namespace
 
 dsl::Event Coordinator::make_event(Instance& instance, EventKind kind, dsl::Address address, int attempt,
@@ -60,14 +64,16 @@ void Coordinator::finish_draft(Instance& instance, TurnDraft& draft, const dsl::
 // The next turn of an instance, if there is anything to do and the slot allows it.
 void Coordinator::proceed(Instance& instance) {
   if (instance.reloading || !instance.run || (instance.leaving && !instance.slot_taken)) return;
-  if (instance.slot_taken) {
+  // What is folded next has a higher seq than what commits now beside the slot: it waits, so that events are
+  // folded in the order in which a replay would.
+  if (instance.slot_taken || instance.raw_in_flight > 0) {
     if (!instance.prologue_committed || instance.leaving) return;
     std::deque<StepId> waiting;
     waiting.swap(instance.executed);
     for (const StepId id : waiting) {
       Step& step = instance.steps.at(id);
-      const bool beside =
-          step.outcome.result && step.open && !step.alone && !step.foreign && !instance.run->is_ordered(step.address.node);
+      const bool beside = step.outcome.result && step.open && !step.alone && !step.foreign &&
+                          !instance.run->is_ordered(step.address.node);
       if (!beside) {
         instance.executed.push_back(id);
         continue;
@@ -107,7 +113,8 @@ void Coordinator::proceed(Instance& instance) {
       end_step(instance, id);
       continue;
     }
-    const bool in_session = step.outcome.result && step.open && !step.alone && !step.outcome.already_committed;
+    const bool in_session =
+        step.outcome.result && step.open && !step.alone && !step.outcome.already_committed;
     if (in_session && !draft.empty()) break;  // it carries its own turn; this one goes first
     instance.executed.pop_front();
     if (in_session && step.foreign) {
@@ -146,6 +153,7 @@ bool Coordinator::settle(Instance& instance, TurnDraft& draft) {
   bool more = true;
   while (more && !instance.leaving) {
     if (instance.paused) break;
+    if (draft.events.size() >= kTurnEvents) return true;  // its commit asks again
     bool ok = true;
     more = take_signal(instance, draft, ok) || (ok && fire_timer(instance, draft, ok)) ||
            (ok && take_decisions(instance, draft, ok));
@@ -246,8 +254,16 @@ void Coordinator::turn_committed(Instance& instance) {
   if (instance.leaving) return drop(instance.id);
   const std::string id = instance.id;
   carry_out(instance);
-  for (auto& [step_id, step] : instance.steps) {
-    if (step.state != Step::State::kMarking) continue;
+  std::vector<StepId> marked;
+  for (const auto& [step_id, step] : instance.steps) {
+    if (step.state == Step::State::kMarking) marked.push_back(step_id);
+  }
+  for (const StepId step_id : marked) {
+    Step& step = instance.steps.at(step_id);
+    if (!instance.run->wants(step.address)) {
+      end_step(instance, step_id);
+      continue;
+    }
     step.state = Step::State::kRunning;
     step.open = true;
     step_port_.start(step_id, instance.role, instance.database, step.statement);

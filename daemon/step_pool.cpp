@@ -53,6 +53,11 @@ void StepPool::shut_down() {
   threads_.join();
 }
 
+void StepPool::reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout) {
+  options_.roles = std::move(roles);
+  options_.idle_timeout = idle_timeout;
+}
+
 void StepPool::start(StepId id, const std::string& role, const std::string& database,
                      store::StepStatement statement) {
   Job& job = jobs_[id];
@@ -224,7 +229,7 @@ void StepPool::commit_foreign(StepId id, const std::string& result) {
   DURABLED_ASSERT(job.session != nullptr && job.session->phase == Session::Phase::kExecuted);
   job.session->phase = Session::Phase::kCommitting;
   job.session->session->commit_foreign(result);
-  pump(*job.session);
+  begin_exchange(*job.session);
 }
 
 void StepPool::finish(StepId id) {

@@ -45,6 +45,9 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
 
   void set_callbacks(Callbacks callbacks) { callbacks_ = std::move(callbacks); }
 
+  // For connections opened from now on.
+  void reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout);
+
   void start(StepId id, const std::string& role, const std::string& database,
              store::StepStatement statement) override;
   void commit(StepId id, store::StepCommit commit) override;

@@ -23,16 +23,22 @@ std::string host_name() {
   return name;
 }
 
+dsl::Policy policy_of(const config::Config& config) {
+  dsl::Policy policy;
+  policy.max_attempts = config.retry.max_attempts;
+  policy.delay = static_cast<double>(config.retry.delay.count()) / 1000;
+  policy.backoff = config.retry.backoff;
+  policy.max_delay = static_cast<double>(config.retry.max_delay.count()) / 1000;
+  policy.loop_min_interval = config.loop.min_interval;
+  policy.keep_iterations = config.loop.keep_iterations;
+  return policy;
+}
+
 CoordinatorOptions coordinator_options(const config::Config& config, const store::WorkerId& worker,
                                        const std::string& database) {
   CoordinatorOptions options;
   options.worker = worker;
-  options.policy.max_attempts = config.retry.max_attempts;
-  options.policy.delay = static_cast<double>(config.retry.delay.count()) / 1000;
-  options.policy.backoff = config.retry.backoff;
-  options.policy.max_delay = static_cast<double>(config.retry.max_delay.count()) / 1000;
-  options.policy.loop_min_interval = config.loop.min_interval;
-  options.policy.keep_iterations = config.loop.keep_iterations;
+  options.policy = policy_of(config);
   options.limits = {config.limits.depth, config.limits.nodes, config.limits.dsl_bytes};
   options.max_result_bytes = config.steps.max_result_bytes;
   options.served_database = database;
@@ -74,6 +80,7 @@ Tenure::Connections Tenure::connect(const config::Config& config, Clock& clock) 
 Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock, Connections connections)
     : io_(io),
       config_(config),
+      heartbeat_interval_(config.worker.heartbeat_interval),
       clock_(clock),
       store_(std::move(connections.work)),
       keeper_(std::move(connections.keeper)),
@@ -124,8 +131,10 @@ void Tenure::shut_down() {
 }
 
 void Tenure::reconfigure(const config::Config& config) {
-  config_.http = config.http;
+  config_ = config;
   http_->reconfigure(config.http);
+  coordinator_->reconfigure(policy_of(config), config.steps.max_result_bytes, config.steps.mark_running_after);
+  steps_->reconfigure(config.identity.roles, config.steps.idle_timeout);
 }
 
 void Tenure::lose(const std::string& why) {
@@ -138,7 +147,7 @@ void Tenure::keep() {
       if (const auto self = weak.lock()) self->lose(why);
     });
   };
-  auto beat_at = Clock_::now() + config_.worker.heartbeat_interval;
+  auto beat_at = Clock_::now() + heartbeat_interval_;
   try {
     while (!stopping_) {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(beat_at - Clock_::now());
@@ -150,7 +159,7 @@ void Tenure::keep() {
         }
         continue;
       }
-      beat_at = Clock_::now() + config_.worker.heartbeat_interval;
+      beat_at = Clock_::now() + heartbeat_interval_;
       const dsl::Time before = Clock::local();
       const auto theirs = keeper_->heartbeat();
       if (!theirs) return post_loss("others have declared this worker dead");
@@ -329,14 +338,29 @@ void Tenure::commit_one_by_one(std::vector<store::Turn> turns) {
 }
 
 void Tenure::reclaim(const std::string& instance_id) {
-  on_work_thread([instance_id, worker = worker_.number](
-                     store::WorkerStore& store) { return store.reclaim(worker, {instance_id}); },
-                 [this, instance_id](std::vector<store::ClaimedInstance> instances) {
-                   std::optional<store::ClaimedInstance> instance;
-                   if (!instances.empty()) instance = std::move(instances.front());
-                   coordinator_->reclaimed(instance_id, std::move(instance));
-                   after_event();
-                 });
+  using Instances = std::vector<store::ClaimedInstance>;
+  on_work_thread(
+      [instance_id, worker = worker_.number](store::WorkerStore& store) -> std::optional<Instances> {
+        try {
+          return store.reclaim(worker, {instance_id});
+        } catch (const store::StoreError& e) {
+          if (e.sqlstate() != "55P03") throw;
+          return std::nullopt;  // a client's transaction has the row locked: nobody else is to wait for it
+        }
+      },
+      [this, instance_id](std::optional<Instances> instances) {
+        if (!instances) {
+          auto timer = std::make_shared<asio::steady_timer>(io_, std::chrono::milliseconds(50));
+          timer->async_wait([this, timer, weak = weak_from_this(), instance_id](const auto& cancelled) {
+            if (!cancelled && weak.lock()) reclaim(instance_id);
+          });
+          return;
+        }
+        std::optional<store::ClaimedInstance> instance;
+        if (!instances->empty()) instance = std::move(instances->front());
+        coordinator_->reclaimed(instance_id, std::move(instance));
+        after_event();
+      });
 }
 
 // Once a second: take over from the dead, close connections nobody needs, prune.

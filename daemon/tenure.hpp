@@ -41,6 +41,7 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
   // `lost` is called once, on the io_context's thread, when the database is gone or has declared this worker
   // dead.
   void begin(std::function<void(const std::string& why)> lost);
+  // Takes over what may change while running; instances that are held keep their retry and loop policies.
   void reconfigure(const config::Config& config);
   // Stops claiming; calls `done` when everything is given back, or after the grace period.
   void drain(std::function<void()> done);
@@ -69,6 +70,7 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
 
   boost::asio::io_context& io_;
   config::Config config_;
+  const std::chrono::milliseconds heartbeat_interval_;  // the keeper's thread reads it
   Clock& clock_;
   std::unique_ptr<store::WorkerStore> store_;  // used on the work thread only
   std::unique_ptr<store::Keeper> keeper_;      // used on the keeper's thread only

@@ -81,9 +81,11 @@ create table df.workers (
   version text not null,
   started_at timestamptz not null default df._now(),
   last_seen_at timestamptz not null default df._now(),
-  waiting boolean not null default false
+  waiting boolean not null default false,
+  session_lock boolean not null default false
 ) with (fillfactor = 50);
-comment on table df.workers is 'One row a daemon; waiting: it wants to be notified of new work';
+comment on table df.workers is
+  'One row a daemon; waiting: it wants to be notified of new work; session_lock: it holds one while it lives';
 
 create table df._worker_keys (
   worker_id int primary key references df.workers on delete cascade,
@@ -326,6 +328,7 @@ begin
     new.status := case when old.started_at is null then 'pending' else 'running' end;
     new.wake_at := coalesce(old.wake_at, df._now());
   elsif new.request = 'cancel' then
+    new.status := 'running';                              -- a paused one is not claimed
     new.wake_at := df._now();
   end if;
   return new;

@@ -21,8 +21,8 @@ begin
   while p_lock and not pg_try_advisory_lock(df._lock_class(), worker_id) loop
     worker_id := 1000000000 + floor(random() * 1000000000)::int;
   end loop;
-  insert into df.workers (id, name, host, pid, version) overriding system value
-  values (worker_id, p_name, p_host, p_pid, p_version);
+  insert into df.workers (id, name, host, pid, version, session_lock) overriding system value
+  values (worker_id, p_name, p_host, p_pid, p_version, p_lock);
   insert into df._worker_keys values (worker_id, gen_random_uuid()) returning key into worker_key;
 end $$;
 comment on function df._register(text, text, int, text, boolean) is 'A daemon starts: its id and its key';
@@ -50,15 +50,17 @@ begin
 end $$;
 comment on function df._release(int) is 'Gives back up to 1000 instances of a worker; forgets the worker when it holds none';
 
--- A worker is dead when its session lock is free or when it was not heard of for p_ttl.
+-- A worker is dead when its session lock is free, if it ever held one (behind a pooler it does not), or when it was not
+-- heard of for p_ttl.
 create function df._release_dead(p_me int, p_ttl interval, p_locks boolean) returns int language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 declare
   w record;
   released int := 0;
 begin
-  for w in select id, last_seen_at from df.workers where id <> p_me order by id for update skip locked loop
-    if w.last_seen_at < df._now() - p_ttl or (p_locks and pg_try_advisory_xact_lock(df._lock_class(), w.id)) then
+  for w in select id, last_seen_at, session_lock from df.workers where id <> p_me order by id for update skip locked loop
+    if w.last_seen_at < df._now() - p_ttl
+       or (p_locks and w.session_lock and pg_try_advisory_xact_lock(df._lock_class(), w.id)) then
       released := released + df._release(w.id);
     end if;
   end loop;

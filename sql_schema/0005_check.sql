@@ -130,6 +130,8 @@ create function df._statement_problem(query text) returns text language plpgsql 
 begin
   if pg_catalog.btrim(query, E'; \t\r\n') = '' then
     return 'a SQL step is exactly one statement; this one is empty';
+  elsif query ~ '^[0-9a-hjkmnp-tv-z]{8}$' then  -- what df.start returns is no step
+    return 'an instance id is no SQL statement; df.start stands outside the whole workflow';
   elsif df._has_second_statement(query) then
     return 'a SQL step is exactly one statement; this text has more than one (join them with ~>)';
   elsif query ~* '^\s*(begin|start\s+transaction|commit|end|abort|savepoint|release|rollback|prepare\s+transaction)\M' then

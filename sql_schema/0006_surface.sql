@@ -220,12 +220,12 @@ create function df._inferred_status(p_status text, p_parent_type text, p_parent 
 returns text language sql immutable parallel safe
   return case
     when p_status in ('completed', 'failed') then p_status
+    when p_parent_type in ('THEN', 'FOR_EACH') and p_later then 'completed'
     when p_parent in ('skipped', 'failed') then 'skipped'
     when p_parent = 'completed' then
       case when p_parent_type in ('THEN', 'JOIN', 'RETRY', 'TIMEOUT') or p_parent_type not in ('RACE', 'ANY') and p_status = 'running'
              or p_parent_type = 'FOR_EACH' and p_slot = 0 then 'completed'
            else 'skipped' end
-    when p_parent_type in ('THEN', 'FOR_EACH') and p_later then 'completed'
     when p_parent_type = 'IF' and p_slot > 0 and p_other then 'skipped'
     else p_status end;
 comment on function df._inferred_status(text, text, text, int, boolean, boolean) is 'The status of a node that its parent shows';

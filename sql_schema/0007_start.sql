@@ -23,7 +23,8 @@ begin
   end if;
   if exists (select from pg_foreign_server where srvname = 'df_loopback') then
     target := 'df_loopback';
-  elsif has_function_privilege(format('%I.dblink_connect_u(text, text)', dblink), 'execute') then
+  elsif exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+                where n.nspname = dblink and p.proname = 'dblink_connect_u' and has_function_privilege(p.oid, 'execute')) then
     connect := 'dblink_connect_u';
   end if;
   begin

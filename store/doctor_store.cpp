@@ -7,14 +7,6 @@
 namespace durabled::store {
 namespace {
 
-class Bell : public pqxx::notification_receiver {
- public:
-  Bell(pqxx::connection& connection, const std::string& channel)
-      : pqxx::notification_receiver(connection, channel) {}
-  void operator()(const std::string&, int) override { rung = true; }
-  bool rung = false;
-};
-
 std::vector<WorkerFacts> workers(pqxx::transaction_base& session) {
   std::vector<WorkerFacts> all;
   const pqxx::result rows = session.exec(
@@ -118,7 +110,21 @@ bool notifications_arrive(const std::string& conninfo) {
     exec_params(work, "select pg_notify($1, '')", channel);
     work.commit();
     listening.await_notification(2, 0);
-    return bell.rung;
+    return bell.rung();
+  });
+}
+
+bool sessions_are_kept(const std::string& conninfo) {
+  return guarded("look for a pooler", [&] {
+    pqxx::connection first(conninfo), second(conninfo);
+    const auto backend = [](pqxx::connection& connection) {
+      pqxx::work work(connection);
+      const int pid = work.exec("select pg_backend_pid()")[0][0].as<int>();
+      work.commit();
+      return pid;
+    };
+    const int before = backend(first);
+    return backend(second) != before && backend(first) == before;
   });
 }
 

@@ -50,6 +50,10 @@ SchemaFacts schema_facts(const std::string& conninfo);
 // Whether a notification sent by one session arrives in another; waits for at most two seconds.
 bool notifications_arrive(const std::string& conninfo);
 
+// Whether a connection keeps its session from one transaction to the next; false: a pooler in transaction
+// mode lends the session of one connection to another between transactions.
+bool sessions_are_kept(const std::string& conninfo);
+
 // Whether a session with these parameters can be opened, as a step's would; the reason if not.
 std::optional<std::string> login_problem(const ConnectParams& params);
 

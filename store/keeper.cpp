@@ -7,26 +7,16 @@
 
 namespace durabled::store {
 
-namespace {
-
-class Doorbell : public pqxx::notification_receiver {
- public:
-  explicit Doorbell(pqxx::connection& connection) : pqxx::notification_receiver(connection, "df_doorbell") {}
-  void operator()(const std::string&, int) override { rung = true; }
-  bool rung = false;
-};
-
-}  // namespace
-
 class Keeper::Impl {
  public:
   Impl(const std::string& conninfo, const Options& options) : connection(conninfo) {
     connection.set_client_encoding("UTF8");
     forbid_reconnect(connection);  // a new session would not hold the lock
     require_current_schema(connection);
-    if (options.listen) doorbell = std::make_unique<Doorbell>(connection);
+    if (options.listen) doorbell = std::make_unique<Bell>(connection, "df_doorbell");
     pqxx::work work(connection);
     work.exec("set application_name = 'durabled keeper'");
+    work.exec("set search_path = pg_catalog, pg_temp");
     const pqxx::row row =
         exec_params(work, "select worker_id, worker_key from df._register($1, $2, $3, $4, $5)", options.name,
                     options.host, static_cast<int>(::getpid()), options.version, options.advisory_lock)[0];
@@ -36,7 +26,7 @@ class Keeper::Impl {
   }
 
   pqxx::connection connection;
-  std::unique_ptr<Doorbell> doorbell;
+  std::unique_ptr<Bell> doorbell;
   WorkerId id;
 };
 
@@ -63,10 +53,10 @@ std::optional<dsl::Time> Keeper::heartbeat() {
 
 bool Keeper::wait(std::chrono::milliseconds timeout) {
   return guarded("wait for notifications", [&] {
-    if (impl_->doorbell) impl_->doorbell->rung = false;
+    if (impl_->doorbell) impl_->doorbell->reset();
     impl_->connection.await_notification(static_cast<long>(timeout.count() / 1000),
                                          static_cast<long>(timeout.count() % 1000 * 1000));
-    return impl_->doorbell && impl_->doorbell->rung;
+    return impl_->doorbell && impl_->doorbell->rung();
   });
 }
 

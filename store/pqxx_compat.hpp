@@ -1,8 +1,18 @@
 // libpqxx 6 and 7: the one place that knows the differences. Private to store/ and the tests.
 #pragma once
 
+#include <memory>
 #include <pqxx/pqxx>
 #include <string>
+#include <utility>
+
+// From 7.10 on, receivers of notifications are deprecated in favour of connection::listen().
+#if defined(PQXX_VERSION_MAJOR) && defined(PQXX_VERSION_MINOR) && \
+    (PQXX_VERSION_MAJOR > 7 || (PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR >= 10))
+#define DURABLED_PQXX_LISTENS 1
+#else
+#define DURABLED_PQXX_LISTENS 0
+#endif
 
 namespace durabled::store {
 
@@ -28,6 +38,38 @@ inline void forbid_reconnect(pqxx::connection& connection) {
 #else
 inline void forbid_reconnect(pqxx::connection&) {}
 #endif
+#endif
+
+// Listens on a channel as long as its connection lives, and remembers whether that was notified.
+class Bell {
+ public:
+  Bell(pqxx::connection& connection, const std::string& channel);
+  bool rung() const { return *rung_; }
+  void reset() { *rung_ = false; }
+
+ private:
+  std::shared_ptr<bool> rung_ = std::make_shared<bool>(false);
+#if !DURABLED_PQXX_LISTENS
+  class Receiver : public pqxx::notification_receiver {
+   public:
+    Receiver(pqxx::connection& connection, const std::string& channel, std::shared_ptr<bool> rung)
+        : pqxx::notification_receiver(connection, channel), rung_(std::move(rung)) {}
+    void operator()(const std::string&, int) override { *rung_ = true; }
+
+   private:
+    std::shared_ptr<bool> rung_;
+  };
+  Receiver receiver_;
+#endif
+};
+
+#if DURABLED_PQXX_LISTENS
+inline Bell::Bell(pqxx::connection& connection, const std::string& channel) {
+  connection.listen(channel, [rung = rung_](const pqxx::notification&) { *rung = true; });
+}
+#else
+inline Bell::Bell(pqxx::connection& connection, const std::string& channel)
+    : receiver_(connection, channel, rung_) {}
 #endif
 
 }  // namespace durabled::store

@@ -43,6 +43,11 @@ constexpr OwnStatement kCheckpoint = {
     "select case when $13::pg_catalog.text is null or current_user operator(pg_catalog.=) "
     "$13::pg_catalog.name"
     " then df._commit_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) else df._refuse_role() end"};
+constexpr OwnStatement kOwnRole = {nullptr, "set local role none"};
+// The same after a statement that ran alone, in its implicit transaction: what it did goes with it.
+constexpr OwnStatement kStillRole = {
+    nullptr,
+    "select case when current_user operator(pg_catalog.<>) $1::pg_catalog.name then df._refuse_role() end"};
 constexpr OwnStatement kForeignLookup = {"_df_lookup", "select df._foreign_step($1, $2, $3)"};
 constexpr OwnStatement kForeignCheckpoint = {"_df_foreign", "select df._commit_foreign($1, $2, $3, $4)"};
 // What must not be seen by the next step, and whether there is more than that.
@@ -51,8 +56,27 @@ constexpr OwnStatement kClean = {
     "select pg_catalog.pg_advisory_unlock_all(), pg_catalog.pg_my_temp_schema() <> 0"
     " or exists (select from pg_catalog.pg_prepared_statement() where from_sql)"
     " or exists (select from pg_catalog.pg_cursor() where is_holdable)"
-    " or exists (select from pg_catalog.pg_listening_channels())"};
+    " or exists (select from pg_catalog.pg_listening_channels()),"
+    " pg_catalog.set_config('role', 'none', false)"};
 constexpr OwnStatement kDiscard = {nullptr, "discard all"};
+// Behind a pooler in transaction mode there is no second exchange with the same session: it is cleaned within
+// the one that ends the transaction, whatever the step left. The pooler may have prepared statements of its
+// own there.
+constexpr OwnStatement kCleanPooled[] = {
+    {nullptr, "close all"},
+    {nullptr, "set session authorization default"},
+    {nullptr, "reset all"},
+    {nullptr, "unlisten *"},
+    {nullptr, "discard temp"},
+    {nullptr, "discard sequences"},
+    {nullptr,
+     "do $$ declare p pg_catalog.text; begin"
+     " for p in select name from pg_catalog.pg_prepared_statement() where from_sql loop"
+     " execute pg_catalog.format('deallocate %I', p); end loop; end $$"},
+    // What this session said at its start, and the pooler forgets with RESET ALL.
+    {nullptr,
+     "select pg_catalog.pg_advisory_unlock_all(), pg_catalog.set_config('client_encoding', 'UTF8', false),"
+     " pg_catalog.set_config('application_name', 'durabled step', false)"}};
 constexpr const OwnStatement* kForeignPrepared[] = {&kForeignLookup, &kForeignCheckpoint};
 constexpr const OwnStatement* kPrepared[] = {&kBegin, &kCommit, &kRollback, &kResetAll, &kSettings, &kClean};
 
@@ -72,10 +96,10 @@ std::string field(const PGresult* result, int code) {
 }
 
 bool has_foreign_memory(PGconn* conn) {
-  const PGresultPtr result(PQexec(
-      conn,
-      "select coalesce(pg_catalog.has_function_privilege("
-      "pg_catalog.to_regprocedure('df._commit_foreign(text,text,text,json)'), 'execute'), false)"));
+  const PGresultPtr result(
+      PQexec(conn,
+             "select coalesce(pg_catalog.has_function_privilege("
+             "pg_catalog.to_regprocedure('df._commit_foreign(text,text,text,json)'), 'execute'), false)"));
   return PQntuples(result.get()) == 1 && *PQgetvalue(result.get(), 0, 0) == 't';
 }
 
@@ -97,6 +121,9 @@ class StepSession::Impl {
   void rollback();
   bool advance();
   void send_run();
+  void send_alone();
+  void send_settings();
+  void send_statement();
   std::vector<const OwnStatement*> own_statements() const;
   bool take_answers();
 
@@ -145,7 +172,9 @@ class StepSession::Impl {
   std::optional<ResultReader> reader_;
   std::optional<dsl::Failure> failure_;
   bool needs_to_run_alone_ = false;
-  bool statement_done_ = false;
+  bool statement_answered_ = false;
+  bool statement_done_ = false;    // and its implicit transaction, if it has one, is over
+  bool settings_changed_ = false;  // by SET
   bool commit_answered_ = false;
   bool lease_lost_ = false;
   bool refused_ = false;  // the server itself said that it did not commit
@@ -191,40 +220,74 @@ void StepSession::Impl::run(StepStatement statement) {
   statement_ = std::move(statement);
   xid_.clear();
   failure_.reset();
-  needs_to_run_alone_ = statement_done_ = false;
+  needs_to_run_alone_ = statement_answered_ = statement_done_ = false;
+  settings_changed_ = false;
   outcome_ = {};
   reader_.emplace(catalog_, statement_.max_result_bytes);
-  if (!remembers_ || statement_.alone) return send_run();
+  if (statement_.alone) return send_alone();
+  if (!remembers_) return send_run();
+  // In the step's transaction, where the session has the role that the step was recorded for.
   looking_up_ = true;
+  send(kBegin, Sent::kOwn);
+  send_settings();
   send(kForeignLookup, Sent::kLookup,
        {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str()});
   sync();
 }
 
-void StepSession::Impl::send_run() {
+void StepSession::Impl::send_settings() {
   const std::string attempt = std::to_string(statement_.attempt);
-  const char* local = statement_.alone ? "false" : "true";
-  // Before BEGIN, which takes the defaults of the transaction from the settings. Where the session is ours
-  // the exchange before has done it.
-  if (!options_.prepared_statements) {
-    send(kResetAll, Sent::kOwn);
-    sync();
-  }
-  if (!statement_.alone) send(kBegin, Sent::kOwn);
   send(kSettings, Sent::kSettings,
        {statement_.role.c_str(), statement_.instance_id.c_str(), statement_.label.c_str(),
-        statement_.node_id.c_str(), attempt.c_str(), local});
-  if (statement_.alone) sync();  // it must not share an implicit transaction with what went before
+        statement_.node_id.c_str(), attempt.c_str(), statement_.alone ? "false" : "true"});
+}
+
+void StepSession::Impl::send_statement() {
   lost_ |= PQsendQueryParams(conn_, statement_.sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 0;
+  if (sent_.empty()) PQsetSingleRowMode(conn_);  // otherwise when what is before it has been answered
   sent_.push_back(Sent::kStatement);
-  if (statement_.alone) {
+}
+
+void StepSession::Impl::send_run() {
+  if (!remembers_) {
+    send(kBegin, Sent::kOwn);
+    send_settings();
+  }
+  send_statement();
+  sync();
+}
+
+void StepSession::Impl::send_alone() {
+  const bool as_role = statement_.role != "none";
+  if (options_.prepared_statements) {
+    send_settings();
+    sync();  // the statement must not share an implicit transaction with what went before
+    send_statement();
+    if (as_role) send(kStillRole, Sent::kOwn, {statement_.role.c_str()});
     sync();
     send_clean();
+    return sync();
   }
+  // A pooler may give each exchange another session, so that nothing can be set for the statement beforehand.
+  if (as_role) {
+    failure_ =
+        make_failure("0A000",
+                     "behind a pooler, a statement that cannot run in a transaction block cannot run as role "
+                     "\"" +
+                         statement_.role + "\"",
+                     "Connect the daemon directly, or use identity.mode login.");
+    return;
+  }
+  send_statement();
+  for (const OwnStatement& statement : kCleanPooled) send(statement, Sent::kOwn);
   sync();
 }
 
 void StepSession::Impl::send_clean() {
+  if (!options_.prepared_statements) {
+    for (const OwnStatement& statement : kCleanPooled) send(statement, Sent::kDiscard);
+    return;
+  }
   send(kClean, Sent::kClean);
   send(kResetAll, Sent::kClean);
 }
@@ -239,6 +302,8 @@ void StepSession::Impl::commit(const StepCommit& commit) {
   const std::string token = std::to_string(commit.token), seq = std::to_string(event.seq),
                     at = dsl::format_time(event.at), kind(dsl::to_string(event.kind)),
                     node = dsl::node_id(event.address.node), attempt = std::to_string(event.attempt);
+  // SET ROLE as a step: the login has the right to the checkpoint, the other role may not.
+  if (settings_changed_ && statement_.role == "none") send(kOwnRole, Sent::kOwn);
   send(kCheckpoint, Sent::kCheckpoint,
        {commit.worker_key.c_str(), commit.instance_id.c_str(), token.c_str(), xid_.c_str(), seq.c_str(),
         at.c_str(), kind.c_str(), node.c_str(), event.address.scope.c_str(), attempt.c_str(),
@@ -257,7 +322,8 @@ void StepSession::Impl::commit_foreign(const std::string& result) {
   commit_outcome_ = {};
   if (remembers_) {
     send(kForeignCheckpoint, Sent::kCheckpoint,
-         {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str(), result.c_str()});
+         {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str(),
+          result.c_str()});
   }
   send(kCommit, Sent::kCommit);
   send_clean();
@@ -278,7 +344,7 @@ bool StepSession::Impl::advance() {
   if (!lost_ && PQflush(conn_) < 0) lost_ = true;
   if (!lost_) unsent_ = PQflush(conn_) > 0;
   if (!lost_ && PQconsumeInput(conn_) == 0) lost_ = true;
-  if (!lost_ && !take_answers()) return false;
+  if (!lost_ && !take_answers() && !lost_) return false;
   if (lost_) lose();
   end_of_exchange();
   exchange_ = Exchange::kNone;
@@ -291,7 +357,7 @@ bool StepSession::Impl::take_answers() {
     if (PQisBusy(conn_)) return false;
     PGresultPtr result(PQgetResult(conn_));
     if (result == nullptr) {
-      statement_done_ |= sent_.front() == Sent::kStatement && !failure_;
+      statement_answered_ |= sent_.front() == Sent::kStatement;
       sent_.pop_front();
       if (!sent_.empty() && sent_.front() == Sent::kStatement) PQsetSingleRowMode(conn_);
       continue;
@@ -318,6 +384,7 @@ void StepSession::Impl::handle(PGresultPtr result) {
   const Sent kind = sent_.front();
   switch (PQresultStatus(result.get())) {
     case PGRES_PIPELINE_SYNC:
+      statement_done_ |= statement_answered_ && !failure_;
       sent_.pop_front();
       if (!sent_.empty() && sent_.front() == Sent::kStatement) PQsetSingleRowMode(conn_);
       return;
@@ -334,8 +401,12 @@ void StepSession::Impl::handle(PGresultPtr result) {
   }
   switch (kind) {
     case Sent::kStatement:
-      if (const std::string tag = PQcmdStatus(result.get()); tag == "DEALLOCATE ALL" || tag == "DISCARD ALL")
+      if (const std::string tag = PQcmdStatus(result.get());
+          tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
         prepared_are_gone_ = true;
+      } else if (tag == "SET") {
+        settings_changed_ = true;
+      }
       reader_->add(std::move(result));
       return;
     case Sent::kSettings:
@@ -419,6 +490,9 @@ dsl::Failure StepSession::Impl::failure_of(const PGresult* result) const {
       {"column", PG_DIAG_COLUMN_NAME},    {"constraint", PG_DIAG_CONSTRAINT_NAME}};
   json += ",\"sqlstate\":\"" + failure.code + "\",\"code\":\"" + failure.code + "\"";
   for (const auto& [name, code] : fields) {
+    // The checkpoint's context may show its parameters (log_parameter_max_length_on_error), our key among
+    // them.
+    if (code == PG_DIAG_CONTEXT && !sent_.empty() && sent_.front() == Sent::kCheckpoint) continue;
     const std::string text = field(result, code);
     if (text.empty()) continue;
     json += std::string(",\"") + name + "\":";

@@ -92,6 +92,14 @@ ClaimedInstance read_instance(const pqxx::row& row) {
   return instance;
 }
 
+// Settings of one transaction, because behind a pooler the next may have another session, and the session
+// other clients. Sequential and bitmap scans would walk the dead rows that an old snapshot keeps.
+constexpr const char* kIndexesOnly = "set local enable_seqscan = off; set local enable_bitmapscan = off";
+// For what need not wait for the disk by itself: a step's commit does, and takes what was written before it
+// along.
+constexpr const char* kIndexesOnlyAsync =
+    "set local enable_seqscan = off; set local enable_bitmapscan = off; set local synchronous_commit = off";
+
 }  // namespace
 
 class WorkerStore::Impl {
@@ -102,8 +110,7 @@ class WorkerStore::Impl {
     require_current_schema(connection);
     pqxx::nontransaction session(connection);
     session.exec("set application_name = 'durabled work'");
-    session.exec("set enable_seqscan = off");
-    session.exec("set enable_bitmapscan = off");
+    session.exec("set search_path = pg_catalog, pg_temp");  // whoever may write to public makes no name of ours mean else
     const pqxx::row who = session.exec("select session_user, current_database()")[0];
     role = text(who[0]);
     database = text(who[1]);
@@ -128,17 +135,16 @@ PollResult WorkerStore::poll(int worker, int limit) {
   return guarded("poll", [&] {
     PollResult result;
     pqxx::work work(impl_->connection);
-    // A claim that a crash of the server loses was followed by nothing durable: a step's commit waits for the
-    // disk, and takes what was written before it along.
-    work.exec("set local synchronous_commit = off");
-    const pqxx::result rows = exec_params(
-        work,
-        "select kind, id, token, dsl, label, vars, role, database,"
-        // A time beyond what a count of microseconds can hold (infinity above all) is none.
-        " case when wake_at < '2200-01-01' then (extract(epoch from wake_at) * 1000000)::bigint end as wake_at,"
-        " request, request_reason, started, may_http"
-        " from df._poll($1, $2)",
-        worker, limit);
+    work.exec(kIndexesOnlyAsync);  // a claim that a crash of the server loses was followed by nothing durable
+    const pqxx::result rows =
+        exec_params(work,
+                    "select kind, id, token, dsl, label, vars, role, database,"
+                    // A time beyond what a count of microseconds can hold (infinity above all) is none.
+                    " case when wake_at < '2200-01-01' then (extract(epoch from wake_at) * 1000000)::bigint "
+                    "end as wake_at,"
+                    " request, request_reason, started, may_http"
+                    " from df._poll($1, $2)",
+                    worker, limit);
     std::map<std::string, ClaimedInstance*> resumed, claimed;
     std::map<std::string, Attention*> attention;
     result.claimed.reserve(static_cast<std::size_t>(rows.size()));
@@ -191,6 +197,7 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
     std::vector<std::string> sorted(ids);
     std::sort(sorted.begin(), sorted.end());
     pqxx::work work(impl_->connection);
+    work.exec(kIndexesOnly);
     std::vector<ClaimedInstance> result;
     result.reserve(sorted.size());
     std::map<std::string, ClaimedInstance*> held;
@@ -219,7 +226,7 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
 int WorkerStore::release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks) {
   return guarded("release dead workers", [&] {
     pqxx::work work(impl_->connection);
-    work.exec("set local synchronous_commit = off");
+    work.exec(kIndexesOnlyAsync);
     const int released = exec_params(work, "select df._release_dead($1, $2 * interval '1 millisecond', $3)",
                                      worker, static_cast<long long>(lease_ttl.count()), advisory_locks)[0][0]
                              .as<int>();
@@ -242,6 +249,7 @@ void WorkerStore::release_all(int worker) {
 int WorkerStore::prune(std::chrono::seconds age, int batch) {
   return guarded("prune", [&] {
     pqxx::work work(impl_->connection);
+    work.exec(kIndexesOnly);
     const int pruned = exec_params(work, "select df._prune_batch($1 * interval '1 second', $2)",
                                    static_cast<long long>(age.count()), batch)[0][0]
                            .as<int>();

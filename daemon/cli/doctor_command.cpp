@@ -41,7 +41,7 @@ class Doctor {
     if (!check_rights()) return findings_;
     check_grantees();
     check_identity();
-    check_listen();
+    check_pooler();
     check_workers();
     check_http();
     return findings_;
@@ -67,7 +67,10 @@ class Doctor {
   void check_grantees();
   void check_identity();
   void check_login(const store::StepTarget& target);
+  void check_pooler();
   void check_listen();
+  void check_pooled(const std::string& check, bool enabled, const std::string& key,
+                    const std::string& enabled_text, const std::string& disabled_text);
   void check_workers();
   void check_http();
 
@@ -181,9 +184,9 @@ void Doctor::check_login(const store::StepTarget& target) {
   const bool set_role = config_.identity.mode == "set_role";
   const auto extra = config_.identity.roles.find(target.role);
   const std::string login = set_role ? server_.role : target.role;
-  const auto problem = store::login_problem(
-      store::step_params(conninfo_, target, login, server_.role,
-                         extra == config_.identity.roles.end() ? "" : extra->second, !config_.worker.listen));
+  const auto problem = store::login_problem(store::step_params(
+      conninfo_, target, login, server_.role, extra == config_.identity.roles.end() ? "" : extra->second,
+      !config_.steps.prepared_statements));
   if (problem) {
     wrong("identity", "steps cannot log in as " + login + " in database " + target.database + ": " + *problem,
           "Give libpq a way in: a line of the passfile, a certificate, pg_ident, or an entry of "
@@ -205,14 +208,44 @@ void Doctor::check_identity() {
   }
 }
 
+// Behind a pooler in transaction mode the three keys about sessions must be false, and something is given up
+// for each.
+void Doctor::check_pooler() {
+  if (store::sessions_are_kept(conninfo_)) {
+    good("pooler", "none in transaction mode: connections keep their sessions");
+    return check_listen();
+  }
+  odd("pooler", "connections go through a pooler in transaction mode: they do not keep their sessions",
+      "Everything works, with what is said below. A direct connection for the daemon gives up nothing.");
+  check_pooled("listen", config_.worker.listen, "worker.listen", "notifications do not arrive",
+               "no notifications: new work is found by polling, within worker.poll_interval, " +
+                   readable(config_.worker.poll_interval));
+  check_pooled(
+      "locks", config_.worker.advisory_lock, "worker.advisory_lock",
+      "a session lock says nothing about the daemon: others may take over what it holds while it lives",
+      "no session lock: others take over from a dead daemon after worker.lease_ttl, " +
+          readable(config_.worker.lease_ttl));
+  check_pooled("prepared", config_.steps.prepared_statements, "steps.prepared_statements",
+               "prepared statements and session settings get lost between transactions",
+               "no prepared statements: each step's own statements are parsed anew");
+}
+
+void Doctor::check_pooled(const std::string& check, bool enabled, const std::string& key,
+                          const std::string& enabled_text, const std::string& disabled_text) {
+  if (enabled) {
+    wrong(check, enabled_text, "Set " + key + " to false, or connect directly.");
+  } else {
+    good(check, disabled_text);
+  }
+}
+
 void Doctor::check_listen() {
   const bool arrive = store::notifications_arrive(conninfo_);
   if (arrive) {
     good("listen", "notifications arrive");
   } else if (config_.worker.listen) {
-    odd("listen", "notifications do not arrive: a pooler in transaction mode?",
-        "Polling finds the work meanwhile. Connect directly, or set worker.listen and worker.advisory_lock "
-        "to false.");
+    odd("listen", "notifications do not arrive",
+        "Polling finds the work meanwhile. Connect directly, or set worker.listen to false.");
   } else {
     good("listen", "notifications do not arrive, and worker.listen is false");
   }

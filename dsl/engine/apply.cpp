@@ -89,7 +89,10 @@ std::optional<HistoryMismatch> Execution::fold(const Event& event) {
   const auto found = live_.find(event.address);
   if (found == live_.end()) return mismatch(event, "nothing is active there");
   Frame& frame = *found->second;
-  attribute(event.kind == EventKind::kIterationCompleted ? frame.parent : &frame, event.seq);
+  const bool fold = event.kind == EventKind::kIterationCompleted;
+  const bool works = fold || event.kind == EventKind::kStepCompleted ||
+                     event.kind == EventKind::kStepFailed || event.kind == EventKind::kSignalReceived;
+  attribute(fold ? frame.parent : &frame, event.seq, works);
   return apply_to_frame(frame, event);
 }
 
@@ -265,7 +268,7 @@ std::optional<HistoryMismatch> Execution::apply_iteration(Frame& loop, const Eve
   clear_timer(loop);
   if (const auto earlier = superfluous_.find(loop.address()); earlier != superfluous_.end()) {
     for (const std::set<std::int64_t>& seqs : earlier->second) {
-      for (const std::int64_t seq : seqs) attribute(loop.parent, seq);
+      for (const std::int64_t seq : seqs) attribute(loop.parent, seq, true);
     }
     loop.kept = std::move(earlier->second);
     superfluous_.erase(earlier);
@@ -282,9 +285,11 @@ std::optional<HistoryMismatch> Execution::apply_iteration(Frame& loop, const Eve
 }
 
 // Notes in every enclosing loop that this event belongs to its current iteration.
-void Execution::attribute(Frame* frame, std::int64_t seq) {
+void Execution::attribute(Frame* frame, std::int64_t seq, bool works) {
   for (; frame != nullptr; frame = frame->parent) {
-    if (!frame->kept.empty()) frame->kept.back().insert(seq);
+    if (frame->kept.empty()) continue;
+    frame->kept.back().insert(seq);
+    frame->worked |= works;
   }
 }
 

@@ -170,8 +170,10 @@ Decision Execution::decide_signal(Frame& frame, Time now) {
 
 Decision Execution::decide_iteration(Frame& loop, Time now) {
   const bool endless = (*graph_)[loop.node].children.size() == 1;
+  // A condition that no step and no signal has a say in never changes: without a pace such a loop would spin.
+  const bool idle = !loop.worked;
   const Time earliest = loop.iteration_started + policy_.loop_min_interval;
-  if (endless && now < earliest) {
+  if ((endless || idle) && now < earliest) {
     return record(EventKind::kTimerStarted, loop.address(),
                   "{\"kind\":\"pace\",\"fire_at\":\"" + format_time(earliest) + "\"}");
   }

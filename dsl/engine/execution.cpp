@@ -210,6 +210,7 @@ void Execution::begin_break(Frame& frame) {
 void Execution::begin_iteration(Frame& loop) {
   loop.phase = Frame::Phase::kOpen;
   loop.iteration_started = now_;
+  loop.worked = false;
   if (loop.parent == nullptr)
     loop.names.clear();  // a loop that is the root begins each iteration with no names
   activate(&loop, 0, (*graph_)[loop.node].children[0], inner_scope(loop.scope, loop.iteration), loop.names);

@@ -54,8 +54,7 @@ class Execution {
 
   // What to do now. Each decision is given once. Records must be applied, in order, then decide() asked
   // again, until it gives nothing more; the others are carried out only after the records before them are
-  // committed. A loop whose body and condition wait for nothing never comes to an end of it: the caller
-  // bounds how much it takes at once.
+  // committed.
   std::vector<Decision> decide(Time now);
 
   // When a step that has failed may be tried again: nullopt, not at all. `jitter` in [0, 1) spreads the
@@ -111,7 +110,7 @@ class Execution {
   std::optional<HistoryMismatch> apply_timer_fired(Frame& frame, const Event& event);
   std::optional<HistoryMismatch> apply_iteration(Frame& frame, const Event& event);
   std::optional<HistoryMismatch> apply_to_frame(Frame& frame, const Event& event);
-  void attribute(Frame* frame, std::int64_t seq);
+  void attribute(Frame* frame, std::int64_t seq, bool works);
 
   Decision decide_ready(Frame& frame, Time now);
   Decision decide_sleep(Frame& frame, Time now);

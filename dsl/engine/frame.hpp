@@ -58,6 +58,7 @@ struct Execution::Frame {
   std::int64_t iteration = 0;  // loop
   Names entered;               // loop: names before its first iteration
   Time iteration_started{};    // loop
+  bool worked = false;         // loop: a step has ended or a signal has come in this iteration
   Outcome last;                // loop: of the body
   std::deque<std::set<std::int64_t>>
       kept;  // loop: seqs of the history of each kept iteration, the current one last

@@ -71,9 +71,10 @@ TEST_CASE("only the step that failed runs again, with the next attempt") {
 
 TEST_CASE("a catch runs its handler with the error, and nobody later sees it") {
   EngineDriver run(
-      "df.catch('a', 'h $error.message $error.sqlstate $error.node $error.attempts') ~> 'z $error.message'");
+      "df.catch('a', 'h $error.message, $error.sqlstate, $error.node, $error.attempts') ~> 'z "
+      "$error.message'");
   run.on_failure("a", "22012").finish();
-  CHECK_THAT(run.take_log(), ContainsSubstring("run 00000003 h 'it failed' '22012' '00000002' 1"));
+  CHECK_THAT(run.take_log(), ContainsSubstring("run 00000003 h 'it failed', '22012', '00000002', 1"));
   CHECK_THAT(run.status(), ContainsSubstring("failed reference"));
 }
 

@@ -77,11 +77,18 @@ inline std::string result_of(Sql& sql, const std::string& id) {
   return sql.value("select df.result($1)::text", id).value_or("");
 }
 
-// Its status once it has ended.
+// Its status once it has ended, or at the end of `timeout`. Looks again and again, each time in a transaction
+// of its own: df.await_instance would hold one open, for which statements such as CREATE INDEX CONCURRENTLY
+// wait.
 inline std::string end_of(Sql& sql, const std::string& id,
                           std::chrono::milliseconds timeout = std::chrono::seconds{20}) {
-  const double seconds = static_cast<double>(timeout.count()) / 1000;
-  return sql.text("select df.await_instance($1, $2)", id, seconds);
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (true) {
+    const bool last = std::chrono::steady_clock::now() >= deadline;
+    const std::string status = status_of(sql, id);
+    if (last || status == "completed" || status == "failed" || status == "cancelled") return status;
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
 }
 
 // Requires that it completes; returns the result.

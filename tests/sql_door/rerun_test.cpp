@@ -11,16 +11,20 @@ namespace {
 
 struct Rerun {
   TestDatabase database = fresh_database();
-  DaemonProcess daemon{
-      DaemonProcess::Options{.database = database.conninfo(), .settings = {{"worker.poll_interval", "200ms"}}}};
+  DaemonProcess daemon{DaemonProcess::Options{.database = database.conninfo(),
+                                              .settings = {{"worker.poll_interval", "200ms"}}}};
   Sql sql{database.conninfo()};
 
   Rerun() {
     daemon.wait_until_ready();
-    sql.exec("create table runs (n serial, step text); create table switch (fails bool); insert into switch values (true)");
+    sql.exec(
+        "create table runs (n serial, step text); create table switch (fails bool); insert into switch "
+        "values (true)");
   }
   // A step that notes that it ran, and one that fails while the switch is on.
-  static std::string step(const std::string& name) { return "$$INSERT INTO runs (step) VALUES ('" + name + "') RETURNING step$$"; }
+  static std::string step(const std::string& name) {
+    return "$$INSERT INTO runs (step) VALUES ('" + name + "') RETURNING step$$";
+  }
   static std::string fragile() { return "'SELECT 1 / (1 - fails::int) AS ok FROM switch'"; }
 
   std::string ended(const std::string& expression, const std::string& status) {
@@ -34,7 +38,8 @@ struct Rerun {
     const std::string rerun = sql.text("select df.rerun($1, $2)", id, node);
     CHECK(sql.text("select df.await_instance($1, 20)", rerun) == "completed");
     INFO(sql.text("select df.explain($1)", rerun));
-    CHECK(sql.number("select count(*) from df.events where instance_id = $1 and kind = 'InstanceStarted'", rerun) == 1);
+    CHECK(sql.number("select count(*) from df.events where instance_id = $1 and kind = 'InstanceStarted'",
+                     rerun) == 1);
     return rerun;
   }
 };
@@ -49,14 +54,16 @@ TEST_CASE("a rerun without a node runs everything again, under a new id") {
   CHECK(test.sql.text("select df.await_instance($1, 20)", rerun) == "completed");
   CHECK(test.ran() == "a b a b");
   CHECK(test.sql.text("select label from df.instances where id = $1", rerun) == "label");
-  CHECK(test.sql.exec("select source, from_node from df.reruns where id = $1", rerun) == Rows{{id, std::nullopt}});
+  CHECK(test.sql.exec("select source, from_node from df.reruns where id = $1", rerun) ==
+        Rows{{id, std::nullopt}});
 }
 
 TEST_CASE("a rerun from the node that failed keeps what came before it, names included") {
   Rerun test;
-  const std::string id = test.ended(Rerun::step("a") + " |=> 'x' ~> (" + Rerun::step("b") + " & " + Rerun::step("c") +
-                                        ") ~> " + Rerun::fragile() + " ~> 'SELECT $x AS kept'",
-                                    "failed");
+  const std::string id =
+      test.ended(Rerun::step("a") + " |=> 'x' ~> (" + Rerun::step("b") + " & " + Rerun::step("c") + ") ~> " +
+                     Rerun::fragile() + " ~> 'SELECT $x AS kept'",
+                 "failed");
   test.repair();
   const std::string before = test.ran();
   const std::string rerun = test.again(id, "00000005");
@@ -67,30 +74,39 @@ TEST_CASE("a rerun from the node that failed keeps what came before it, names in
 
 TEST_CASE("a rerun keeps the branch that was taken, a finished loop and a handled failure") {
   Rerun test;
-  const std::string id = test.ended(
-      "df.loop(" + Rerun::step("l") + " |=> 'l', 'SELECT count(*) < 3 FROM runs') ~> df.catch('SELECT 1/0', " +
-          Rerun::step("h") + ") ~> ('SELECT true' ?> (" + Rerun::step("t") + " ~> " + Rerun::fragile() + ") !> " +
-          Rerun::step("e") + ")",
-      "failed");
+  const std::string id =
+      test.ended("df.loop(" + Rerun::step("l") +
+                     " |=> 'l', 'SELECT count(*) < 3 FROM runs') ~> df.catch('SELECT 1/0', " +
+                     Rerun::step("h") + ") ~> ('SELECT true' ?> (" + Rerun::step("t") + " ~> " +
+                     Rerun::fragile() + ") !> " + Rerun::step("e") + ")",
+                 "failed");
   CHECK(test.ran() == "l l l h t");
   test.repair();
-  const std::string nodes = test.sql.text("select string_agg(node_id || ' ' || coalesce(query, node_type), ', ' order by node_id) "
-                                          "from df.instance_nodes($1)", id);
+  const std::string nodes = test.sql.text(
+      "select string_agg(node_id || ' ' || coalesce(query, node_type), ', ' order by node_id) "
+      "from df.instance_nodes($1)",
+      id);
   INFO(nodes);
-  const std::string fragile = test.sql.text("select node_id from df.instance_nodes($1) where query like '%switch%'", id);
+  const std::string fragile =
+      test.sql.text("select node_id from df.instance_nodes($1) where query like '%switch%'", id);
   test.again(id, fragile);
   CHECK(test.ran() == "l l l h t");
-  const std::string handler = test.sql.text("select node_id from df.instance_nodes($1) where query like '%(''h'')%'", id);
+  const std::string handler =
+      test.sql.text("select node_id from df.instance_nodes($1) where query like '%(''h'')%'", id);
   test.again(id, handler);
   CHECK(test.ran() == "l l l h t h t");
 }
 
 TEST_CASE("the timer of a timeout around the node starts anew, and a rerun can be rerun") {
   Rerun test;
-  const std::string id = test.ended("df.timeout(" + Rerun::step("a") + " ~> " + Rerun::fragile() + ", 2)", "failed");
+  const std::string id =
+      test.ended("df.timeout(" + Rerun::step("a") + " ~> " + Rerun::fragile() + ", 2)", "failed");
   test.repair();
   wait_until("its timeout is over", [&] {
-    return test.sql.text("select clock_timestamp() > completed_at + interval '2.1 seconds' from df.instances where id = $1", id) == "t";
+    return test.sql.text(
+               "select clock_timestamp() > completed_at + interval '2.1 seconds' from df.instances where id "
+               "= $1",
+               id) == "t";
   });
   const std::string first = test.again(id, "00000003");
   test.again(first, "00000003");
@@ -99,20 +115,25 @@ TEST_CASE("the timer of a timeout around the node starts anew, and a rerun can b
 
 TEST_CASE("a rerun from where nothing before is certain is refused, and says why") {
   Rerun test;
-  const std::string id = test.ended("'SELECT 1' ~> ('SELECT 2' & 'SELECT 3') ~> df.loop('SELECT 4', 'SELECT false') ~> "
-                                    "('SELECT true' ?> 'SELECT 5' !> 'SELECT 6') ~> 'SELECT 1/0' ~> 'SELECT 7'",
-                                    "failed");
+  const std::string id = test.ended(
+      "'SELECT 1' ~> ('SELECT 2' & 'SELECT 3') ~> df.loop('SELECT 4', 'SELECT false') ~> "
+      "('SELECT true' ?> 'SELECT 5' !> 'SELECT 6') ~> 'SELECT 1/0' ~> 'SELECT 7'",
+      "failed");
   const auto refusal = [&](const std::string& query) {
-    const std::string node = test.sql.text("select node_id from df.instance_nodes($1) where query = $2", id, query);
+    const std::string node =
+        test.sql.text("select node_id from df.instance_nodes($1) where query = $2", id, query);
     return test.sql.expects_error("55000", "select df.rerun($1, $2)", id, node);
   };
   CHECK_THAT(refusal("SELECT 3"), ContainsSubstring("inside the JOIN of node 00000002"));
   CHECK_THAT(refusal("SELECT 4"), ContainsSubstring("inside the LOOP"));
   CHECK_THAT(refusal("SELECT 6"), ContainsSubstring("branch that was not taken"));
   CHECK_THAT(refusal("SELECT 7"), ContainsSubstring("was never reached"));
-  CHECK_THAT(test.sql.expects_error("55000", "select df.rerun($1, '0000ffff')", id), ContainsSubstring("has no node"));
-  const std::string fresh = test.sql.text("select df.start('SELECT 1', start_at => now() + interval '1 hour')");
-  CHECK_THAT(test.sql.expects_error("55000", "select df.rerun($1, '00000000')", fresh), ContainsSubstring("has not started"));
+  CHECK_THAT(test.sql.expects_error("55000", "select df.rerun($1, '0000ffff')", id),
+             ContainsSubstring("has no node"));
+  const std::string fresh =
+      test.sql.text("select df.start('SELECT 1', start_at => now() + interval '1 hour')");
+  CHECK_THAT(test.sql.expects_error("55000", "select df.rerun($1, '00000000')", fresh),
+             ContainsSubstring("has not started"));
   CHECK(test.sql.number("select count(*) from df.instances") == 2);
 }
 
@@ -125,7 +146,9 @@ TEST_CASE("an operator reruns what belongs to others, and it runs as theirs") {
   Sql super(test.database.conninfo("postgres"));
   super.exec("grant df_operator to rerun_operator");
   test.sql.exec("select df.grant_usage('rerun_client'), df.grant_usage('df_operator')");
-  const std::string id = Sql(test.database.conninfo("rerun_client")).text("select df.start('SELECT current_user AS me' ~> 'SELECT current_user AS me')");
+  const std::string id =
+      Sql(test.database.conninfo("rerun_client"))
+          .text("select df.start('SELECT current_user AS me' ~> 'SELECT current_user AS me')");
   CHECK(test.sql.text("select df.await_instance($1, 20)", id) == "completed");
   Sql oper(test.database.conninfo("rerun_operator"));
   for (const char* call : {"df.rerun($1)", "df.rerun($1, '00000002')"}) {

@@ -19,8 +19,8 @@ using Clock = std::chrono::steady_clock;
 // A database with the schema, in which durabled_owner is client as well, and a daemon that serves it.
 struct Served {
   TestDatabase database = fresh_database();
-  DaemonProcess daemon{DaemonProcess::Options{
-      .database = database.conninfo(), .settings = {{"worker.poll_interval", "200ms"}}}};
+  DaemonProcess daemon{DaemonProcess::Options{.database = database.conninfo(),
+                                              .settings = {{"worker.poll_interval", "200ms"}}}};
   Sql sql{database.conninfo()};
 
   Served() { daemon.wait_until_ready(); }
@@ -36,8 +36,9 @@ struct Served {
   std::string explain(const std::string& id) { return sql.text("select df.explain($1)", id); }
   void wait_for_node(const std::string& id, const std::string& status) {
     wait_until("a node of " + id + " is " + status, [&] {
-      return sql.number("select count(*) from df.instance_nodes($1) where status = $2 and node_type <> 'THEN'", id,
-                        status) > 0;
+      return sql.number(
+                 "select count(*) from df.instance_nodes($1) where status = $2 and node_type <> 'THEN'", id,
+                 status) > 0;
     });
   }
 };
@@ -45,18 +46,20 @@ struct Served {
 // name(argument names) -> columns, as the catalog has them.
 std::string signature(Sql& sql, const std::string& name) {
   std::string all;
-  for (const Row& row : sql.exec("select pg_get_function_arguments(p.oid), pg_get_function_result(p.oid) from pg_proc p "
-                                 "where p.pronamespace = 'df'::regnamespace and p.proname = $1 order by p.pronargs",
-                                 name)) {
+  for (const Row& row :
+       sql.exec("select pg_get_function_arguments(p.oid), pg_get_function_result(p.oid) from pg_proc p "
+                "where p.pronamespace = 'df'::regnamespace and p.proname = $1 order by p.pronargs",
+                name)) {
     all += (all.empty() ? "" : " | ") + *row[0] + " -> " + *row[1];
   }
   return all;
 }
 
 std::string columns(Sql& sql, const std::string& relation) {
-  return sql.text("select string_agg(attname, ' ' order by attnum) from pg_attribute "
-                  "where attrelid = $1::regclass and attnum > 0 and not attisdropped",
-                  relation);
+  return sql.text(
+      "select string_agg(attname, ' ' order by attnum) from pg_attribute "
+      "where attrelid = $1::regclass and attnum > 0 and not attisdropped",
+      relation);
 }
 
 }  // namespace
@@ -66,8 +69,10 @@ TEST_CASE("functions have the arguments and results of the contract") {
   Sql sql(database.conninfo());
   const std::pair<const char*, const char*> expected[] = {
       {"start",
-       "fut text, label text DEFAULT NULL::text, database text DEFAULT NULL::text, transaction_mode text DEFAULT "
-       "'caller'::text, priority integer DEFAULT 0, start_at timestamp with time zone DEFAULT NULL::timestamp with time "
+       "fut text, label text DEFAULT NULL::text, database text DEFAULT NULL::text, transaction_mode text "
+       "DEFAULT "
+       "'caller'::text, priority integer DEFAULT 0, start_at timestamp with time zone DEFAULT "
+       "NULL::timestamp with time "
        "zone, idempotency_key text DEFAULT NULL::text -> text"},
       {"cancel", "instance_id text, reason text DEFAULT NULL::text -> text"},
       {"pause", "instance_id text -> text"},
@@ -92,25 +97,32 @@ TEST_CASE("functions have the arguments and results of the contract") {
        "p_instance_id text -> TABLE(instance_id text, label text, function_name text, function_version text, "
        "current_execution_id bigint, status text, output text)"},
       {"instance_nodes",
-       "p_instance_id text -> TABLE(node_id text, node_type text, query text, result_name text, left_node text, "
+       "p_instance_id text -> TABLE(node_id text, node_type text, query text, result_name text, left_node "
+       "text, "
        "right_node text, status text, result jsonb, status_details jsonb, inferred_status text, "
        "inferred_status_from_ancestor_id text, updated_at timestamp with time zone)"},
       {"instance_executions",
-       "p_instance_id text, \"limit\" integer DEFAULT 5 -> TABLE(execution_id bigint, status text, event_count bigint, "
+       "p_instance_id text, \"limit\" integer DEFAULT 5 -> TABLE(execution_id bigint, status text, "
+       "event_count bigint, "
        "duration_ms bigint, output text)"},
       {"waiting",
-       "p_instance_id text DEFAULT NULL::text -> TABLE(instance_id text, node_id text, kind text, name text, since "
+       "p_instance_id text DEFAULT NULL::text -> TABLE(instance_id text, node_id text, kind text, name text, "
+       "since "
        "timestamp with time zone, until timestamp with time zone)"},
       {"metrics",
-       " -> TABLE(total_instances bigint, running_instances bigint, completed_instances bigint, failed_instances "
+       " -> TABLE(total_instances bigint, running_instances bigint, completed_instances bigint, "
+       "failed_instances "
        "bigint, total_executions bigint, total_events bigint)"},
       {"list_instances",
-       "status text DEFAULT NULL::text, \"limit\" integer DEFAULT 100 -> SETOF df.instance_summary | status text, "
+       "status text DEFAULT NULL::text, \"limit\" integer DEFAULT 100 -> SETOF df.instance_summary | status "
+       "text, "
        "\"limit\" integer, label text, after_cursor text DEFAULT NULL::text -> SETOF df.instance_page_row"}};
-  for (const auto& [name, arguments] : expected) CHECK(std::string(name) + ": " + signature(sql, name) == std::string(name) + ": " + arguments);
+  for (const auto& [name, arguments] : expected)
+    CHECK(std::string(name) + ": " + signature(sql, name) == std::string(name) + ": " + arguments);
   CHECK(columns(sql, "df.submit") == "id dsl label database vars priority start_at idempotency_key");
   CHECK(columns(sql, "df.nodes") ==
-        "id instance_id node_type query result_name left_node right_node status result error submitted_by database "
+        "id instance_id node_type query result_name left_node right_node status result error submitted_by "
+        "database "
         "created_at updated_at status_details");
   CHECK(columns(sql, "df._worker_epoch") == "started_at last_seen_at");
   CHECK(columns(sql, "df.instance_page_row") ==
@@ -122,8 +134,10 @@ TEST_CASE("every object of the schema has a comment") {
   Sql sql(database.conninfo());
   CHECK(sql.exec("select p.oid::regprocedure from pg_proc p where p.pronamespace = 'df'::regnamespace and "
                  "obj_description(p.oid, 'pg_proc') is null") == Rows{});
-  CHECK(sql.exec("select c.oid::regclass from pg_class c where c.relnamespace = 'df'::regnamespace and c.relkind in "
-                 "('r', 'v') and obj_description(c.oid, 'pg_class') is null") == Rows{});
+  CHECK(
+      sql.exec(
+          "select c.oid::regclass from pg_class c where c.relnamespace = 'df'::regnamespace and c.relkind in "
+          "('r', 'v') and obj_description(c.oid, 'pg_class') is null") == Rows{});
 }
 
 TEST_CASE("df.start refuses what could not run, and says why") {
@@ -140,19 +154,25 @@ TEST_CASE("df.start refuses what could not run, and says why") {
              ContainsSubstring("database \"no such; db\" does not exist"));
   CHECK_THAT(sql.expects_error("22023", "select df.start('{\"node_type\":\"X\"}')"),
              ContainsSubstring("Unknown node_type 'X'"));
-  CHECK_THAT(sql.expects_error("22023", "select df.start('{\"node_type\":\"IF\",\"left_node\":{\"node_type\":\"SQL\",\"query\":"
-                                        "\"x\"},\"query\":\"{\\\"condition_node\\\":{}}\"}')"),
+  CHECK_THAT(sql.expects_error(
+                 "22023",
+                 "select df.start('{\"node_type\":\"IF\",\"left_node\":{\"node_type\":\"SQL\",\"query\":"
+                 "\"x\"},\"query\":\"{\\\"condition_node\\\":{}}\"}')"),
              ContainsSubstring("condition_node in IF must be a first-class Durofut field"));
-  CHECK_THAT(sql.expects_error("22023", "select df.start('SELECT 1; SELECT 2')"), ContainsSubstring("more than one"));
-  CHECK_THAT(sql.expects_error("22023", "select df.start('SELECT 1', priority => 40000)"), ContainsSubstring("priority"));
+  CHECK_THAT(sql.expects_error("22023", "select df.start('SELECT 1; SELECT 2')"),
+             ContainsSubstring("more than one"));
+  CHECK_THAT(sql.expects_error("22023", "select df.start('SELECT 1', priority => 40000)"),
+             ContainsSubstring("priority"));
   CHECK_THAT(sql.expects_error("22008", "select df.start('SELECT 1', start_at => 'infinity')"),
              ContainsSubstring("start_at must be a finite time"));
   CHECK_THAT(sql.expects_error("22004", "select df.start(null)"), ContainsSubstring("NULL"));
-  CHECK_THAT(super.expects_error("42501", "select df.start('SELECT 1')"), ContainsSubstring("enable_superuser_instances"));
+  CHECK_THAT(super.expects_error("42501", "select df.start('SELECT 1')"),
+             ContainsSubstring("enable_superuser_instances"));
   CHECK_THAT(super.expects_error("42501", "set role surface_nologin; select df.start('SELECT 1')"),
              ContainsSubstring("LOGIN"));
-  CHECK_THAT(sql.expects_error("22023", "do $$ declare n text := 'SELECT 1'; begin for i in 1..300 loop n := "
-                                        "df.timeout(n, 5); end loop; perform df.start(n); end $$"),
+  CHECK_THAT(sql.expects_error("22023",
+                               "do $$ declare n text := 'SELECT 1'; begin for i in 1..300 loop n := "
+                               "df.timeout(n, 5); end loop; perform df.start(n); end $$"),
              ContainsSubstring("maximum nesting depth of 256"));
   CHECK(sql.number("select count(*) from df.instances") == 0);
 }
@@ -171,29 +191,34 @@ TEST_CASE("transaction_mode new commits on its own through dblink, wherever it i
   Sql sql(database.conninfo());
   CHECK_THAT(sql.expects_error("55000", "select df.start('SELECT 1', transaction_mode => 'new')"),
              ContainsSubstring("df_loopback"));
-  super.exec("grant usage on schema \"Ex;tra\" to durabled_owner; "
-             "grant execute on function \"Ex;tra\".dblink_connect_u(text, text) to durabled_owner");
+  super.exec(
+      "grant usage on schema \"Ex;tra\" to durabled_owner; "
+      "grant execute on function \"Ex;tra\".dblink_connect_u(text, text) to durabled_owner");
   // dblink's own connection looks for the server's socket where libpq was told at build time.
-  super.exec("create server df_loopback foreign data wrapper \"Ex;tra\".dblink_fdw options (host '127.0.0.1', port '" +
+  super.exec("create server df_loopback foreign data wrapper dblink_fdw options (host '127.0.0.1', port '" +
              std::to_string(database.server().port()) + "', dbname '" + database.name() + "')");
   CHECK_THAT(sql.expects_error("55000", "select df.start('SELECT 1', transaction_mode => 'new')"),
              ContainsSubstring("could not make one"));
   CHECK(sql.number("select count(*) from df.instances") == 0);
-  super.exec("insert into df.settings values ('enable_superuser_instances', 'true'); "
-             "create user mapping for postgres server df_loopback options (user 'postgres')");
+  super.exec(
+      "insert into df.settings values ('enable_superuser_instances', 'true'); "
+      "create user mapping for postgres server df_loopback options (user 'postgres')");
   super.exec("begin");
-  const std::string id = super.text("select df.start('SELECT 1', E'it''s \\\\ \"l\"', transaction_mode => 'new', priority => 3)");
+  const std::string id = super.text(
+      "select df.start('SELECT 1', E'it''s \\\\ \"l\"', transaction_mode => 'new', priority => 3)");
   super.exec("rollback");
   CHECK(super.exec("select label, priority, submitted_by from df.instances where id = $1", id) ==
         Rows{{"it's \\ \"l\"", "3", "postgres"}});
 }
 
-TEST_CASE("an idempotency key gives the earlier id, through df.start and df.submit alike, for each role its own") {
+TEST_CASE(
+    "an idempotency key gives the earlier id, through df.start and df.submit alike, for each role its own") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::string id = sql.text("select df.start('SELECT 1', idempotency_key => 'k')");
   CHECK(sql.text("select df.start('SELECT 2', idempotency_key => 'k')") == id);
-  CHECK(sql.text("insert into df.submit (dsl, idempotency_key) values ('''SELECT 3''', 'k') returning id") == id);
+  CHECK(sql.text("insert into df.submit (dsl, idempotency_key) values ('''SELECT 3''', 'k') returning id") ==
+        id);
   CHECK(sql.text("select df.start('SELECT 2', idempotency_key => 'other')") != id);
   database.server().create_role("surface_other");
   sql.exec("select df.grant_usage('surface_other')");
@@ -206,10 +231,12 @@ TEST_CASE("the inbox takes rows of many and COPY, and captures the variables of 
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   CHECK(sql.text("select df.setvar('a', '1')") == "1");
-  CHECK(sql.exec("insert into df.submit (dsl, label) select '''SELECT 1''', 'l' || n from generate_series(1, 500) n "
+  CHECK(sql.exec("insert into df.submit (dsl, label) select '''SELECT 1''', 'l' || n from generate_series(1, "
+                 "500) n "
                  "returning id")
             .size() == 500);
-  REQUIRE(PQresultStatus(PQexec(sql.raw(), "copy df.submit (dsl, label, priority) from stdin")) == PGRES_COPY_IN);
+  REQUIRE(PQresultStatus(PQexec(sql.raw(), "copy df.submit (dsl, label, priority) from stdin")) ==
+          PGRES_COPY_IN);
   const std::string lines = "'SELECT 1'\tcopied\t5\n'SELECT 2'\tcopied\t-7\n";
   REQUIRE(PQputCopyData(sql.raw(), lines.data(), static_cast<int>(lines.size())) == 1);
   REQUIRE(PQputCopyEnd(sql.raw(), nullptr) == 1);
@@ -220,7 +247,8 @@ TEST_CASE("the inbox takes rows of many and COPY, and captures the variables of 
   CHECK(sql.exec("select priority, vars from df.instances where label = 'copied' order by 1 desc") ==
         Rows{{"5", R"({"a": "1"})"}, {"-7", R"({"a": "1"})"}});
   CHECK(sql.number("select count(distinct id) from df.instances where id ~ '^[0-9a-z]{8}$'") == 502);
-  const std::string own = sql.text("insert into df.submit (dsl, vars) values ('x', '{\"b\": 2}') returning id");
+  const std::string own =
+      sql.text("insert into df.submit (dsl, vars) values ('x', '{\"b\": 2}') returning id");
   CHECK(sql.text("select vars from df.instances where id = $1", own) == R"({"b": 2})");
   CHECK(sql.text("select df.getvar('a')") == "1");
   CHECK(sql.text("select df.unsetvar('a')") == "t");
@@ -252,10 +280,10 @@ TEST_CASE("status, result and error tell how an instance ended, and strangers ar
   CHECK(served.sql.value("select df.result($1)", bad) == std::nullopt);
   CHECK(served.sql.text("select df.error($1) ->> 'sqlstate'", bad) == "22012");
   CHECK_THAT(served.sql.text("select df.cancel($1)", bad), ContainsSubstring("already failed"));
-  for (const char* call : {"df.status($1)", "df.result($1)", "df.error($1)", "df.await_instance($1)", "df.cancel($1)",
-                           "df.pause($1)", "df.resume($1)", "df.signal($1, 'x')", "df.rerun($1)", "df.explain($1)",
-                           "df.history($1)", "df.instance_info($1)", "df.instance_nodes($1)",
-                           "df.instance_executions($1)", "df.waiting($1)"}) {
+  for (const char* call : {"df.status($1)", "df.result($1)", "df.error($1)", "df.await_instance($1)",
+                           "df.cancel($1)", "df.pause($1)", "df.resume($1)", "df.signal($1, 'x')",
+                           "df.rerun($1)", "df.explain($1)", "df.history($1)", "df.instance_info($1)",
+                           "df.instance_nodes($1)", "df.instance_executions($1)", "df.waiting($1)"}) {
     CHECK_THAT(served.sql.expects_error("P0002", std::string("select ") + call, "zzzzzzzz"),
                ContainsSubstring("Instance not found or access denied: zzzzzzzz"));
   }
@@ -265,9 +293,10 @@ TEST_CASE("await_instance returns soon after the end, and at its timeout") {
   Served served;
   const std::string id = served.start("df.sleep(0.4)");
   CHECK(served.sql.text("select df.await_instance($1, 20)", id) == "completed");
-  CHECK(served.sql.text("select clock_timestamp() - completed_at < interval '250 milliseconds' from df.instances "
-                        "where id = $1",
-                        id) == "t");
+  CHECK(served.sql.text(
+            "select clock_timestamp() - completed_at < interval '250 milliseconds' from df.instances "
+            "where id = $1",
+            id) == "t");
   const std::string slow = served.start("df.sleep(60)");
   const auto begin = Clock::now();
   CHECK(served.sql.text("select df.await_instance($1, 0.3)", slow) != "completed");
@@ -283,39 +312,46 @@ TEST_CASE("start_at holds an instance back, and a higher priority goes first") {
              "INSERT INTO runs (who) VALUES ('" + std::to_string(priority) + "')", priority);
   }
   const std::string later = sql.text("select df.start('SELECT 1', start_at => now() + interval '1 hour')");
-  const std::string soon = sql.text("select df.start('SELECT 1', start_at => clock_timestamp() + interval '1.5 seconds')");
-  DaemonProcess daemon(DaemonProcess::Options{.database = database.conninfo(),
-                                              .settings = {{"steps.connections", "1"}, {"steps.connections_per_role", "1"}}});
+  const std::string soon =
+      sql.text("select df.start('SELECT 1', start_at => clock_timestamp() + interval '1.5 seconds')");
+  DaemonProcess daemon(
+      DaemonProcess::Options{.database = database.conninfo(),
+                             .settings = {{"steps.connections", "1"}, {"steps.connections_per_role", "1"}}});
   daemon.wait_until_ready();
   wait_until("four have run", [&] { return sql.number("select count(*) from runs") == 4; });
   CHECK(sql.text("select string_agg(who, ' ' order by n) from runs") == "9 5 0 -5");
   CHECK(sql.text("select df.await_instance($1, 10)", soon) == "completed");
-  CHECK(sql.text("select started_at >= created_at + interval '1.4 seconds' from df.instances where id = $1", soon) == "t");
+  CHECK(sql.text("select started_at >= created_at + interval '1.4 seconds' from df.instances where id = $1",
+                 soon) == "t");
   CHECK(sql.text("select df.status($1)", later) == "pending");
 }
 
 TEST_CASE("explain draws an instance with marks, times, errors and what was skipped") {
   Served served;
   const std::string id = served.finished(
-      "('SELECT true' ?> 'SELECT 1' !> 'SELECT 2') ~> ('SELECT 3' |=> 'x' & 'SELECT 1/0') ~> 'SELECT 4', 'the label'");
+      "('SELECT true' ?> 'SELECT 1' !> 'SELECT 2') ~> ('SELECT 3' |=> 'x' & 'SELECT 1/0') ~> 'SELECT 4', "
+      "'the label'");
   const std::string text = served.explain(id);
   INFO(text);
-  CHECK(text.starts_with("Instance: " + id + " (the label)\nStatus: failed\nOutput: division by zero\n\n✓ IF"));
+  CHECK(
+      text.starts_with("Instance: " + id + " (the label)\nStatus: failed\nOutput: division by zero\n\n✓ IF"));
   CHECK_THAT(text, ContainsSubstring("  then:\n    ✓ SQL: SELECT 1 ("));
   CHECK_THAT(text, ContainsSubstring("  else:\n    ⊘ SQL: SELECT 2\n"));
   CHECK_THAT(text, ContainsSubstring("✗ JOIN (2)"));
   CHECK_THAT(text, ContainsSubstring("✓ SQL |=> 'x': SELECT 3 ("));
-  CHECK_THAT(text, ContainsSubstring("✗ SQL: SELECT 1/0 (") && ContainsSubstring("ms) error: division by zero\n"));
+  CHECK_THAT(text,
+             ContainsSubstring("✗ SQL: SELECT 1/0 (") && ContainsSubstring("ms) error: division by zero\n"));
   CHECK(text.ends_with("⊘ SQL: SELECT 4"));
 
   const std::string waiting = served.start("'SELECT 1' ~> df.sleep(600) ~> 'SELECT 2'");
   served.wait_for_node(waiting, "running");
   CHECK_THAT(served.explain(waiting), ContainsSubstring("Status: running\nOutput: -\n\n✓ SQL: SELECT 1") &&
                                           ContainsSubstring("\n⏳ SLEEP 600s\n○ SQL: SELECT 2"));
-  CHECK(served.sql.exec("select node_id, kind, until > now() + interval '500 seconds' from df.waiting($1)", waiting) ==
-        Rows{{"00000002", "timer", "t"}});
+  CHECK(served.sql.exec("select node_id, kind, until > now() + interval '500 seconds' from df.waiting($1)",
+                        waiting) == Rows{{"00000002", "timer", "t"}});
   wait_until("it is put down", [&] { return served.sql.number("select count(*) from df.waiting()") == 1; });
-  CHECK_THAT(served.sql.text("select df.cancel($1, 'enough')", waiting), ContainsSubstring("cancel requested"));
+  CHECK_THAT(served.sql.text("select df.cancel($1, 'enough')", waiting),
+             ContainsSubstring("cancel requested"));
   CHECK(served.end_of(waiting) == "cancelled");
   CHECK_THAT(served.explain(waiting),
              ContainsSubstring("Status: cancelled\nOutput: enough\n") && ContainsSubstring("⊘ SLEEP 600s"));
@@ -324,32 +360,38 @@ TEST_CASE("explain draws an instance with marks, times, errors and what was skip
 
 TEST_CASE("explain shows the warnings of a text, and a text that is none") {
   Served served;
-  const std::string warned = served.sql.text("insert into df.submit (dsl) values ('@> ''SELECT 1'' ~> ''SELECT 2''') returning id");
+  const std::string warned =
+      served.sql.text("insert into df.submit (dsl) values ('@> ''SELECT 1'' ~> ''SELECT 2''') returning id");
   wait_until("it has begun", [&] { return served.sql.text("select df.status($1)", warned) == "running"; });
-  wait_until("its warnings are there", [&] {
-    return served.explain(warned).find("Warning: ") != std::string::npos;
-  });
+  wait_until("its warnings are there",
+             [&] { return served.explain(warned).find("Warning: ") != std::string::npos; });
   served.sql.exec("select df.cancel($1)", warned);
-  const std::string bad = served.sql.text("insert into df.submit (dsl) values ('not a workflow') returning id");
+  const std::string bad =
+      served.sql.text("insert into df.submit (dsl) values ('not a workflow') returning id");
   CHECK(served.end_of(bad) == "failed");
-  CHECK_THAT(served.explain(bad), ContainsSubstring("Status: failed") && ContainsSubstring("Text: not a workflow"));
+  CHECK_THAT(served.explain(bad),
+             ContainsSubstring("Status: failed") && ContainsSubstring("Text: not a workflow"));
 }
 
 TEST_CASE("nodes, info and executions show an instance that has ended") {
   Served served;
   const std::string id = served.finished("'SELECT 1 AS a' |=> 'x' ~> ('SELECT 2' | df.sleep(60))");
-  CHECK(served.sql.exec("select node_type, status, inferred_status, result_name from df.instance_nodes($1) order by node_id",
+  CHECK(served.sql.exec("select node_type, status, inferred_status, result_name from df.instance_nodes($1) "
+                        "order by node_id",
                         id) == Rows{{"THEN", "completed", "completed", std::nullopt},
                                     {"SQL", "completed", "completed", "x"},
                                     {"RACE", "completed", "completed", std::nullopt},
                                     {"SQL", "completed", "completed", std::nullopt},
                                     {"SLEEP", "running", "skipped", std::nullopt}});
-  CHECK(served.sql.text("select status_details ->> 'execution_id' from df.instance_nodes($1) where node_id = '00000003'",
-                        id) == id + "::1::00000003::1");
-  CHECK(served.sql.text("select result -> 'rows' -> 0 ->> 'a' from df.nodes where instance_id = $1 and id = '00000001'",
-                        id) == "1");
-  CHECK(served.sql.exec("select instance_id, function_name, status, current_execution_id from df.instance_info($1)", id) ==
-        Rows{{id, "workflow", "completed", "1"}});
+  CHECK(served.sql.text(
+            "select status_details ->> 'execution_id' from df.instance_nodes($1) where node_id = '00000003'",
+            id) == id + "::1::00000003::1");
+  CHECK(served.sql.text(
+            "select result -> 'rows' -> 0 ->> 'a' from df.nodes where instance_id = $1 and id = '00000001'",
+            id) == "1");
+  CHECK(served.sql.exec(
+            "select instance_id, function_name, status, current_execution_id from df.instance_info($1)",
+            id) == Rows{{id, "workflow", "completed", "1"}});
   CHECK(served.sql.exec("select execution_id, status, event_count > 3 from df.instance_executions($1)", id) ==
         Rows{{"1", "completed", "t"}});
   CHECK(served.sql.text("select string_agg(kind, ' ' order by seq) from df.history($1)", id)
@@ -367,7 +409,8 @@ TEST_CASE("a list goes from page to page without a gap, whatever is added meanwh
   Value cursor;
   int pages = 0;
   do {
-    const Rows page = sql.exec("select instance_id, next_cursor, status from df.list_instances(null, 10, 'l', $1)", cursor);
+    const Rows page =
+        sql.exec("select instance_id, next_cursor, status from df.list_instances(null, 10, 'l', $1)", cursor);
     for (const Row& row : page) CHECK(seen.insert(*row[0]).second);
     cursor = page.at(0)[1];
     ++pages;
@@ -377,12 +420,14 @@ TEST_CASE("a list goes from page to page without a gap, whatever is added meanwh
   CHECK(seen.size() == 25);
   CHECK(sql.number("select count(*) from df.list_instances('pending')") == 28);
   CHECK(sql.number("select count(*) from df.list_instances('FAILED', 5)") == 0);
-  CHECK_THAT(sql.expects_error("22023", "select df.list_instances(null, 5000)"), ContainsSubstring("list_limit"));
+  CHECK_THAT(sql.expects_error("22023", "select df.list_instances(null, 5000)"),
+             ContainsSubstring("list_limit"));
   for (const char* bad : {"x", "zz.yy", "1.'; drop table df.instances", ""}) {
     CHECK_THAT(sql.expects_error("22023", "select df.list_instances(null, 5, null, $1)", bad),
                ContainsSubstring("malformed cursor"));
   }
-  CHECK_THAT(sql.expects_error("22023", "select df.list_instances('odd')"), ContainsSubstring("not a status"));
+  CHECK_THAT(sql.expects_error("22023", "select df.list_instances('odd')"),
+             ContainsSubstring("not a status"));
 }
 
 TEST_CASE("pause, resume and signals move an instance") {

@@ -1,5 +1,5 @@
-// Two doors, one meaning: what Postgres builds from an expression is what the parser builds from its text, and
-// df.explain draws the tree that the parser's graph draws.
+// Two doors, one meaning: what Postgres builds from an expression is what the parser builds from its text,
+// and df.explain draws the tree that the parser's graph draws.
 #include <chrono>
 
 #include "dsl/graph/json.hpp"

@@ -103,8 +103,7 @@ void EngineDriver::settle() {
     if (decisions.empty()) return;
     for (const dsl::Decision& decision : decisions) {
       log_ += line_of(decision) + '\n';
-      if (const auto* stop = std::get_if<dsl::StopStep>(&decision))
-        std::erase_if(running_, [&](const Step& step) { return step.address == stop->address; });
+      if (const auto* stop = std::get_if<dsl::StopStep>(&decision)) forget(stop->address);
     }
     if (keeps_checkpoints_) {
       for (const Step& step : running_) checkpoint.expected.push_back(step.line);
@@ -158,9 +157,15 @@ void EngineDriver::prune(const std::vector<std::int64_t>& seqs) {
   std::erase_if(history_, [&](const dsl::Event& event) { return gone.count(event.seq) > 0; });
 }
 
+void EngineDriver::forget(const dsl::Address& address) {
+  const auto found = std::find_if(running_.begin(), running_.end(),
+                                  [&](const Step& step) { return step.address == address; });
+  if (found != running_.end()) running_.erase(found);
+}
+
 void EngineDriver::complete(const dsl::Address& address, const std::string& result) {
   const dsl::Address at = address;  // may point into running_
-  std::erase_if(running_, [&](const Step& step) { return step.address == at; });
+  forget(at);
   feed(dsl::EventKind::kStepCompleted, at, result, 1);
 }
 
@@ -170,7 +175,7 @@ void EngineDriver::fail(const dsl::Address& address, const std::string& code, bo
   for (const Step& step : running_) {
     if (step.address == at) attempt = step.attempt;
   }
-  std::erase_if(running_, [&](const Step& step) { return step.address == at; });
+  forget(at);
   dsl::Failure failure = dsl::make_failure(code, "it failed", at.node, attempt);
   failure.transient = transient;
   failure.final = false;

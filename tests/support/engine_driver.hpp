@@ -7,7 +7,7 @@
 //   TimerStarted 00000003 {…}      Record: kind, node, data; " prune 3 4" at the end when there is any
 #pragma once
 
-#include <functional>
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -67,7 +67,7 @@ class EngineDriver {
 
   // What was decided since the last call, a line each.
   std::string take_log();
-  const std::vector<Step>& running() const { return running_; }
+  const std::deque<Step>& running() const { return running_; }
   const Step& running(std::string_view statement) const;
   // "completed <json>", "failed <code> <message>", "cancelled", "going on", "mismatch: …".
   std::string status() const;
@@ -97,6 +97,7 @@ class EngineDriver {
   void settle();
   void take(const dsl::Decision& decision);
   void prune(const std::vector<std::int64_t>& seqs);
+  void forget(const dsl::Address& address);
 
   std::shared_ptr<const dsl::Graph> graph_;
   dsl::Policy policy_;
@@ -106,7 +107,7 @@ class EngineDriver {
   std::int64_t next_seq_ = 1;
   std::vector<dsl::Event> history_;
   std::size_t longest_history_ = 0;
-  std::vector<Step> running_;
+  std::deque<Step> running_;
   std::map<std::string, Answer> answers_;
   std::string log_, end_;
   bool mismatch_ = false, ran_away_ = false, keeps_checkpoints_ = false;

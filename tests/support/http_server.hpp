@@ -74,6 +74,13 @@ class HttpTestServer {
   //   /calls             {"path": number of calls so far, …}
   void add_standard_routes();
 
+  // What the examples call (http_server_example_routes.cpp); http_test_server has these too:
+  //   /v1/embeddings     as OpenAI's: an embedding of 4 numbers for each input; 401 without a bearer token
+  //   /enrich/ID         429 with Retry-After: 0 on the first call, then {"id":"ID","segment":…}
+  //   /jobs              202 {"job":"job-N"}: a webhook receiver that would call back later
+  //   /export            [{"sku","price"},…]
+  void add_example_routes();
+
   std::vector<TestCall> calls(const std::string& path) const;  // in order of arrival
   int count(const std::string& path) const;
   std::map<std::string, int> counts() const;  // by path

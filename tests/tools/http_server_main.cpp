@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   try {
     durabled::test::HttpTestServer server(static_cast<std::uint16_t>(port), address);
     server.add_standard_routes();
+    server.add_example_routes();
     std::printf("%s\n", server.url("", address).c_str());
     std::fflush(stdout);
     int signal = 0;

@@ -1,0 +1,114 @@
+// A hostile role tries to hold up the daemon, or what others run on it.
+#include <thread>
+
+#include "tests/attack/attacker.hpp"
+
+using namespace durabled::test;
+
+TEST_CASE("a client that keeps its own rows locked holds up nobody else") {
+  Attack attack;
+  Sql locker(attack.conninfo("mallory"));
+  // The lock is asked for while a cancel is open, and got the moment the cancel is seen.
+  locker.exec("begin");
+  locker.exec("select df.cancel($1)", attack.own_instance());
+  Sql second(attack.conninfo("mallory"));
+  std::thread queued([&] {
+    second.exec("begin");
+    second.exec("select from df.instances where id = $1 for update", attack.own_instance());
+  });
+  wait_until("it queues",
+             [&] { return attack.owner().number("select count(*) from pg_locks where not granted") > 0; });
+  locker.exec("commit");
+  queued.join();
+  attack.others_go_on();
+  second.exec("rollback");
+  locker.exec("begin");
+  locker.exec("select from df.instances where submitted_by = 'mallory'::regrole for update");
+  attack.others_go_on();
+  locker.exec("rollback");
+}
+
+TEST_CASE("signals for a locked instance do not keep others' from being delivered") {
+  Attack attack;
+  const std::string open = attack.mallory().text("select df.start(df.wait_for_signal('x'))");
+  Sql locker(attack.conninfo("mallory"));
+  locker.exec("begin");
+  locker.exec("select from df.instances where id = $1 for update", open);
+  attack.mallory().exec(
+      "insert into df.signals (instance_id, name) select $1, 'flood' from generate_series(1, 5000)", open);
+  const std::string id = attack.victim().text("select df.start(df.wait_for_signal('mine'))");
+  attack.victim().exec("select df.signal($1, 'mine')", id);
+  CHECK(attack.victim().text("select df.await_instance($1, 10)", id) == "completed");
+  locker.exec("rollback");
+}
+
+TEST_CASE("a step whose commit fails while its instance is locked holds up nobody else") {
+  Attack attack;
+  attack.mallory().exec(
+      "create table public.late (x int); create function public.fail_late() returns trigger language plpgsql "
+      "as "
+      "$$ begin raise exception 'no'; end $$; create constraint trigger late after insert on public.late "
+      "deferrable initially deferred for each row execute function public.fail_late()");
+  const std::string id = attack.mallory().text(
+      "select df.start(df.sql('with s as (select pg_sleep(0.7)) insert into "
+      "public.late select 1 from s'))");
+  wait_until("the step runs", [&] {
+    return attack.owner().number("select count(*) from df.instances where id = $1 and worker_id is not null",
+                                 id) > 0;
+  });
+  Sql locker(attack.conninfo("mallory"));
+  locker.exec("begin");
+  locker.exec("select from df.instances where id = $1 for share", id);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'500));  // past the failed commit
+  attack.others_go_on();
+  attack.others_go_on();
+  locker.exec("rollback");
+  CHECK(attack.mallory().text("select df.await_instance($1, 10)", id) == "failed");
+}
+
+TEST_CASE("advisory locks on the daemon's numbers do not keep a daemon from starting") {
+  Attack attack;
+  attack.mallory().exec(
+      "select pg_advisory_lock(1684406273, n) from generate_series(0, 2000) n where n <> all (select id from "
+      "df.workers)");
+  DaemonProcess another(attack.database().conninfo());
+  another.wait_until_ready();
+  attack.daemon().kill9();
+  attack.others_go_on();
+}
+
+TEST_CASE("a flood of notifications does not hold up others") {
+  Attack attack;
+  std::thread flood([&] {
+    Sql sql(attack.conninfo("mallory"));
+    sql.exec("listen df_doorbell");
+    for (int i = 0; i < 200; ++i)
+      sql.exec("select pg_notify('df_doorbell', n::text) from generate_series(1, 500) n");
+  });
+  attack.others_go_on();
+  flood.join();
+  attack.others_go_on();
+}
+
+TEST_CASE("hostile times and sizes are refused before the daemon sees them") {
+  Attack attack;
+  for (const char* statement :
+       {"insert into df.submit (dsl, start_at) values ('x', 'infinity')",
+        "insert into df.submit (dsl, start_at) values ('x', '-infinity')",
+        "insert into df.instances (dsl, wake_at) values ('x', 'infinity')",
+        "insert into df.submit (dsl) values (repeat('x', 17000000))",
+        "insert into df.submit (dsl, label) values ('x', repeat('x', 1001))",
+        "insert into df.submit (dsl, vars) values ('x', '[]')",
+        "insert into df.submit (dsl, vars) select 'x', jsonb_build_object('a', repeat('x', 17000000))",
+        "select df.cancel('OWN', repeat('x', 20000))",
+        "insert into df.signals (instance_id, name) values ('OWN', repeat('x', 2000))",
+        "select df.signal('OWN', 'big', repeat('x', 17000000))",
+        "insert into df.submit (dsl, priority) values ('x', 40000)"}) {
+    attack.attempt_in_vain(statement);
+  }
+  for (const char* far : {"294276-01-01", "4713-01-01 BC", "0001-01-01"}) {
+    attack.attempt(std::string("insert into df.submit (dsl, start_at) values ('x', '") + far + "')");
+  }
+  attack.others_go_on();
+  CHECK(attack.daemon().running());
+}

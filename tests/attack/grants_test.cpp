@@ -1,0 +1,152 @@
+// Usage: given, delegated, and taken back without a trace.
+#include "tests/support/catch.hpp"
+#include "tests/support/postgres_server.hpp"
+#include "tests/support/sql.hpp"
+
+using namespace durabled::test;
+
+namespace {
+
+// What a role may do with anything of the schema, beyond what everybody may.
+std::string privileges(Sql& sql, const std::string& role) {
+  return sql.text(
+      "select concat_ws(' ', case when has_schema_privilege($1, 'df', 'usage') then 'schema' end, "
+      "(select string_agg(c.relname, ' ') from pg_class c where c.relnamespace = 'df'::regnamespace and "
+      "c.relkind in ('r', 'v') "
+      "  and (has_table_privilege($1, c.oid, 'select, insert, update, delete, truncate, references, "
+      "trigger') "
+      "       or has_any_column_privilege($1, c.oid, 'select, insert, update, references'))), "
+      "(select string_agg(c.relname, ' ') from pg_class c where c.relnamespace = 'df'::regnamespace and "
+      "c.relkind = 'S' "
+      "  and case when c.relkind = 'S' then has_sequence_privilege($1, c.oid, 'usage, select, update') end), "
+      "(select string_agg(p.proname, ' ') from pg_proc p where p.pronamespace = 'df'::regnamespace "
+      "  and has_function_privilege($1, p.oid, 'execute')), "
+      "(select string_agg(t.typname, ' ') from pg_type t where t.typnamespace = 'df'::regnamespace and "
+      "t.typtype = 'c' "
+      "  and t.typname in ('instance_summary', 'instance_page_row') and has_type_privilege($1, t.oid, "
+      "'usage')))",
+      role);
+}
+
+}  // namespace
+
+TEST_CASE("a role has nothing, is given usage, and has nothing again, whatever its name") {
+  const TestDatabase database = fresh_database();
+  Sql owner(database.conninfo());
+  for (const std::string role :
+       {"grants_plain", "We\"ird; Role", "rôle ünïcode 日本", "select", "a'b\\c", "UPPER $$"}) {
+    INFO(role);
+    database.server().create_role(role);
+    CHECK(privileges(owner, role) == "");
+    CHECK_THAT(owner.text("select df.grant_usage($1)", role), ContainsSubstring("may use durable workflows"));
+    CHECK(owner.text("select has_function_privilege($1, 'df.http(text, text, text, anycompatible, numeric)', "
+                     "'execute')",
+                     role) == "f");
+    owner.exec("select df.grant_usage($1, true)", role);
+    owner.exec("select df.grant_usage($1)", role);  // additive: it takes nothing away
+    CHECK(owner.text("select df._may_http($1::regrole)", owner.text("select quote_ident($1)", role)) == "t");
+    std::string connection = database.conninfo("x");
+    connection.replace(
+        connection.rfind("user=x"), 6, "user='" + [&] {
+          std::string escaped;
+          for (const char c : role)
+            escaped += (c == '\'' || c == '\\') ? std::string("\\") + c : std::string(1, c);
+          return escaped;
+        }() + "'");
+    Sql client(connection);
+    const std::string id = client.text("select df.start('SELECT 1' ~> df.http('http://localhost'), 'l')");
+    CHECK(client.text("select df.status($1)", id) == "pending");
+    CHECK(client.text("select submitted_by from df.instances") ==
+          client.text("select quote_ident(current_user)"));
+    client.exec("select df.setvar('a', 'b'), df.pause($1), df.resume($1), df.cancel($1), df.rerun($1)", id);
+    CHECK(client.number("select count(*) from df.list_instances()") == 2);
+    client.exec(
+        "select * from df.nodes; select * from df._worker_epoch; select df.explain('SELECT 1'), "
+        "df.getvar('a'), df.clearvars()");
+    client.expects_error("42501", "select df.metrics()");
+    client.expects_error("42501", "select df.grant_usage('postgres')");
+    owner.exec("select df.revoke_usage($1)", role);
+    CHECK(privileges(owner, role) == "");
+    client.expects_error("42501", "select df.start('SELECT 1')");
+  }
+  CHECK(owner.number("select count(*) from df._usage") == 0);
+  CHECK_THAT(owner.expects_error("42704", "select df.grant_usage('no such role')"),
+             ContainsSubstring("does not exist"));
+  CHECK_THAT(owner.expects_error("42704", "select df.grant_usage('public')"),
+             ContainsSubstring("does not exist"));
+}
+
+TEST_CASE("nothing is granted to everybody") {
+  const TestDatabase database = fresh_database();
+  database.server().create_role("grants_nobody");
+  Sql owner(database.conninfo());
+  CHECK(privileges(owner, "grants_nobody") == "");
+}
+
+TEST_CASE("a delegate passes usage on, takes back what it gave, and no more") {
+  const TestDatabase database = fresh_database();
+  Sql owner(database.conninfo());
+  for (const char* role : {"grants_delegate", "grants_second", "grants_third", "grants_other"})
+    database.server().create_role(role);
+  owner.exec("select df.grant_usage('grants_delegate', with_grant => true), df.grant_usage('grants_other')");
+  Sql delegate(database.conninfo("grants_delegate"));
+  delegate.exec("select df.grant_usage('grants_second', with_grant => true)");
+  Sql second(database.conninfo("grants_second"));
+  second.exec("select df.start('SELECT 1'), df.grant_usage('grants_third')");
+  CHECK(Sql(database.conninfo("grants_third")).text("select df.start('SELECT 1')").size() == 8);
+  CHECK_THAT(delegate.expects_error("42501", "select df.grant_usage('grants_second', include_http => true)"),
+             ContainsSubstring("df.http"));
+  CHECK_THAT(delegate.expects_error("42501", "select df.revoke_usage('grants_other')"),
+             ContainsSubstring("was not given usage by"));
+  CHECK_THAT(delegate.expects_error("22023", "select df.revoke_usage('durabled_owner')"),
+             ContainsSubstring("owns the schema"));
+  delegate.exec("select df.grant_usage('grants_other')");  // does not make it the delegate's
+  delegate.expects_error("42501", "select df.revoke_usage('grants_other')");
+  second.exec("select df.revoke_usage('grants_third')");
+  delegate.exec("select df.revoke_usage('grants_second')");
+  for (const char* role : {"grants_second", "grants_third"}) CHECK(privileges(owner, role) == "");
+  owner.exec("select df.revoke_usage('grants_delegate'), df.revoke_usage('grants_other')");
+  CHECK(privileges(owner, "grants_delegate") == "");
+}
+
+TEST_CASE("an operator sees everybody's and may cancel, pause, resume and rerun, and nothing else") {
+  const TestDatabase database = fresh_database();
+  Sql owner(database.conninfo());
+  for (const char* role : {"grants_client", "grants_operator"}) database.server().create_role(role);
+  database.server().create_role("df_operator", "nologin");
+  Sql(database.conninfo("postgres")).exec("grant df_operator to grants_operator");
+  owner.exec("select df.grant_usage('grants_client'), df.grant_usage('df_operator')");
+  Sql client(database.conninfo("grants_client"));
+  const std::string id = client.text("select df.start('SELECT 1', 'theirs')");
+  client.exec("select df.signal($1, 's', '{}'), df.setvar('v', 'w')", id);
+  Sql oper(database.conninfo("grants_operator"));
+  CHECK(oper.text("select label from df.list_instances()") == "theirs");
+  CHECK(oper.number("select count(*) from df.signals") == 1);
+  CHECK(oper.number("select count(*) from df.vars") == 0);
+  CHECK_THAT(oper.expects_error("P0002", "select df.signal($1, 's')", id),
+             ContainsSubstring("access denied"));
+  oper.expects_error("42501", "insert into df.signals (instance_id, name) values ($1, 's')", id);
+  oper.expects_error("42501", "update df.instances set label = 'mine'");
+  oper.expects_error("42501", "delete from df.instances");
+  oper.exec("select df.pause($1)", id);
+  CHECK(oper.text("select df.status($1)", id) == "paused");
+  oper.exec("select df.resume($1)", id);
+  CHECK(oper.text("select df.status($1)", id) == "pending");
+  const std::string rerun = oper.text("select df.rerun($1)", id);
+  CHECK(oper.text("select submitted_by from df.instances where id = $1", rerun) == "grants_client");
+  oper.exec("select df.cancel($1)", id);
+  CHECK(client.text("select df.status($1)", id) == "cancelled");
+}
+
+TEST_CASE("a claim tells whether the role may make HTTP calls") {
+  const TestDatabase database = fresh_database();
+  Sql owner(database.conninfo());
+  for (const char* role : {"grants_http", "grants_no_http"}) {
+    database.server().create_role(role);
+    owner.exec("select df.grant_usage($1, $2::boolean)", role, std::string(role) == "grants_http");
+    Sql(database.conninfo(role)).exec("select df.start('SELECT 1')");
+  }
+  const std::string worker = owner.text("select worker_id from df._register('w', 'h', 1, '1', false)");
+  CHECK(owner.exec("select role, may_http from df._poll($1, 10) where kind = 'claimed' order by role",
+                   worker) == Rows{{"grants_http", "t"}, {"grants_no_http", "f"}});
+}

@@ -1,0 +1,131 @@
+// What a hostile role tries from inside a step, where the daemon's session is its own.
+#include <thread>
+
+#include "tests/attack/attacker.hpp"
+
+using namespace durabled::test;
+
+TEST_CASE("a step cannot leave its role") {
+  Attack attack;
+  attack.mallory().exec(
+      "create procedure public.leave() language plpgsql as $$ begin commit; insert into evidence.who values "
+      "(session_user, "
+      "current_user); begin execute 'set role victim'; exception when others then null; end; "
+      "insert into evidence.who values (session_user, current_user); end $$;"
+      "create function public.definer() returns void language plpgsql security definer as $$ begin "
+      "insert into evidence.who values (session_user, current_user); end $$");
+  for (const char* role : {"victim", "durabled_owner", "postgres", "df_operator", "none"}) {
+    const std::string name = role;
+    for (const std::string& statement :
+         {"set role " + name, "set local role " + name, "set session authorization " + name,
+          "select set_config('role', '" + name + "', false)",
+          "select set_config('session_authorization', '" + name + "', false)",
+          "do $do$ begin execute 'set role " + name +
+              "'; insert into evidence.who values (session_user, current_user); end $do$"}) {
+      attack.attempt_as_step(statement);
+    }
+  }
+  for (const char* statement :
+       {"reset role",
+        "reset session authorization",
+        "reset all",
+        "discard all",
+        "commit",
+        "rollback",
+        "begin",
+        "savepoint s",
+        "abort",
+        "do $$ begin commit; end $$",
+        "do $$ begin rollback; insert into evidence.who values (session_user, current_user); end $$",
+        "call public.leave()",
+        "select public.definer()",
+        "select 1; set role victim",
+        "select 1; commit; drop schema df cascade",
+        "prepare transaction 'x'",
+        "lock table df.instances",
+        "copy df.instances to stdout",
+        "copy (select 1) to program 'id'",
+        "alter role mallory superuser",
+        "create role x superuser",
+        "alter system set log_statement = 'all'",
+        "create event trigger e on ddl_command_start execute function public.definer()",
+        "load 'plpgsql'",
+        "select pg_read_file('/etc/passwd')",
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename <> 'mallory'",
+        "select pg_cancel_backend(pid) from pg_stat_activity where usename <> 'mallory'",
+        "select df._commit_turn('KEY', 'VICTIM', 1, pg_current_xact_id(), 99, now(), 'X', null, null, null, "
+        "'{}', null)",
+        "do $$ begin execute 'deallocate all'; end $$",
+        "do $$ begin execute 'deallocate all'; execute 'prepare _df_clean as select 1'; execute 'prepare "
+        "_df_commit as select 1'; end $$",
+        "do $$ begin execute 'prepare "
+        "_df_checkpoint(uuid,text,bigint,xid8,bigint,timestamptz,text,text,text,int,json,json) as "
+        "insert into evidence.who select $1::text, $2'; end $$",
+        "select string_agg(name || setting, ',') from pg_settings where name like 'df.%'",
+        "select string_agg(s::text, ',') from pg_stat_activity s",
+        "select string_agg(s::text, ',') from pg_prepared_statements s",
+        "select string_agg(s::text, ',') from pg_cursors s",
+        "select current_query()",
+        "select string_agg(i::text, ',') from df.instances i",
+        "select set_config('df.instance_id', 'VICTIM', false)",
+        "select df.cancel('VICTIM')",
+        "select df.start('SELECT current_user')",
+        "listen df_doorbell"}) {
+    attack.attempt_as_step(statement);
+  }
+  attack.others_go_on();
+  WARN(Attack::attempts() << " attempts so far");
+}
+
+TEST_CASE("code that a step leaves behind for its commit learns nothing of the checkpoint") {
+  Attack attack;
+  attack.mallory().exec(
+      "create schema lair; create table lair.t (x text); create table lair.loot (x text);"
+      "create function lair.late() returns trigger language plpgsql as $$ begin "
+      "insert into evidence.who values (session_user, current_user); "
+      "insert into lair.loot select current_query(); insert into lair.loot select s::text from "
+      "pg_prepared_statements s; "
+      "insert into lair.loot select s::text from pg_stat_activity s; insert into lair.loot select p::text "
+      "from pg_settings p "
+      "where name like 'df%'; insert into lair.loot select i::text from df.instances i; return null; end $$;"
+      "create constraint trigger late after insert on lair.t deferrable initially deferred for each row "
+      "execute function lair.late()");
+  attack.attempt_as_step("insert into lair.t values ('x')");
+  const std::string key = attack.owner().text("select key from df._worker_keys");
+  Sql super(attack.conninfo("postgres"));
+  CHECK(super.number("select count(*) from lair.loot") > 0);
+  CHECK(super.number(
+            "select count(*) from lair.loot where x like '%' || $1 || '%' or x like '%victim''s secret%'",
+            key) == 0);
+}
+
+TEST_CASE("a checkpoint that fails does not tell its parameters") {
+  Attack attack;
+  attack.mallory().exec("create table public.seen (x int)");
+  const std::string id = attack.mallory().text(
+      "select df.start($w$do $do$ begin perform set_config('log_parameter_max_length_on_error', '-1', "
+      "false), "
+      "set_config('lock_timeout', '200ms', false), pg_sleep(1); end $do$$w$)");
+  Sql locker(attack.conninfo("mallory"));
+  wait_until("the step runs", [&] {
+    return attack.owner().number("select count(*) from df.instances where id = $1 and worker_id is not null",
+                                 id) > 0;
+  });
+  locker.exec("begin");
+  locker.exec("select from df.instances where id = $1 for update", id);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'700));  // longer than the step and its lock_timeout
+  locker.exec("commit");
+  wait_until(
+      "it is retried, and ends", [&] { return attack.owner().text("select df.status($1)", id) != "running"; },
+      std::chrono::seconds(20));
+  const std::string key =
+      attack.owner().text("select key from df._worker_keys order by worker_id desc limit 1");
+  const std::string told = attack.owner().text(
+      "select concat(i::text, (select string_agg(e::text, '|') from df.events e where "
+      "e.instance_id = i.id)) from df.instances i where i.id = $1",
+      id);
+  INFO(told);
+  CHECK(told.find(key) == std::string::npos);
+  CHECK(told.find("parameters:") == std::string::npos);
+  attack.others_go_on();
+}

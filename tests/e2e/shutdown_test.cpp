@@ -1,0 +1,67 @@
+// How a daemon leaves, and how it comes back when the server has left.
+#include <thread>
+
+#include "tests/e2e/world.hpp"
+
+using namespace durabled::test;
+
+TEST_CASE("SIGTERM lets the running step finish, gives the rest back, and another daemon goes on at once") {
+  World world;
+  Sql alice = world.session();
+  alice.exec("create table effects (n serial, what text)");
+  DaemonProcess& first = world.start_daemon();
+  const std::string id = submit(alice,
+                                "'insert into effects (what) select ''long'' from pg_sleep(1)'"
+                                " ~> 'insert into effects (what) values (''next'')'");
+  wait_until("the step runs", [&] {
+    return Sql(world.database().conninfo("postgres"))
+               .number(
+                   "select count(*) from pg_stat_activity where state = 'active' and query like '%''long''%'"
+                   " and application_name = 'durabled step' and datname = current_database()") == 1;
+  });
+  CHECK(first.sigterm_and_wait() == 0);
+  CHECK(alice.text("select string_agg(what, ' ' order by n) from effects") == "long");
+  CHECK(alice.number("select count(*) from df.workers") == 0);
+  world.start_daemon();
+  completes(alice, id, std::chrono::seconds{3});
+  CHECK(alice.text("select string_agg(what, ' ' order by n) from effects") == "long next");
+}
+
+TEST_CASE("a step that outlasts the grace period is cancelled and runs again elsewhere, once") {
+  World world;
+  Sql alice = world.session();
+  alice.exec("create table effects (x int)");
+  DaemonProcess& first = world.start_daemon({{"worker.shutdown_grace", "300ms"}});
+  const std::string id = submit(alice, "'insert into effects select 1 from pg_sleep(2)'");
+  await_status(alice, id, "running");
+  CHECK(first.sigterm_and_wait(std::chrono::seconds{5}) == 0);
+  CHECK(alice.number("select count(*) from effects") == 0);
+  world.start_daemon();
+  completes(alice, id);
+  CHECK(alice.number("select count(*) from effects") == 1);
+}
+
+TEST_CASE("a restart of the server under load is waited out") {
+  PostgresServer server;
+  World world(server);
+  {
+    Sql alice = world.session();
+    alice.exec("create table effects (instance text, step int)");
+    alice.exec("insert into df.submit (dsl) select $1 from generate_series(1, 100)",
+               "'insert into effects values (''{sys_instance_id}'', 1)' ~> "
+               "'insert into effects select ''{sys_instance_id}'', 2 from pg_sleep(0.05)'");
+  }
+  DaemonProcess& daemon = world.start_daemon();
+  for (int i = 0; i < 2; ++i) server.restart();
+  Sql alice = world.session();
+  wait_until(
+      "all have completed",
+      [&] { return alice.number("select count(*) from df.instances where status = 'completed'") == 100; },
+      std::chrono::seconds{20});
+  CHECK(alice.number("select count(*) from effects") == 200);
+  CHECK(alice.number("select count(distinct (instance, step)) from effects") == 200);
+  wait_until("the rows of its earlier lives are gone",
+             [&] { return alice.number("select count(*) from df.workers") == 1; });
+  CHECK(daemon.running());
+  world.reconnect();
+}

@@ -1,0 +1,85 @@
+// The tables and functions of sql_schema/0003_protocol.sql in memory, as far as coordinators see them, with
+// what must never happen checked at each write.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "daemon/coordinator.hpp"
+
+namespace durabled::sim {
+
+// A broken promise; what() says which.
+struct Violation : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct Row {
+  std::string id, dsl;
+  std::string status = "pending";
+  std::optional<dsl::Time> wake_at;
+  int worker = 0;  // 0: nobody
+  std::int64_t token = 0;
+  std::string request;
+  bool attention = false;
+  std::int64_t result_seq = 0;
+  std::string error;
+  std::map<std::int64_t, dsl::Event> events;
+  std::int64_t seen_seq = 0;  // the last one when the token was given out
+
+  bool ended() const { return status == "completed" || status == "failed" || status == "cancelled"; }
+};
+
+class FakeStore {
+ public:
+  dsl::Time now{};
+
+  void submit(const std::string& id, const std::string& dsl);
+  void signal(const std::string& id, const std::string& name, const std::string& data);
+  void request(const std::string& id, const std::string& what);  // df.cancel, df.pause, df.resume
+
+  void enter(int worker) { workers_.insert(worker); }
+  // What the release of a dead worker does: its instances are free, it is forgotten.
+  void release(int worker);
+  store::PollResult poll(int worker, int limit);
+  std::optional<store::TurnProblem> commit(int worker, const store::Turn& turn);
+  std::optional<store::ClaimedInstance> reclaim(int worker, const std::string& id);
+  // False: the lease is lost, and nothing was written.
+  bool commit_step(int worker, const store::StepCommit& commit, const std::string& effect);
+  // Of a step that runs outside a transaction.
+  void effect_alone(const std::string& effect) { ++effects_alone_[effect]; }
+
+  const std::map<std::string, Row>& rows() const { return rows_; }
+  // Ended: "status result-or-error".
+  std::string result(const std::string& id) const;
+  const std::map<std::string, int>& effects() const { return effects_; }
+  const std::map<std::string, int>& effects_alone() const { return effects_alone_; }
+  const std::set<std::string>& completed_steps() const { return completed_steps_; }
+
+ private:
+  struct StoredSignal {
+    std::int64_t id;
+    std::string instance, name, data;
+    bool delivered = false, taken = false;
+  };
+
+  void deliver();
+  void insert(Row& row, dsl::Event event);
+  void apply_turn(Row& row, const std::string& turn);
+  void put_down(Row& row, const std::string& turn, const std::string& status);
+  store::ClaimedInstance read(Row& row);
+  std::vector<store::Signal> untaken(const std::string& id) const;
+
+  std::map<std::string, Row> rows_;
+  std::vector<StoredSignal> signals_;
+  std::set<int> workers_;
+  std::map<std::string, int> effects_, effects_alone_;
+  std::set<std::string> completed_steps_;
+};
+
+}  // namespace durabled::sim
