@@ -226,8 +226,9 @@ begin
     perform from df.instances where id operator(pg_catalog.=) p_instance for no key update;
     select attention or request operator(pg_catalog.=) 'cancel'
              or coalesce(request, '') operator(pg_catalog.<>) coalesce(turn.request, '')
-             or (waiting and (select pg_catalog.count(*) from df.signals s
-                              where s.instance_id operator(pg_catalog.=) p_instance and s.taken_at is null)
+             or (waiting and (select pg_catalog.count(*)
+                              from (select from df.signals s where s.instance_id operator(pg_catalog.=) p_instance
+                                    and s.taken_at is null limit 10000) known)
                              operator(pg_catalog.>) turn.inbox)
     into overtaken from df.instances where id operator(pg_catalog.=) p_instance;
     update df.instances

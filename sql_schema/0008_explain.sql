@@ -1,7 +1,7 @@
 -- df.explain: a workflow as a tree of lines. The rules of the lines are those of dsl/text/printer.hpp, byte for byte.
 
 create function df._one_line(value text) returns text language sql immutable parallel safe
-  return pg_catalog.btrim(pg_catalog.regexp_replace(value, E'[ \t\n\r\f\v]+', ' ', 'g'), ' ');
+  return pg_catalog.btrim(pg_catalog.regexp_replace(value, E'[ \t\n\r\f\x0B]+', ' ', 'g'), ' ');
 comment on function df._one_line(text) is 'Text with its runs of white space as single spaces';
 
 create function df._number(value text) returns text language sql immutable parallel safe

@@ -74,6 +74,7 @@ std::vector<std::string> migrate(const std::string& conninfo, const SchemaOption
     pqxx::connection connection(conninfo);
     pqxx::work work(connection);
     work.exec("set local client_min_messages = warning");
+    work.exec("set local lock_timeout = '30s'");  // somebody may hold the lock and never let go
     work.exec("select pg_advisory_xact_lock(1684406273, 0)");
     const int installed = installed_version(work);
     if (installed > known_version()) refuse_newer(installed);

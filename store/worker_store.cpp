@@ -63,14 +63,16 @@ void load(pqxx::work& work, std::map<std::string, ClaimedInstance*>& instances) 
   }
 }
 
+// The oldest 10,000 of each: nobody fills the daemon's memory by sending. As many are counted by df._apply_turn.
 template <typename Instances>
 void load_signals(pqxx::work& work, const Instances& instances) {
   std::vector<std::string> ids;
   for (const auto& [id, instance] : instances) ids.push_back(id);
   const pqxx::result rows =
       exec_params(work,
-                  "select instance_id, id, name, data from df.signals"
-                  " where instance_id = any ($1::text[]) and taken_at is null order by instance_id, id",
+                  "select i.id, s.id, s.name, s.data from unnest($1::text[]) i (id) cross join lateral"
+                  " (select * from df.signals s where s.instance_id = i.id and s.taken_at is null"
+                  "  order by s.id limit 10000) s order by i.id, s.id",
                   array_of(ids));
   for (const pqxx::row& row : rows) {
     instances.at(text(row[0]))->signals.push_back({row[1].as<std::int64_t>(), text(row[2]), text(row[3])});

@@ -90,7 +90,7 @@ std::string Attack::fingerprint() {
       "'|' order by "
       "   c.oid) from pg_class c where c.relnamespace = 'df'::regnamespace), "
       "(select nspacl from pg_namespace where nspname = 'df'), "
-      "(select string_agg(concat(roleid, member), '|' order by oid) from pg_auth_members "
+      "(select string_agg(concat(roleid, member), '|' order by roleid, member) from pg_auth_members "
       "   where member = 'mallory'::regrole), "
       "(select string_agg(distinct submitted_by::text, '|' order by submitted_by::text) from df.instances "
       "   where submitted_by not in ('mallory'::regrole, 'durabled_owner'::regrole)), "

@@ -26,6 +26,8 @@ store::StepOutcome failed(const std::string& code, bool transient) {
 store::StepOutcome outcome_of(const store::StepStatement& statement) {
   const std::string& sql = statement.sql;
   if (sql.starts_with("flaky") && statement.attempt < 3) return failed("40001", true);
+  if (sql == "not 3: 3") return failed("22012", false);
+  if (sql.starts_with("is 3:")) return {row(sql == "is 3: 3" ? "t" : "no"), std::nullopt};
   if (sql.starts_with("bad")) return failed("22012", false);
   if (sql.starts_with("alone") && !statement.alone) {
     store::StepOutcome outcome = failed("25001", false);

@@ -26,6 +26,9 @@ const std::vector<Workload>& workloads() {
        "df.catch(df.for_each('rows', 'a' ~> df.if('a', df.if_rows('nothing', 'x')), 2), 'handler') ~> "
        "'after'"},
       {"bad row", "df.catch(df.for_each('rows', df.join('a $item.v', 'bad') , 2), 'h') ~> 'after'"},
+      {"one bad row", "df.catch(df.for_each('rows', 'not 3: $item.v', 3), 'h') ~> df.sleep(2) ~> 'after'"},
+      {"one broken row",
+       "df.loop(df.for_each('rows', df.if('is 3: $item.v', df.break('1')), 3)) ~> df.sleep(2) ~> 'after'"},
       {"breaking rows", "df.loop(df.for_each('rows', 'a' ~> df.break('1'), 3)) ~> 'after'"},
       {"loop", "df.loop('body' ~> 'more', 'until')"},
       {"nested", "df.loop(df.loop('body' |=> 'b', 'until') ~> df.sleep(1) ~> 'use $b', 'until') ~> 'z'"},
