@@ -330,6 +330,7 @@ void Coordinator::orphan_steps(Instance& instance) {
     }
   }
   instance.steps.clear();
+  instance.newest_step.clear();
   instance.executed.clear();
 }
 

@@ -290,6 +290,7 @@ void Coordinator::start_step(Instance& instance, const dsl::RunSql& run) {
   Step& step = instance.steps[id];
   step.id = id;
   step.address = run.address;
+  instance.newest_step[run.address] = id;
   step.attempt = run.attempt;
   step.open = true;
   step.statement.sql = run.statement;
@@ -312,6 +313,7 @@ void Coordinator::start_http(Instance& instance, const dsl::CallHttp& call) {
   Step& step = instance.steps[id];
   step.id = id;
   step.address = call.address;
+  instance.newest_step[call.address] = id;
   step.attempt = call.attempt;
   step.is_http = true;
   steps_by_id_[id] = &instance;
@@ -334,18 +336,17 @@ void Coordinator::refuse_http(Instance& instance, Step& step) {
 }
 
 void Coordinator::stop_step(Instance& instance, const dsl::Address& address) {
-  for (auto& [id, step] : instance.steps) {
-    if (step.address != address || step.state == Step::State::kStopped) continue;
-    if (step.is_http) {
-      http_port_.stop(id);
-      return end_step(instance, id);
-    }
-    if (step.state == Step::State::kRunning) {
-      step.state = Step::State::kStopped;
-      return step_port_.stop(id);
-    }
-    return;  // it has ended; proceed() finds that nobody wants it
-  }
+  const auto found = instance.newest_step.find(address);
+  if (found == instance.newest_step.end()) return;
+  const StepId id = found->second;
+  Step& step = instance.steps.at(id);
+  if (step.is_http) {
+    http_port_.stop(id);
+    end_step(instance, id);
+  } else if (step.state == Step::State::kRunning) {
+    step.state = Step::State::kStopped;
+    step_port_.stop(id);
+  }  // else it has ended; proceed() finds that nobody wants it
 }
 
 // The failure with the engine's verdict on trying again; `retry_after`: seconds that a server asked for.
@@ -397,6 +398,8 @@ void Coordinator::end_step(Instance& instance, StepId id) {
   if (found->second.state == Step::State::kExecuted) std::erase(instance.executed, id);
   if (found->second.open) step_port_.finish(id);
   steps_by_id_.erase(id);
+  const auto newest = instance.newest_step.find(found->second.address);
+  if (newest != instance.newest_step.end() && newest->second == id) instance.newest_step.erase(newest);
   instance.steps.erase(found);
 }
 

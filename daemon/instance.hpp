@@ -48,6 +48,7 @@ struct Coordinator::Instance {
   std::deque<store::Signal> inbox;       // untaken, oldest first
   std::set<std::int64_t> known_signals;  // every one that was ever put there; ids do not come in order
   std::map<StepId, Step> steps;
+  std::map<dsl::Address, StepId> newest_step;  // a stopped one may still be ending beside it
   std::deque<StepId> executed;  // in state kExecuted, in order
   std::vector<dsl::Event>
       prologue;  // recorded, not yet sent: InstanceStarted goes along with the first commit

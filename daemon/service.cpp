@@ -23,7 +23,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kFirstRetry{100};
-constexpr std::chrono::milliseconds kLongestRetry{5'000};
+constexpr std::chrono::milliseconds kLongestRetry{1'000};  // work is to resume within two seconds
 
 class Service {
  public:

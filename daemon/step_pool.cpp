@@ -243,7 +243,7 @@ void StepPool::finish(StepId id) {
   if (session->phase == Session::Phase::kExecuted && !session->alone) {
     session->phase = Session::Phase::kRollingBack;
     session->session->rollback();
-    return pump(*session);
+    return begin_exchange(*session);
   }
   release(*session);
 }
@@ -279,7 +279,7 @@ void StepPool::stop(StepId id) {
       session->release_when_cancelled = false;
       session->phase = Session::Phase::kRollingBack;
       session->session->rollback();
-      self->pump(*session);
+      self->begin_exchange(*session);
     });
   });
 }

@@ -306,7 +306,8 @@ create trigger ring after insert on df.signals for each statement execute functi
 create function df._request_made() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   new.updated_at := df._now();
-  if old.status not in ('pending', 'running', 'paused') or new.request is null then
+  if old.status not in ('pending', 'running', 'paused') or new.request is null
+     or (old.request = 'cancel' and new.request <> 'cancel') then  -- a cancel stands
     new.request := old.request;
     return new;
   end if;

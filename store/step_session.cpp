@@ -10,75 +10,13 @@
 
 #include "dsl/assert.hpp"
 #include "store/result_reader.hpp"
+#include "store/step_statements.hpp"
 #include "store/store_error.hpp"
 
 namespace durabled::store {
 namespace {
 
 using dsl::append_json_string;
-
-// Every statement of ours: prepared once a session under its name, or sent anew each time.
-struct OwnStatement {
-  const char* name;
-  const char* sql;
-};
-constexpr OwnStatement kBegin = {"_df_begin", "begin"};
-constexpr OwnStatement kCommit = {"_df_commit", "commit"};
-constexpr OwnStatement kRollback = {"_df_rollback", "rollback"};
-constexpr OwnStatement kResetAll = {"_df_reset", "reset all"};
-// Behind a pooler the text forms cannot come with the connection, so they are set here as well.
-constexpr OwnStatement kSettings = {
-    "_df_settings",
-    "select pg_catalog.set_config('role', $1, $6), pg_catalog.set_config('standard_conforming_strings', "
-    "'on', $6),"
-    " pg_catalog.set_config('df.instance_id', $2, $6), pg_catalog.set_config('df.label', $3, $6),"
-    " pg_catalog.set_config('df.node_id', $4, $6), pg_catalog.set_config('df.attempt', $5, $6),"
-    " pg_catalog.set_config('df.in_workflow', 'true', $6),"
-    " pg_catalog.set_config('datestyle', 'ISO', $6), pg_catalog.set_config('intervalstyle', 'postgres', $6),"
-    " pg_catalog.set_config('bytea_output', 'hex', $6), pg_catalog.set_config('extra_float_digits', '1', $6),"
-    " case when $6 then pg_catalog.pg_current_xact_id() end"};
-// $13: the role that the step must still have, where roles share a login.
-constexpr OwnStatement kCheckpoint = {
-    "_df_checkpoint",
-    "select case when $13::pg_catalog.text is null or current_user operator(pg_catalog.=) "
-    "$13::pg_catalog.name"
-    " then df._commit_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) else df._refuse_role() end"};
-constexpr OwnStatement kOwnRole = {nullptr, "set local role none"};
-// The same after a statement that ran alone, in its implicit transaction: what it did goes with it.
-constexpr OwnStatement kStillRole = {
-    nullptr,
-    "select case when current_user operator(pg_catalog.<>) $1::pg_catalog.name then df._refuse_role() end"};
-constexpr OwnStatement kForeignLookup = {"_df_lookup", "select df._foreign_step($1, $2, $3)"};
-constexpr OwnStatement kForeignCheckpoint = {"_df_foreign", "select df._commit_foreign($1, $2, $3, $4)"};
-// What must not be seen by the next step, and whether there is more than that.
-constexpr OwnStatement kClean = {
-    "_df_clean",
-    "select pg_catalog.pg_advisory_unlock_all(), pg_catalog.pg_my_temp_schema() <> 0"
-    " or exists (select from pg_catalog.pg_prepared_statement() where from_sql)"
-    " or exists (select from pg_catalog.pg_cursor() where is_holdable)"
-    " or exists (select from pg_catalog.pg_listening_channels()),"
-    " pg_catalog.set_config('role', 'none', false)"};
-constexpr OwnStatement kDiscard = {nullptr, "discard all"};
-// Behind a pooler in transaction mode there is no second exchange with the same session: it is cleaned within
-// the one that ends the transaction, whatever the step left. The pooler may have prepared statements of its
-// own there.
-constexpr OwnStatement kCleanPooled[] = {
-    {nullptr, "close all"},
-    {nullptr, "set session authorization default"},
-    {nullptr, "reset all"},
-    {nullptr, "unlisten *"},
-    {nullptr, "discard temp"},
-    {nullptr, "discard sequences"},
-    {nullptr,
-     "do $$ declare p pg_catalog.text; begin"
-     " for p in select name from pg_catalog.pg_prepared_statement() where from_sql loop"
-     " execute pg_catalog.format('deallocate %I', p); end loop; end $$"},
-    // What this session said at its start, and the pooler forgets with RESET ALL.
-    {nullptr,
-     "select pg_catalog.pg_advisory_unlock_all(), pg_catalog.set_config('client_encoding', 'UTF8', false),"
-     " pg_catalog.set_config('application_name', 'durabled step', false)"}};
-constexpr const OwnStatement* kForeignPrepared[] = {&kForeignLookup, &kForeignCheckpoint};
-constexpr const OwnStatement* kPrepared[] = {&kBegin, &kCommit, &kRollback, &kResetAll, &kSettings, &kClean};
 
 // How a server refuses a login for good.
 constexpr const char* kRefusals[] = {"no pg_hba.conf entry",
@@ -124,7 +62,7 @@ class StepSession::Impl {
   void send_alone();
   void send_settings();
   void send_statement();
-  std::vector<const OwnStatement*> own_statements() const;
+  std::vector<const own::Statement*> own_statements() const;
   bool take_answers();
 
   // What is on its way, in order.
@@ -143,7 +81,7 @@ class StepSession::Impl {
   };
   enum class Exchange { kNone, kRun, kCommit, kRollback };
 
-  void send(const OwnStatement& statement, Sent kind, std::initializer_list<const char*> params = {});
+  void send(const own::Statement& statement, Sent kind, std::initializer_list<const char*> params = {});
   void send_prepares();
   void send_clean();
   void sync();
@@ -182,7 +120,7 @@ class StepSession::Impl {
   CommitOutcome commit_outcome_;
 };
 
-void StepSession::Impl::send(const OwnStatement& statement, Sent kind,
+void StepSession::Impl::send(const own::Statement& statement, Sent kind,
                              std::initializer_list<const char*> params) {
   const std::vector<const char*> values(params);
   const int count = static_cast<int>(values.size());
@@ -195,7 +133,7 @@ void StepSession::Impl::send(const OwnStatement& statement, Sent kind,
 }
 
 void StepSession::Impl::send_prepares() {
-  for (const OwnStatement* statement : own_statements()) {
+  for (const own::Statement* statement : own_statements()) {
     lost_ |= PQsendPrepare(conn_, statement->name, statement->sql, 0, nullptr) == 0;
     sent_.push_back(Sent::kPrepare);
   }
@@ -207,10 +145,10 @@ void StepSession::Impl::sync() {
   unsent_ = true;
 }
 
-std::vector<const OwnStatement*> StepSession::Impl::own_statements() const {
-  std::vector<const OwnStatement*> all(std::begin(kPrepared), std::end(kPrepared));
-  if (!options_.foreign) all.push_back(&kCheckpoint);
-  if (remembers_) all.insert(all.end(), std::begin(kForeignPrepared), std::end(kForeignPrepared));
+std::vector<const own::Statement*> StepSession::Impl::own_statements() const {
+  std::vector<const own::Statement*> all(std::begin(own::kPrepared), std::end(own::kPrepared));
+  if (!options_.foreign) all.push_back(&own::kCheckpoint);
+  if (remembers_) all.insert(all.end(), std::begin(own::kForeignPrepared), std::end(own::kForeignPrepared));
   return all;
 }
 
@@ -228,16 +166,16 @@ void StepSession::Impl::run(StepStatement statement) {
   if (!remembers_) return send_run();
   // In the step's transaction, where the session has the role that the step was recorded for.
   looking_up_ = true;
-  send(kBegin, Sent::kOwn);
+  send(own::kBegin, Sent::kOwn);
   send_settings();
-  send(kForeignLookup, Sent::kLookup,
+  send(own::kForeignLookup, Sent::kLookup,
        {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str()});
   sync();
 }
 
 void StepSession::Impl::send_settings() {
   const std::string attempt = std::to_string(statement_.attempt);
-  send(kSettings, Sent::kSettings,
+  send(own::kSettings, Sent::kSettings,
        {statement_.role.c_str(), statement_.instance_id.c_str(), statement_.label.c_str(),
         statement_.node_id.c_str(), attempt.c_str(), statement_.alone ? "false" : "true"});
 }
@@ -250,7 +188,7 @@ void StepSession::Impl::send_statement() {
 
 void StepSession::Impl::send_run() {
   if (!remembers_) {
-    send(kBegin, Sent::kOwn);
+    send(own::kBegin, Sent::kOwn);
     send_settings();
   }
   send_statement();
@@ -263,7 +201,7 @@ void StepSession::Impl::send_alone() {
     send_settings();
     sync();  // the statement must not share an implicit transaction with what went before
     send_statement();
-    if (as_role) send(kStillRole, Sent::kOwn, {statement_.role.c_str()});
+    if (as_role) send(own::kStillRole, Sent::kOwn, {statement_.role.c_str()});
     sync();
     send_clean();
     return sync();
@@ -279,17 +217,17 @@ void StepSession::Impl::send_alone() {
     return;
   }
   send_statement();
-  for (const OwnStatement& statement : kCleanPooled) send(statement, Sent::kOwn);
+  for (const own::Statement& statement : own::kCleanPooled) send(statement, Sent::kOwn);
   sync();
 }
 
 void StepSession::Impl::send_clean() {
   if (!options_.prepared_statements) {
-    for (const OwnStatement& statement : kCleanPooled) send(statement, Sent::kDiscard);
+    for (const own::Statement& statement : own::kCleanPooled) send(statement, Sent::kDiscard);
     return;
   }
-  send(kClean, Sent::kClean);
-  send(kResetAll, Sent::kClean);
+  send(own::kClean, Sent::kClean);
+  send(own::kResetAll, Sent::kClean);
 }
 
 void StepSession::Impl::commit(const StepCommit& commit) {
@@ -303,13 +241,13 @@ void StepSession::Impl::commit(const StepCommit& commit) {
                     at = dsl::format_time(event.at), kind(dsl::to_string(event.kind)),
                     node = dsl::node_id(event.address.node), attempt = std::to_string(event.attempt);
   // SET ROLE as a step: the login has the right to the checkpoint, the other role may not.
-  if (settings_changed_ && statement_.role == "none") send(kOwnRole, Sent::kOwn);
-  send(kCheckpoint, Sent::kCheckpoint,
+  if (settings_changed_ && statement_.role == "none") send(own::kOwnRole, Sent::kOwn);
+  send(own::kCheckpoint, Sent::kCheckpoint,
        {commit.worker_key.c_str(), commit.instance_id.c_str(), token.c_str(), xid_.c_str(), seq.c_str(),
         at.c_str(), kind.c_str(), node.c_str(), event.address.scope.c_str(), attempt.c_str(),
         event.data.c_str(), commit.turn.empty() ? nullptr : commit.turn.c_str(),
         statement_.role == "none" ? nullptr : statement_.role.c_str()});
-  send(kCommit, Sent::kCommit);
+  send(own::kCommit, Sent::kCommit);
   send_clean();
   sync();
 }
@@ -321,11 +259,11 @@ void StepSession::Impl::commit_foreign(const std::string& result) {
   commit_answered_ = lease_lost_ = refused_ = false;
   commit_outcome_ = {};
   if (remembers_) {
-    send(kForeignCheckpoint, Sent::kCheckpoint,
+    send(own::kForeignCheckpoint, Sent::kCheckpoint,
          {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str(),
           result.c_str()});
   }
-  send(kCommit, Sent::kCommit);
+  send(own::kCommit, Sent::kCommit);
   send_clean();
   sync();
 }
@@ -334,7 +272,7 @@ void StepSession::Impl::rollback() {
   DURABLED_ASSERT(exchange_ == Exchange::kNone);
   exchange_ = Exchange::kRollback;
   failure_.reset();
-  send(kRollback, Sent::kOwn);
+  send(own::kRollback, Sent::kOwn);
   send_clean();
   sync();
 }
@@ -431,7 +369,7 @@ void StepSession::Impl::handle(PGresultPtr result) {
       if (PQntuples(result.get()) == 1 && *PQgetvalue(result.get(), 0, 1) == 't') {
         // DISCARD ALL takes our prepared statements with it; it must run outside the pipeline's implicit
         // transaction.
-        send(kDiscard, Sent::kDiscard);
+        send(own::kDiscard, Sent::kDiscard);
         sync();
         if (options_.prepared_statements) send_prepares();
         sync();
@@ -601,7 +539,7 @@ std::unique_ptr<StepSession> StepSession::connect(const ConnectParams& params, O
   }
   if (options.foreign) impl->remembers_ = has_foreign_memory(conn);
   if (options.prepared_statements) {
-    for (const OwnStatement* statement : impl->own_statements()) {
+    for (const own::Statement* statement : impl->own_statements()) {
       const PGresultPtr result(PQprepare(conn, statement->name, statement->sql, 0, nullptr));
       if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) continue;
       const bool broken = PQstatus(conn) == CONNECTION_BAD;

@@ -32,7 +32,7 @@ struct Cases : World {
 
 }  // namespace
 
-TEST_CASE("hello.df: its result holds the message") {
+TEST_CASE("hello.df: its result holds the message", "[smoke]") {
   Cases world;
   DOOR(world);
   world.start_daemon();
@@ -40,7 +40,7 @@ TEST_CASE("hello.df: its result holds the message") {
              ContainsSubstring("\"message\":\"Hello, durable world!\""));
 }
 
-TEST_CASE("batch.df: a hundred documents a run, two hundred and fifty in three") {
+TEST_CASE("batch.df: a hundred documents a run, two hundred and fifty in three", "[smoke]") {
   Cases world;
   DOOR(world);
   world.start_daemon();
@@ -50,7 +50,7 @@ TEST_CASE("batch.df: a hundred documents a run, two hundred and fifty in three")
   }
 }
 
-TEST_CASE("dashboard.df: the counts, then the refresh, whose result it is") {
+TEST_CASE("dashboard.df: the counts, then the refresh, whose result it is", "[smoke]") {
   Cases world;
   DOOR(world);
   world.start_daemon();
@@ -62,7 +62,7 @@ TEST_CASE("dashboard.df: the counts, then the refresh, whose result it is") {
   CHECK_THAT(result, ContainsSubstring("\"row_count\":0"));
 }
 
-TEST_CASE("etl.df: thirty rows, once each") {
+TEST_CASE("etl.df: thirty rows, once each", "[smoke]") {
   Cases world;
   DOOR(world);
   world.start_daemon();
@@ -70,7 +70,7 @@ TEST_CASE("etl.df: thirty rows, once each") {
   CHECK(world.alice.number("select count(*) from target") == 30);
 }
 
-TEST_CASE("sync.df: fetches, stores the envelope, and waits for the half hour through a restart") {
+TEST_CASE("sync.df: fetches, stores the envelope, and waits for the half hour through a restart", "[smoke]") {
   Cases world;
   DOOR(world);
   HttpTestServer http;
@@ -106,7 +106,7 @@ TEST_CASE("sync.df: fetches, stores the envelope, and waits for the half hour th
   CHECK(http.count("/json") == 2);
 }
 
-TEST_CASE("approval.df: invoice 42 waits for its signal, 43 is paid at once") {
+TEST_CASE("approval.df: invoice 42 waits for its signal, 43 is paid at once", "[smoke]") {
   Cases world;
   DOOR(world);
   world.start_daemon();
@@ -124,7 +124,7 @@ TEST_CASE("approval.df: invoice 42 waits for its signal, 43 is paid at once") {
   CHECK(paid(42));
 }
 
-TEST_CASE("queue.df: every row once, by two instances and two daemons") {
+TEST_CASE("queue.df: every row once, by two instances and two daemons", "[smoke]") {
   Cases world;
   DOOR(world);
   world.start_daemon();
@@ -138,7 +138,7 @@ TEST_CASE("queue.df: every row once, by two instances and two daemons") {
   CHECK(world.alice.number("select count(*) from logs where msg ~ '^row (\\d+) of \\1$'") == 30);
 }
 
-TEST_CASE("types.df: values of every kind arrive unchanged") {
+TEST_CASE("types.df: values of every kind arrive unchanged", "[smoke]") {
   Cases world;
   DOOR(world);
   world.start_daemon();

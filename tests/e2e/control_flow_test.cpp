@@ -80,7 +80,7 @@ TEST_CASE("nested loops keep names where they should, and survive a change of th
            ('select nextval(''inner_loop'') as j' |=> 'i')
            ~> ('select $sum.total + 1 as total' |=> 'sum')
            ~> 'insert into seen select $o.i, $i.j from pg_sleep(0.01)',
-           'select nextval(''inner_loop'') % 10 <> 0'),
+           'select $i.j % 10 <> 0'),
       'select $o.i < 6')
     ~> 'select $sum.total as total')");
   for (int kill = 0; kill < 3; ++kill) {
@@ -92,7 +92,8 @@ TEST_CASE("nested loops keep names where they should, and survive a change of th
     daemon = std::make_unique<DaemonProcess>(world.database().conninfo());
   }
   const std::string result = completes(alice, id);
-  CHECK(alice.number("select count(distinct i) from seen") == 6);
+  // A killed step gives its number of the sequence away, so some may be missing.
+  CHECK(alice.number("select max(i) from seen") >= 6);
   const std::string rows = alice.text("select count(*) from seen");
   CHECK_THAT(result, ContainsSubstring("{\"total\":" + rows + "}"));
   CHECK(alice.number("select count(*) - count(distinct (i, j)) from seen") == 0);

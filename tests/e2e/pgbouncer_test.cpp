@@ -79,7 +79,8 @@ constexpr const char* kLeftovers =
 
 }  // namespace
 
-TEST_CASE("behind a pooler in transaction mode, workflows of several roles run as who submitted them") {
+TEST_CASE("behind a pooler in transaction mode, workflows of several roles run as who submitted them",
+          "[smoke]") {
   if (!pgbouncer_is_here()) return;
   World world;
   world.add_role("bob");
@@ -150,7 +151,7 @@ TEST_CASE("behind a pooler, a daemon with session locks lets one without them li
   CHECK(with.log().find("took over") == std::string::npos);
 }
 
-TEST_CASE("behind a pooler, a step finds and leaves a clean session") {
+TEST_CASE("behind a pooler, a step finds and leaves a clean session", "[smoke]") {
   if (!pgbouncer_is_here()) return;
   World world;
   world.add_role("bob");

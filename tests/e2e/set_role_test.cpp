@@ -35,7 +35,8 @@ constexpr const char* kLeave =
 
 }  // namespace
 
-TEST_CASE("with set_role the steps of several roles run over one login, each as who submitted it") {
+TEST_CASE("with set_role the steps of several roles run over one login, each as who submitted it",
+          "[smoke]") {
   SharedLogin shared;
   World& world = shared.world;
   world.start_daemon({{"identity.mode", "set_role"}, {"steps.connections", "2"}});
@@ -68,7 +69,7 @@ TEST_CASE("with set_role a step may do what its role may, and no more") {
   CHECK(alice.number("select count(*) from effects") == 1);
 }
 
-TEST_CASE("with set_role a step that leaves its role is refused, and what it did is undone") {
+TEST_CASE("with set_role a step that leaves its role is refused, and what it did is undone", "[smoke]") {
   SharedLogin shared;
   Sql alice = shared.world.session();
   alice.exec("create table effects (x int)");
@@ -98,7 +99,8 @@ TEST_CASE("with set_role a step that leaves its role is refused, and what it did
 
 TEST_CASE(
     "with set_role a procedure that runs alone and leaves its role fails, and what it has not committed is "
-    "undone") {
+    "undone",
+    "[smoke]") {
   SharedLogin shared;
   Sql alice = shared.world.session();
   alice.exec("create table effects (x int)");

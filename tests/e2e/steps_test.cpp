@@ -17,7 +17,7 @@ struct OneConnection : World {
 
 }  // namespace
 
-TEST_CASE("what a step leaves in its session is not seen by the next") {
+TEST_CASE("what a step leaves in its session is not seen by the next", "[smoke]") {
   OneConnection world;
   Sql& alice = world.alice;
   Sql(world.server().conninfo())
@@ -62,7 +62,7 @@ TEST_CASE("a step reads which instance, node and attempt it is") {
                                                      "\"w\":\"true\",\"n\":\"00000000\""));
 }
 
-TEST_CASE("a statement that refuses a transaction runs on its own, and its history says so") {
+TEST_CASE("a statement that refuses a transaction runs on its own, and its history says so", "[smoke]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table t (x int)");
@@ -106,7 +106,7 @@ TEST_CASE("transaction commands are refused and change nothing") {
   run_workflow(world.alice, "'select 1'");
 }
 
-TEST_CASE("errors keep what the server said, and say what the daemon refuses") {
+TEST_CASE("errors keep what the server said, and say what the daemon refuses", "[smoke]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table t (x int primary key); insert into t values (1)");

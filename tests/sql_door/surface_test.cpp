@@ -326,7 +326,7 @@ TEST_CASE("start_at holds an instance back, and a higher priority goes first") {
   CHECK(sql.text("select df.status($1)", later) == "pending");
 }
 
-TEST_CASE("explain draws an instance with marks, times, errors and what was skipped") {
+TEST_CASE("explain draws an instance with marks, times, errors and what was skipped", "[smoke]") {
   Served served;
   const std::string id = served.finished(
       "('SELECT true' ?> 'SELECT 1' !> 'SELECT 2') ~> ('SELECT 3' |=> 'x' & 'SELECT 1/0') ~> 'SELECT 4', "

@@ -32,7 +32,8 @@ std::string elapsed_text(std::chrono::steady_clock::duration time) {
 
 }  // namespace
 
-TEST_CASE("both doors build the same graph from every expression of the list, and explain it alike") {
+TEST_CASE("both doors build the same graph from every expression of the list, and explain it alike",
+          "[smoke]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   int count = 0;
@@ -51,7 +52,7 @@ TEST_CASE("both doors build the same graph from every expression of the list, an
   CHECK(count >= 250);
 }
 
-TEST_CASE("both doors build the same graph from generated expressions, and explain it alike") {
+TEST_CASE("both doors build the same graph from generated expressions, and explain it alike", "[smoke]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
@@ -67,7 +68,7 @@ TEST_CASE("both doors build the same graph from generated expressions, and expla
   }
 }
 
-TEST_CASE("both doors refuse what is no workflow") {
+TEST_CASE("both doors refuse what is no workflow", "[smoke]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   int count = 0;
@@ -80,7 +81,7 @@ TEST_CASE("both doors refuse what is no workflow") {
   CHECK(count >= 60);
 }
 
-TEST_CASE("long chains and wide joins are composed in less than a second") {
+TEST_CASE("long chains and wide joins are composed in less than a second", "[smoke]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   std::string sequence = "'SELECT 1'", join = "'SELECT 1'";
@@ -98,7 +99,7 @@ TEST_CASE("long chains and wide joins are composed in less than a second") {
   }
 }
 
-TEST_CASE("df.explain warns of the traps that it can see in a graph") {
+TEST_CASE("df.explain warns of the traps that it can see in a graph", "[smoke]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   CHECK_THAT(sql.text("select df.explain(@> 'SELECT 1' ~> 'SELECT 2')"),
@@ -111,7 +112,7 @@ TEST_CASE("df.explain warns of the traps that it can see in a graph") {
             .find("Warning") == std::string::npos);
 }
 
-TEST_CASE("df.explain says what is wrong with a graph, as text") {
+TEST_CASE("df.explain says what is wrong with a graph, as text", "[smoke]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::pair<const char*, const char*> cases[] = {
