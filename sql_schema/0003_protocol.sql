@@ -264,8 +264,8 @@ begin
   where i.id operator(pg_catalog.=) p_instance and i.fencing_token operator(pg_catalog.=) p_token for key share;
   if not exists (select from df._worker_keys k where k.worker_id operator(pg_catalog.=) holder
                  and k.key operator(pg_catalog.=) p_key)
-     or not (pg_catalog.pg_has_role(session_user, current_user, 'member')
-             or coalesce(owner operator(pg_catalog.=) pg_catalog.to_regrole(pg_catalog.quote_ident(session_user)), false)) then
+     or not (coalesce(owner operator(pg_catalog.=) pg_catalog.to_regrole(pg_catalog.quote_ident(session_user)), false)
+             or pg_catalog.pg_has_role(session_user, current_user, 'member')) then
     raise exception 'lease lost: instance % is held by another daemon', p_instance using errcode = 'DF001';
   end if;
   insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)

@@ -10,28 +10,12 @@
 
 #include "dsl/assert.hpp"
 #include "store/result_reader.hpp"
+#include "store/step_failure.hpp"
 #include "store/step_statements.hpp"
 #include "store/store_error.hpp"
 
 namespace durabled::store {
 namespace {
-
-using dsl::append_json_string;
-
-// How a server refuses a login for good.
-constexpr const char* kRefusals[] = {"no pg_hba.conf entry",
-                                     "pg_hba.conf rejects",
-                                     "authentication failed",
-                                     "no password supplied",
-                                     "does not exist",
-                                     "is not permitted to log in",
-                                     "permission denied for database",
-                                     "is not currently accepting connections"};
-
-std::string field(const PGresult* result, int code) {
-  const char* text = PQresultErrorField(result, code);
-  return text != nullptr ? text : "";
-}
 
 bool has_foreign_memory(PGconn* conn) {
   const PGresultPtr result(
@@ -42,11 +26,6 @@ bool has_foreign_memory(PGconn* conn) {
 }
 
 }  // namespace
-
-bool is_transient(const std::string& sqlstate) {
-  return sqlstate.starts_with("40") || sqlstate.starts_with("08") || sqlstate.starts_with("53") ||
-         sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03" || sqlstate == "55P03";
-}
 
 class StepSession::Impl {
  public:
@@ -90,9 +69,10 @@ class StepSession::Impl {
   void end_of_exchange();
   void end_of_run();
   void lose();
-  dsl::Failure failure_of(const PGresult* result) const;
   dsl::Failure make_failure(const std::string& code, const std::string& message,
-                            const std::string& hint) const;
+                            const std::string& hint) const {
+    return make_step_failure({statement_.node_id, statement_.attempt}, code, message, hint);
+  }
 
   Options options_;
   PGconn* conn_;
@@ -386,7 +366,7 @@ void StepSession::Impl::handle(PGresultPtr result) {
 }
 
 void StepSession::Impl::handle_error(const PGresult* result) {
-  const std::string sqlstate = field(result, PG_DIAG_SQLSTATE);
+  const std::string sqlstate = error_field(result, PG_DIAG_SQLSTATE);
   const ExecStatusType status = PQresultStatus(result);
   if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
     failure_ = make_failure("0A000", "COPY to or from a client cannot run in a workflow",
@@ -402,56 +382,13 @@ void StepSession::Impl::handle_error(const PGresult* result) {
     return;
   }
   if (failure_) return;
-  failure_ = failure_of(result);
+  // The checkpoint's context may show its parameters (log_parameter_max_length_on_error), our key among them.
+  const bool with_context = sent_.front() != Sent::kCheckpoint;
+  failure_ = failure_of(result, {statement_.node_id, statement_.attempt}, with_context);
   lease_lost_ = sqlstate == "DF001";
   refused_ = !sqlstate.empty() && !sqlstate.starts_with("57P") && !sqlstate.starts_with("08");
   needs_to_run_alone_ =
       sent_.front() == Sent::kStatement && !statement_.alone && (sqlstate == "25001" || sqlstate == "2D000");
-}
-
-dsl::Failure StepSession::Impl::failure_of(const PGresult* result) const {
-  dsl::Failure failure;
-  failure.code = field(result, PG_DIAG_SQLSTATE);
-  std::string message = field(result, PG_DIAG_MESSAGE_PRIMARY);
-  if (failure.code.empty()) {  // libpq's own: the connection broke
-    failure.code = "08006";
-    message = PQresultErrorMessage(result);
-    while (!message.empty() && message.back() == '\n') message.pop_back();
-  }
-  failure.transient = is_transient(failure.code);
-  std::string json = "{\"message\":";
-  append_json_string(json, message);
-  const std::pair<const char*, int> fields[] = {
-      {"detail", PG_DIAG_MESSAGE_DETAIL}, {"hint", PG_DIAG_MESSAGE_HINT},
-      {"context", PG_DIAG_CONTEXT},       {"position", PG_DIAG_STATEMENT_POSITION},
-      {"schema", PG_DIAG_SCHEMA_NAME},    {"table", PG_DIAG_TABLE_NAME},
-      {"column", PG_DIAG_COLUMN_NAME},    {"constraint", PG_DIAG_CONSTRAINT_NAME}};
-  json += ",\"sqlstate\":\"" + failure.code + "\",\"code\":\"" + failure.code + "\"";
-  for (const auto& [name, code] : fields) {
-    // The checkpoint's context may show its parameters (log_parameter_max_length_on_error), our key among
-    // them.
-    if (code == PG_DIAG_CONTEXT && !sent_.empty() && sent_.front() == Sent::kCheckpoint) continue;
-    const std::string text = field(result, code);
-    if (text.empty()) continue;
-    json += std::string(",\"") + name + "\":";
-    append_json_string(json, text);
-  }
-  failure.json = json + ",\"node\":\"" + statement_.node_id +
-                 "\",\"attempts\":" + std::to_string(statement_.attempt) + "}";
-  return failure;
-}
-
-dsl::Failure StepSession::Impl::make_failure(const std::string& code, const std::string& message,
-                                             const std::string& hint) const {
-  std::string json = "{\"message\":";
-  append_json_string(json, message);
-  json += ",\"sqlstate\":\"" + code + "\",\"code\":\"" + code + "\"";
-  if (!hint.empty()) {
-    json += ",\"hint\":";
-    append_json_string(json, hint);
-  }
-  json += ",\"node\":\"" + statement_.node_id + "\",\"attempts\":" + std::to_string(statement_.attempt) + "}";
-  return {code, std::move(json), is_transient(code), !is_transient(code)};
 }
 
 void StepSession::Impl::lose() {
@@ -527,15 +464,7 @@ std::unique_ptr<StepSession> StepSession::connect(const ConnectParams& params, O
   PGconn* conn = PQconnectdbParams(keywords.data(), values.data(), 1);
   auto impl = std::make_unique<Impl>(conn, options);
   if (conn == nullptr || PQstatus(conn) != CONNECTION_OK) {
-    std::string message = conn != nullptr ? PQerrorMessage(conn) : "out of memory";
-    while (!message.empty() && message.back() == '\n') message.pop_back();
-    // libpq gives no SQLSTATE for a failed connection, only its text. What is not recognised may pass by
-    // itself (a server that starts, stops or is full, one that speaks another language): it is tried again.
-    const bool refused = std::any_of(std::begin(kRefusals), std::end(kRefusals), [&](const char* phrase) {
-      return message.find(phrase) != std::string::npos;
-    });
-    throw StoreError(refused ? StoreError::Kind::kPermanent : StoreError::Kind::kTransient, "connect",
-                     message);
+    throw login_error(conn);
   }
   if (options.foreign) impl->remembers_ = has_foreign_memory(conn);
   if (options.prepared_statements) {
@@ -546,7 +475,7 @@ std::unique_ptr<StepSession> StepSession::connect(const ConnectParams& params, O
       throw StoreError(
           broken ? StoreError::Kind::kTransient : StoreError::Kind::kPermanent, "connect",
           std::string(PQresultErrorMessage(result.get())) + "(has the role been given df.grant_usage?)",
-          field(result.get(), PG_DIAG_SQLSTATE));
+          error_field(result.get(), PG_DIAG_SQLSTATE));
     }
   }
   PQsetnonblocking(conn, 1);

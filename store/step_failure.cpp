@@ -1,0 +1,98 @@
+#include "store/step_failure.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "dsl/value/pg_types.hpp"
+
+namespace durabled::store {
+namespace {
+
+using dsl::append_json_string;
+
+// How a server refuses a login for good.
+constexpr const char* kRefusals[] = {"no pg_hba.conf entry",
+                                     "pg_hba.conf rejects",
+                                     "authentication failed",
+                                     "no password supplied",
+                                     "does not exist",
+                                     "is not permitted to log in",
+                                     "permission denied for database",
+                                     "is not currently accepting connections"};
+
+constexpr std::pair<const char*, int> kFields[] = {
+    {"detail", PG_DIAG_MESSAGE_DETAIL}, {"hint", PG_DIAG_MESSAGE_HINT},
+    {"context", PG_DIAG_CONTEXT},       {"position", PG_DIAG_STATEMENT_POSITION},
+    {"schema", PG_DIAG_SCHEMA_NAME},    {"table", PG_DIAG_TABLE_NAME},
+    {"column", PG_DIAG_COLUMN_NAME},    {"constraint", PG_DIAG_CONSTRAINT_NAME}};
+
+std::string trimmed(const char* text) {
+  std::string message = text;
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  return message;
+}
+
+std::string head(const std::string& message, const std::string& code) {
+  std::string json = "{\"message\":";
+  append_json_string(json, message);
+  return json + ",\"sqlstate\":\"" + code + "\",\"code\":\"" + code + "\"";
+}
+
+std::string tail(const StepOrigin& origin) {
+  return ",\"node\":\"" + origin.node_id + "\",\"attempts\":" + std::to_string(origin.attempt) + "}";
+}
+
+}  // namespace
+
+bool is_transient(const std::string& sqlstate) {
+  return sqlstate.starts_with("40") || sqlstate.starts_with("08") || sqlstate.starts_with("53") ||
+         sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03" || sqlstate == "55P03";
+}
+
+std::string error_field(const PGresult* result, int code) {
+  const char* text = PQresultErrorField(result, code);
+  return text != nullptr ? text : "";
+}
+
+dsl::Failure failure_of(const PGresult* result, const StepOrigin& origin, bool with_context) {
+  dsl::Failure failure;
+  failure.code = error_field(result, PG_DIAG_SQLSTATE);
+  std::string message = error_field(result, PG_DIAG_MESSAGE_PRIMARY);
+  if (failure.code.empty()) {  // libpq's own: the connection broke
+    failure.code = "08006";
+    message = trimmed(PQresultErrorMessage(result));
+  }
+  failure.transient = is_transient(failure.code);
+  failure.json = head(message, failure.code);
+  for (const auto& [name, code] : kFields) {
+    const std::string text = error_field(result, code);
+    if (text.empty() || (code == PG_DIAG_CONTEXT && !with_context)) continue;
+    failure.json += std::string(",\"") + name + "\":";
+    append_json_string(failure.json, text);
+  }
+  failure.json += tail(origin);
+  return failure;
+}
+
+dsl::Failure make_step_failure(const StepOrigin& origin, const std::string& code, const std::string& message,
+                               const std::string& hint) {
+  std::string json = head(message, code);
+  if (!hint.empty()) {
+    json += ",\"hint\":";
+    append_json_string(json, hint);
+  }
+  return {code, json + tail(origin), is_transient(code), !is_transient(code)};
+}
+
+// libpq gives no SQLSTATE for a failed connection, only its text. What is not recognised may pass by itself
+// (a server that starts, stops or is full, one that speaks another language): it is tried again.
+StoreError login_error(PGconn* conn) {
+  const std::string message = conn != nullptr ? trimmed(PQerrorMessage(conn)) : "out of memory";
+  const bool refused = std::any_of(std::begin(kRefusals), std::end(kRefusals), [&](const char* phrase) {
+    return message.find(phrase) != std::string::npos;
+  });
+  return {refused ? StoreError::Kind::kPermanent : StoreError::Kind::kTransient, "connect", message};
+}
+
+}  // namespace durabled::store
