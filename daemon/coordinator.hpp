@@ -142,6 +142,8 @@ class Coordinator {
   void turn_committed(Instance& instance);
   void carry_out(Instance& instance);
 
+  Step& add_step(Instance& instance, const dsl::Address& address, int attempt);
+  void mark_later(Step& step);
   void start_step(Instance& instance, const dsl::RunSql& run);
   void start_http(Instance& instance, const dsl::CallHttp& call);
   void refuse_http(Instance& instance, Step& step);

@@ -284,14 +284,25 @@ void Coordinator::carry_out(Instance& instance) {
   schedule(instance);
 }
 
-void Coordinator::start_step(Instance& instance, const dsl::RunSql& run) {
-  if (!instance.run->wants(run.address)) return;
+Coordinator::Step& Coordinator::add_step(Instance& instance, const dsl::Address& address, int attempt) {
   const StepId id = next_step_++;
   Step& step = instance.steps[id];
   step.id = id;
-  step.address = run.address;
-  instance.newest_step[run.address] = id;
-  step.attempt = run.attempt;
+  step.address = address;
+  step.attempt = attempt;
+  instance.newest_step[address] = id;
+  steps_by_id_[id] = &instance;
+  return step;
+}
+
+void Coordinator::mark_later(Step& step) {
+  step.unmarked_since = now_() + options_.mark_running_after;
+  unmarked_.emplace(*step.unmarked_since, step.id);
+}
+
+void Coordinator::start_step(Instance& instance, const dsl::RunSql& run) {
+  if (!instance.run->wants(run.address)) return;
+  Step& step = add_step(instance, run.address, run.attempt);
   step.open = true;
   step.statement.sql = run.statement;
   step.statement.instance_id = instance.id;
@@ -301,26 +312,17 @@ void Coordinator::start_step(Instance& instance, const dsl::RunSql& run) {
   step.foreign = instance.database != options_.served_database;
   step.statement.attempt = run.attempt;
   step.statement.max_result_bytes = options_.max_result_bytes;
-  step.unmarked_since = now_() + options_.mark_running_after;
-  unmarked_.emplace(*step.unmarked_since, id);
-  steps_by_id_[id] = &instance;
-  step_port_.start(id, instance.role, instance.database, step.statement);
+  mark_later(step);
+  step_port_.start(step.id, instance.role, instance.database, step.statement);
 }
 
 void Coordinator::start_http(Instance& instance, const dsl::CallHttp& call) {
   if (!instance.run->wants(call.address)) return;
-  const StepId id = next_step_++;
-  Step& step = instance.steps[id];
-  step.id = id;
-  step.address = call.address;
-  instance.newest_step[call.address] = id;
-  step.attempt = call.attempt;
+  Step& step = add_step(instance, call.address, call.attempt);
   step.is_http = true;
-  steps_by_id_[id] = &instance;
   if (!instance.may_http) return refuse_http(instance, step);
-  step.unmarked_since = now_() + options_.mark_running_after;
-  unmarked_.emplace(*step.unmarked_since, id);
-  http_port_.start(id, instance.role, instance.id, (*instance.graph)[call.address.node], call,
+  mark_later(step);
+  http_port_.start(step.id, instance.role, instance.id, (*instance.graph)[call.address.node], call,
                    instance.run->variables());
 }
 

@@ -27,8 +27,8 @@ struct Coordinator::Step {
   dsl::Address address;
   int attempt = 1;
   bool is_http = false;
-  bool open = false;   // the step port knows it and waits for commit() or finish()
-  bool alone = false;  // at-least-once
+  bool open = false;     // the step port knows it and waits for commit() or finish()
+  bool alone = false;    // at-least-once
   bool foreign = false;  // runs in another database
   State state = State::kRunning;
   store::StepStatement statement;
@@ -49,7 +49,7 @@ struct Coordinator::Instance {
   std::set<std::int64_t> known_signals;  // every one that was ever put there; ids do not come in order
   std::map<StepId, Step> steps;
   std::map<dsl::Address, StepId> newest_step;  // a stopped one may still be ending beside it
-  std::deque<StepId> executed;  // in state kExecuted, in order
+  std::deque<StepId> executed;                 // in state kExecuted, in order
   std::vector<dsl::Event>
       prologue;  // recorded, not yet sent: InstanceStarted goes along with the first commit
   bool prologue_sent = false, prologue_committed = false;
@@ -64,8 +64,8 @@ struct Coordinator::Instance {
   bool paused = false;
   bool cancel_requested = false;
   bool reloading = false;
-  std::string request;                // the last one that was read
-  std::optional<dsl::Failure> fatal;  // after a reload: why it has to fail
+  std::string request;                  // the last one that was read
+  std::optional<dsl::Failure> fatal;    // after a reload: why it has to fail
   std::string new_label, new_database;  // found in the text, to be written with the next turn
   std::string cancel_reason;
   std::optional<dsl::Time> timer;  // as in Coordinator::timers_

@@ -128,26 +128,26 @@ void StepPool::connect(const store::StepTarget& key) {
   const store::ConnectParams params =
       store::step_params(options_.conninfo, key, key.role, options_.own_role,
                          extra == options_.roles.end() ? "" : extra->second, !options_.prepared_statements);
-  asio::post(
-      threads_, [weak = weak_from_this(), &io = io_, key, params, session_options = store::StepSession::Options{
-                                    options_.prepared_statements, key.database != options_.served_database}] {
-        auto box = std::make_shared<std::unique_ptr<store::StepSession>>();  // handlers must be copyable
-        std::shared_ptr<store::StoreError> error;
-        try {
-          *box = store::StepSession::connect(params, session_options);
-        } catch (const store::StoreError& e) {
-          error = std::make_shared<store::StoreError>(e);
-        }
-        asio::post(io, [weak, key, box, error] {
-          const auto self = weak.lock();
-          if (!self || self->closed_) return;
-          if (error) {
-            self->connect_failed(key, *error);
-          } else {
-            self->connected(key, std::move(*box));
-          }
-        });
-      });
+  asio::post(threads_, [weak = weak_from_this(), &io = io_, key, params,
+                        session_options = store::StepSession::Options{
+                            options_.prepared_statements, key.database != options_.served_database}] {
+    auto box = std::make_shared<std::unique_ptr<store::StepSession>>();  // handlers must be copyable
+    std::shared_ptr<store::StoreError> error;
+    try {
+      *box = store::StepSession::connect(params, session_options);
+    } catch (const store::StoreError& e) {
+      error = std::make_shared<store::StoreError>(e);
+    }
+    asio::post(io, [weak, key, box, error] {
+      const auto self = weak.lock();
+      if (!self || self->closed_) return;
+      if (error) {
+        self->connect_failed(key, *error);
+      } else {
+        self->connected(key, std::move(*box));
+      }
+    });
+  });
 }
 
 void StepPool::connected(const store::StepTarget& key, std::unique_ptr<store::StepSession> session) {

@@ -133,7 +133,8 @@ void Tenure::shut_down() {
 void Tenure::reconfigure(const config::Config& config) {
   config_ = config;
   http_->reconfigure(config.http);
-  coordinator_->reconfigure(policy_of(config), config.steps.max_result_bytes, config.steps.mark_running_after);
+  coordinator_->reconfigure(policy_of(config), config.steps.max_result_bytes,
+                            config.steps.mark_running_after);
   steps_->reconfigure(config.identity.roles, config.steps.idle_timeout);
 }
 

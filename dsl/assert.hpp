@@ -12,4 +12,5 @@ namespace durabled {
 }
 }  // namespace durabled
 
-#define DURABLED_ASSERT(condition) ((condition) ? void() : ::durabled::assertion_failed(#condition, __FILE__, __LINE__))
+#define DURABLED_ASSERT(condition) \
+  ((condition) ? void() : ::durabled::assertion_failed(#condition, __FILE__, __LINE__))

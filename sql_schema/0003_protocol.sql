@@ -35,7 +35,7 @@ $$;
 comment on function df._heartbeat(int) is 'A daemon lives; returns the database''s time';
 
 create function df._release(p_worker int) returns int language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   released int;
 begin
@@ -70,7 +70,7 @@ comment on function df._release_dead(int, interval, boolean) is 'Frees what dead
 
 -- Wakes the instances that signals have come for.
 create function df._deliver_signals() returns void language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   ids text[];
 begin
@@ -107,7 +107,7 @@ create function df._poll(p_worker int, p_limit int)
 returns table (kind text, id text, token bigint, status text, dsl text, label text, vars jsonb, role text, database text,
                wake_at timestamptz, request text, request_reason text, started boolean, may_http boolean)
 language plpgsql set search_path = pg_catalog, pg_temp
-  set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
+  set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
 #variable_conflict use_column
 declare
   t constant timestamptz := df._now();
@@ -169,7 +169,7 @@ comment on function df._poll(int, int) is 'One round of a daemon: claims what is
 
 -- A daemon that is not sure whether a commit happened takes its own instance anew: nothing older can commit after that.
 create function df._reclaim(p_worker int, p_instance text) returns bigint language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   token bigint;
 begin
@@ -321,7 +321,7 @@ comment on function df._commit_foreign(text, text, text, json) is 'The checkpoin
 -- of {instance, token, at, …as in _apply_turn}, ordered by instance. Returns those that were not written: 'lost' (another
 -- daemon holds it) or 'busy' (a client's open transaction has the row locked: try again later).
 create function df._commit_turns(p_worker int, p_turns json) returns table (instance text, outcome text)
-language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   turn json;
 begin

@@ -1,5 +1,7 @@
 -- df.explain: a workflow as a tree of lines. The rules of the lines are those of dsl/text/printer.hpp, byte for byte.
 
+-- The planner thinks recursive queries over json dear, and would compile them (jit) for longer than they run.
+
 create function df._one_line(value text) returns text language sql immutable parallel safe
   return pg_catalog.btrim(pg_catalog.regexp_replace(value, E'[ \t\n\r\f\x0B]+', ' ', 'g'), ' ');
 comment on function df._one_line(text) is 'Text with its runs of white space as single spaces';
@@ -168,7 +170,7 @@ comment on function df._warnings(json) is 'What is likely not meant so in a grap
 -- Explaining ------------------------------------------------------------------------------------------------------
 
 create function df._explain_expression(p_text text) returns text language plpgsql stable
-  set search_path = pg_catalog, pg_temp as $$
+  set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
   graph text;
   problem text;
@@ -236,7 +238,7 @@ end $$;
 comment on function df._explain_instance(text) is 'An instance as a tree with the state of each node';
 
 create function df.explain(instance_or_expression text) returns text language plpgsql volatile
-  set search_path = pg_catalog, pg_temp as $$
+  set search_path = pg_catalog, pg_temp set jit = off as $$
 begin
   if instance_or_expression ~ '^[0-9a-z]{8}$' then
     perform df._instance_status(instance_or_expression);

@@ -62,8 +62,9 @@ class StepSession {
  public:
   struct Options {
     bool prepared_statements = true;
-    // Another database than the one that has the instance. Its checkpoint cannot be in the step's transaction; instead
-    // df._foreign_steps there remembers, in that transaction, that the step ran and what it returned.
+    // Another database than the one that has the instance. Its checkpoint cannot be in the step's
+    // transaction; instead df._foreign_steps there remembers, in that transaction, that the step ran and what
+    // it returned.
     bool foreign = false;
   };
   // Connects; blocks. Throws StoreError (kTransient, or kPermanent where the server refuses the login).

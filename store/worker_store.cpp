@@ -63,7 +63,8 @@ void load(pqxx::work& work, std::map<std::string, ClaimedInstance*>& instances) 
   }
 }
 
-// The oldest 10,000 of each: nobody fills the daemon's memory by sending. As many are counted by df._apply_turn.
+// The oldest 10,000 of each: nobody fills the daemon's memory by sending. As many are counted by
+// df._apply_turn.
 template <typename Instances>
 void load_signals(pqxx::work& work, const Instances& instances) {
   std::vector<std::string> ids;
@@ -112,7 +113,8 @@ class WorkerStore::Impl {
     require_current_schema(connection);
     pqxx::nontransaction session(connection);
     session.exec("set application_name = 'durabled work'");
-    session.exec("set search_path = pg_catalog, pg_temp");  // whoever may write to public makes no name of ours mean else
+    session.exec("set search_path = pg_catalog, pg_temp");  // whoever may write to public makes no name of
+                                                            // ours mean else
     const pqxx::row who = session.exec("select session_user, current_database()")[0];
     role = text(who[0]);
     database = text(who[1]);

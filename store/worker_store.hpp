@@ -31,7 +31,7 @@ struct ClaimedInstance {
   std::int64_t token = 0;
   std::string dsl, label, vars;     // vars: JSON object
   std::optional<std::string> role;  // nullopt: the role that submitted it was dropped
-  bool may_http = false;  // the role has EXECUTE on df.http
+  bool may_http = false;            // the role has EXECUTE on df.http
   std::string database;
   std::string request, request_reason;  // cancel, pause, resume or ""
   std::vector<dsl::Event> history;

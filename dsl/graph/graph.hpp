@@ -1,5 +1,5 @@
-// The graph of a workflow: what both doors build and the engine runs. A tree, held as an arena in preorder, so that a
-// node's index is stable for a given graph and gives the node its id.
+// The graph of a workflow: what both doors build and the engine runs. A tree, held as an arena in preorder,
+// so that a node's index is stable for a given graph and gives the node its id.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,8 @@ enum class NodeKind : std::uint8_t {
 using NodeIndex = std::uint32_t;  // into Graph::nodes
 inline constexpr NodeIndex kNoNode = UINT32_MAX;
 
-// What a kind needs beside its text and children. Durations are seconds. Strings are templates unless said otherwise.
+// What a kind needs beside its text and children. Durations are seconds. Strings are templates unless said
+// otherwise.
 struct ScheduleOptions {
   std::string timezone = "UTC";
   bool operator==(const ScheduleOptions&) const = default;
@@ -48,7 +49,8 @@ struct HttpOptions {
   std::string method = "POST";         // upper case: GET POST PUT DELETE PATCH
   std::optional<std::string> body;     // kHttp only
   std::optional<std::string> headers;  // text of a JSON object
-  std::optional<std::string> parts;    // kHttpMultipart only: text of a JSON array of {name, data_b64[, filename, content_type]}
+  std::optional<std::string>
+      parts;  // kHttpMultipart only: text of a JSON array of {name, data_b64[, filename, content_type]}
   double timeout_seconds = 30;
   bool operator==(const HttpOptions&) const = default;
 };
@@ -60,15 +62,16 @@ struct ForEachOptions {
 struct RetryOptions {
   std::int64_t max_attempts = 1;
   double delay = 1, backoff = 2, max_delay = 300;
-  std::vector<std::string> on;  // SQLSTATEs ("40001"), classes ("53") or HTTP codes ("503"); empty: every failure
+  std::vector<std::string>
+      on;  // SQLSTATEs ("40001"), classes ("53") or HTTP codes ("503"); empty: every failure
   bool operator==(const RetryOptions&) const = default;
 };
 struct TimeoutOptions {
   double seconds = 0;
   bool operator==(const TimeoutOptions&) const = default;
 };
-using NodeOptions = std::variant<std::monostate, ScheduleOptions, SignalOptions, HttpOptions, ForEachOptions, RetryOptions,
-                                 TimeoutOptions>;
+using NodeOptions = std::variant<std::monostate, ScheduleOptions, SignalOptions, HttpOptions, ForEachOptions,
+                                 RetryOptions, TimeoutOptions>;
 
 // kind          text                     options          children, in this order
 // kSql          the statement            -                -
@@ -90,7 +93,8 @@ struct Node {
   NodeKind kind = NodeKind::kSql;
   std::string result_name;  // from |=>; empty: not named
   std::string text;
-  bool has_text = false;  // kBreak: df.break() has none, df.break('') has; true for every other kind that has a text
+  bool has_text =
+      false;  // kBreak: df.break() has none, df.break('') has; true for every other kind that has a text
   NodeOptions options;
   std::vector<NodeIndex> children;
 

@@ -10,7 +10,8 @@ namespace durabled::dsl {
 struct Diagnostic {
   enum class Severity { kError, kWarning };
   Severity severity = Severity::kError;
-  std::string code;     // stable, e.g. "unbalanced_quote", "unknown_function", "unreachable", "named_compound", "unbound_name"
+  std::string code;  // stable, e.g. "unbalanced_quote", "unknown_function", "unreachable", "named_compound",
+                     // "unbound_name"
   std::string message;  // what was found and what was expected
   int line = 1;         // from 1
   int column = 1;       // from 1, in characters

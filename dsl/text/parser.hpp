@@ -15,17 +15,19 @@ namespace durabled::dsl {
 struct ParsedWorkflow {
   Graph graph;
   std::vector<Diagnostic> warnings;
-  // Arguments of an enclosing df.start(…), when the text was one: name -> text ("label", "database", "priority", …).
+  // Arguments of an enclosing df.start(…), when the text was one: name -> text ("label", "database",
+  // "priority", …).
   std::optional<std::string> label;
   std::optional<std::string> database;
   std::optional<int> priority;
-  std::optional<std::string> start_at;         // timestamptz text
+  std::optional<std::string> start_at;  // timestamptz text
   std::optional<std::string> idempotency_key;
 };
 
-// Parses one expression, or a whole [SELECT] df.start(…)[;], or the JSON object of the SQL door (text that begins with
-// '{'). Never throws; the time and stack it takes are bounded by `limits` whatever the input (NUL bytes, invalid UTF-8
-// and a mebibyte of parentheses included).
+// Parses one expression, or a whole [SELECT] df.start(…)[;], or the JSON object of the SQL door (text that
+// begins with
+// '{'). Never throws; the time and stack it takes are bounded by `limits` whatever the input (NUL bytes,
+// invalid UTF-8 and a mebibyte of parentheses included).
 Expected<ParsedWorkflow, Diagnostic> parse_workflow(std::string_view text, const GraphLimits& limits);
 
 }  // namespace durabled::dsl

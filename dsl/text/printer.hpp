@@ -36,11 +36,11 @@ std::string print(const Graph& graph);
 // kCatch          CATCH                                         body: handler:
 // clang-format on
 //
-// A heading is indented by two spaces more than its node's line, and what stands under it by two more than the
-// heading. A branch that is not there has no heading; a time zone is shown unless it is UTC. " |=> 'name'" comes
-// right after the kind: before the colon of SQL and BREAK (SQL |=> 'rows': SELECT 1), at the end of every other
-// line (JOIN (2) |=> 'both'). Texts stand on one line: runs of white space become one space, none at the ends;
-// nothing is cut. Numbers have no trailing zeros.
+// A heading is indented by two spaces more than its node's line, and what stands under it by two more than
+// the heading. A branch that is not there has no heading; a time zone is shown unless it is UTC. " |=>
+// 'name'" comes right after the kind: before the colon of SQL and BREAK (SQL |=> 'rows': SELECT 1), at the
+// end of every other line (JOIN (2) |=> 'both'). Texts stand on one line: runs of white space become one
+// space, none at the ends; nothing is cut. Numbers have no trailing zeros.
 std::string print_tree(const Graph& graph, const std::function<std::string(NodeIndex)>& annotate = {});
 
 }  // namespace durabled::dsl

@@ -176,7 +176,8 @@ class SqlSubstitution {
     out_.append(text_.substr(copied_, reference.begin - copied_));
     const auto result = find_bound(reference, names_);
     if (!result) {
-      // In a string it is text that looks like a reference; elsewhere the server could only call it a syntax error.
+      // In a string it is text that looks like a reference; elsewhere the server could only call it a syntax
+      // error.
       if (site.context == Context::kCode) return result.error();
       copied_ = reference.begin;
       return {};

@@ -19,7 +19,8 @@ struct SubstitutionError {
   std::string message;  // "$n has no rows", "$n is NULL", "$n has no column \"x\"; it has: a, b", …
 };
 
-// `text` as one SQL statement: references by SQL's lexical rules, typed and quoted literals. A name that nothing binds
+// `text` as one SQL statement: references by SQL's lexical rules, typed and quoted literals. A name that
+// nothing binds
 // ("$typo") is an error that lists the bound names; inside a string it is text, and stays.
 Expected<std::string, SubstitutionError> substitute_sql(std::string_view text, const Bindings& bindings);
 

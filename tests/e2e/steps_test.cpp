@@ -17,6 +17,18 @@ struct OneConnection : World {
 
 }  // namespace
 
+TEST_CASE("a result keeps the order of its columns and the names of their types", "[e2e][steps]") {
+  World world;
+  world.start_daemon();
+  Sql alice = world.session();
+  const std::string id = alice.text(
+      "insert into df.submit (dsl) values ('''select 1 as z, ''''x''''::text as a, 2.5 as m''') returning id");
+  CHECK(alice.text("select df.await_instance($1)", id) == "completed");
+  CHECK(alice.text("select df.result($1)::text", id) ==
+        R"({"rows":[{"z":1,"a":"x","m":"2.5"}],"row_count":1,"columns":[{"name":"z","type":"integer"},)"
+        R"({"name":"a","type":"text"},{"name":"m","type":"numeric"}],"affected":1})");
+}
+
 TEST_CASE("what a step leaves in its session is not seen by the next", "[smoke]") {
   OneConnection world;
   Sql& alice = world.alice;
