@@ -1,7 +1,6 @@
 #include "store/step_session.hpp"
 
 #include <libpq-fe.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <deque>
