@@ -37,9 +37,10 @@ std::map<std::string, std::string> variables(const std::vector<std::string>& set
   return all;
 }
 
-// What the text says in an enclosing df.start(…) counts where no option says otherwise: some of it must be
-// known when the row is written, before any daemon reads the text.
+// What the text says in an enclosing df.start(…) counts where no option says otherwise. The row gets what
+// df.start encloses, so that nothing of it is said twice.
 void take_over(store::Submission& submission, const dsl::ParsedWorkflow& parsed) {
+  if (!parsed.body.empty()) submission.dsl = parsed.body;
   const auto fill = [](auto& to, const auto& from) {
     if (!to && from) to = from;
   };

@@ -289,7 +289,9 @@ Argument ExpressionParser::parse_argument() {
       take();
     }
   }
+  argument.begin = peek().at.offset;
   argument.value = parse_expression();
+  argument.end = peek().at.offset;
   return argument;
 }
 

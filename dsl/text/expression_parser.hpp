@@ -17,7 +17,7 @@ namespace durabled::dsl {
 class ExpressionParser {
  public:
   ExpressionParser(std::string_view text, const GraphLimits& limits)
-      : lexer_(text), builder_(limits), limits_(limits) {}
+      : text_(text), lexer_(text), builder_(limits), limits_(limits) {}
 
   // The whole text; fills all of `workflow` but the graph, and returns its root in builder().
   NodeIndex parse_text(ParsedWorkflow& workflow);
@@ -50,6 +50,7 @@ class ExpressionParser {
   [[noreturn]] void fail_word(const Token& word);
   [[noreturn]] void fail_operator(const Token& op);
 
+  std::string_view text_;
   Lexer lexer_;
   std::deque<Token> lookahead_;
   GraphBuilder builder_;

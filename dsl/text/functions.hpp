@@ -15,6 +15,7 @@ struct Argument {
   std::string name;  // of name => value; empty when positional
   Operand value;
   Position at;
+  std::size_t begin = 0, end = 0;  // where the value stands in the text, in bytes
 };
 
 struct FunctionCall {

@@ -46,6 +46,18 @@ Expected<ParsedWorkflow, Diagnostic> parse_json_door(std::string_view text, cons
   return workflow;
 }
 
+// As long as the columns of df.submit take it.
+std::optional<std::string> short_text(const BoundCall& bound, std::size_t i, const std::string& what) {
+  constexpr int kCharacters = 1'000;
+  auto text = bound.optional_text(i);
+  const auto begins_character = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+  if (text && std::count_if(text->begin(), text->end(), begins_character) > kCharacters) {
+    throw SyntaxError{"bad_argument", what + " has at most " + std::to_string(kCharacters) + " characters",
+                      "", bound.find(i)->at};
+  }
+  return text;
+}
+
 }  // namespace
 
 NodeIndex ExpressionParser::parse_text(ParsedWorkflow& workflow) {
@@ -83,7 +95,10 @@ NodeIndex ExpressionParser::parse_start(ParsedWorkflow& workflow) {
   if (!peek().is(TokenKind::kPunctuation, "(")) fail_expected("( after df.start", peek());
   const FunctionCall call = parse_call(name, at);
   const BoundCall bound(call, start_parameters());
-  workflow.label = bound.optional_text(1);
+  const auto body = std::find_if(call.arguments.begin(), call.arguments.end(),
+                                 [&](const Argument& argument) { return &argument.value == bound.find(0); });
+  workflow.body = text_.substr(body->begin, body->end - body->begin);
+  workflow.label = short_text(bound, 1, "a label");
   workflow.database = bound.optional_text(2);
   const std::string mode = bound.text(3, "caller");
   if (mode != "caller" && mode != "new") {
@@ -99,7 +114,7 @@ NodeIndex ExpressionParser::parse_start(ParsedWorkflow& workflow) {
     workflow.priority = static_cast<int>(priority);
   }
   workflow.start_at = bound.optional_text(5);
-  workflow.idempotency_key = bound.optional_text(6);
+  workflow.idempotency_key = short_text(bound, 6, "an idempotency key");
   return builder_.step(*bound.find(0));
 }
 

@@ -15,8 +15,8 @@ namespace durabled::dsl {
 struct ParsedWorkflow {
   Graph graph;
   std::vector<Diagnostic> warnings;
-  // Arguments of an enclosing df.start(…), when the text was one: name -> text ("label", "database",
-  // "priority", …).
+  // When the text was a df.start(…): the text of the workflow that it encloses, and its other arguments.
+  std::string body;
   std::optional<std::string> label;
   std::optional<std::string> database;
   std::optional<int> priority;

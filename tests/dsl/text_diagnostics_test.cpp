@@ -142,6 +142,19 @@ TEST_CASE("argument errors name the function and the argument") {
   });
 }
 
+TEST_CASE("a label and an idempotency key are as short as their columns want them") {
+  std::string longest;
+  for (int i = 0; i < 1'000; ++i) longest += "é";
+  for (const auto& [argument, what] :
+       {std::pair{"label", "a label"}, std::pair{"idempotency_key", "an idempotency key"}}) {
+    const std::string text = "df.start('A', " + std::string(argument) + " => '";
+    CHECK(parse(text + longest + "')").body == "'A'");
+    const Diagnostic error = parse_error(text + longest + "x')");
+    CHECK(error.code == "bad_argument");
+    CHECK_THAT(error.message, ContainsSubstring(std::string(what) + " has at most 1000 characters"));
+  }
+}
+
 TEST_CASE("casts and steps of the wrong type are refused") {
   check({
       {"'x'::json", "bad_cast", 1, 1, "not valid JSON", ""},

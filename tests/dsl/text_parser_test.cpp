@@ -163,6 +163,9 @@ TEST_CASE("df.start gives its arguments") {
   CHECK(workflow.priority == -5);
   CHECK(workflow.start_at == "2030-01-01");
   CHECK(workflow.idempotency_key == "k");
+  CHECK(workflow.body == "'A' ~> 'B'");
+  CHECK(parse("df.start(label => 'l', fut => ('A') & $$B, c$$)").body == "('A') & $$B, c$$");
+  CHECK(parse("'A' ~> 'B'").body.empty());
   const auto plain = parse("df.start('A', NULL)");
   CHECK_FALSE(plain.label.has_value());
   CHECK_FALSE(plain.priority.has_value());

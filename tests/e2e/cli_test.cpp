@@ -303,6 +303,11 @@ TEST_CASE("what an enclosing df.start says counts unless an option says otherwis
   const std::string query = "select label || priority from df.instances where id = $1";
   CHECK(fixture.sql().text(query, id) == "inner3");
   CHECK(fixture.sql().text(query, other) == "outer3");
+  CHECK(fixture.sql().text("select string_agg(dsl, ';') from df.instances") == "'SELECT 1';'SELECT 1'");
+  const std::string later = "SELECT df.start(start_at => 'tomorrow', fut => 'A' ~> 'B');";
+  const std::string tomorrow = fixture.submit({"-e", later});
+  CHECK(fixture.sql().text("select dsl from df.instances where id = $1 and wake_at = 'tomorrow'", tomorrow) ==
+        "'A' ~> 'B'");
 }
 
 TEST_CASE("a repeated idempotency key gives the same id") {
