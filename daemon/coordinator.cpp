@@ -99,8 +99,13 @@ void Coordinator::begin_anew(Instance& instance, const store::ClaimedInstance& c
     failure.json += "}";
     return fail(instance, failure);
   }
-  if (parsed->label && instance.label.empty()) instance.label = instance.new_label = *parsed->label;
-  if (parsed->database) instance.database = instance.new_database = *parsed->database;
+  instance.new_start = start_json(*parsed);
+  if (starts_from_row(*parsed)) {
+    instance.leaving = instance.put_back = true;
+    return send_turn(instance, {});
+  }
+  if (parsed->label && instance.label.empty()) instance.label = *parsed->label;
+  if (parsed->database) instance.database = *parsed->database;
   instance.graph = std::make_shared<const dsl::Graph>(std::move(parsed->graph));
   set_variables(instance, claimed, instance.label);
   std::string data = "{\"graph\":" + dsl::to_json(*instance.graph);

@@ -133,8 +133,7 @@ void Coordinator::proceed(Instance& instance) {
       }
       draft.events.insert(draft.events.begin(), instance.prologue.begin(), instance.prologue.end());
       instance.prologue_sent = true;
-      draft.label = instance.new_label;
-      draft.database = instance.new_database;
+      draft.start = instance.new_start;
       instance.slot_taken = true;
       step_port_.commit(id,
                         {options_.worker.key, instance.id, instance.token, std::move(event), draft.json()});
@@ -235,8 +234,7 @@ void Coordinator::send_turn(Instance& instance, const TurnDraft& draft) {
   TurnDraft whole = draft;
   if (!instance.prologue_sent) {
     whole.events.insert(whole.events.begin(), instance.prologue.begin(), instance.prologue.end());
-    whole.label = instance.new_label;
-    whole.database = instance.new_database;
+    whole.start = instance.new_start;
     instance.prologue_sent = true;
   }
   instance.slot_taken = instance.turn_pending = true;
@@ -248,9 +246,9 @@ void Coordinator::turn_committed(Instance& instance) {
   instance.slot_taken = false;
   instance.prologue.clear();
   instance.prologue_committed = true;
-  instance.new_label.clear();
-  instance.new_database.clear();
+  instance.new_start.clear();
   instance.turn_json.clear();
+  if (instance.put_back) earliest_wake_ = now_();  // the poll after this finds it, or its time
   if (instance.leaving) return drop(instance.id);
   const std::string id = instance.id;
   carry_out(instance);

@@ -64,9 +64,10 @@ struct Coordinator::Instance {
   bool paused = false;
   bool cancel_requested = false;
   bool reloading = false;
-  std::string request;                  // the last one that was read
-  std::optional<dsl::Failure> fatal;    // after a reload: why it has to fail
-  std::string new_label, new_database;  // found in the text, to be written with the next turn
+  std::string request;                // the last one that was read
+  std::optional<dsl::Failure> fatal;  // after a reload: why it has to fail
+  std::string new_start;              // what the text says of itself, to be written with the next turn
+  bool put_back = false;              // it is leaving to be claimed anew
   std::string cancel_reason;
   std::optional<dsl::Time> timer;  // as in Coordinator::timers_
   // After a reload: the step whose commit was refused, and why.

@@ -43,8 +43,7 @@ std::string TurnDraft::json() const {
   json += ']';
   append_numbers(json, "signals", signals);
   append_numbers(json, "prune", prune);
-  append_text(json, "label", label);
-  append_text(json, "database", database);
+  if (!start.empty()) json += ",\"start\":" + start;
   append_text(json, "status", status);
   if (status == "waiting" || status == "paused") json += ",\"inbox\":" + std::to_string(inbox);
   append_text(json, "request", request);
@@ -59,6 +58,26 @@ std::string TurnDraft::json(const std::string& instance_id, std::int64_t token, 
   if (text.empty()) text = "{}";
   return "{\"instance\":\"" + instance_id + "\",\"token\":" + std::to_string(token) + ",\"at\":\"" +
          dsl::format_time(at) + '"' + (text.size() > 2 ? "," : "") + text.substr(1);
+}
+
+bool starts_from_row(const dsl::ParsedWorkflow& workflow) {
+  return workflow.start_at || workflow.idempotency_key;
+}
+
+std::string start_json(const dsl::ParsedWorkflow& workflow) {
+  std::string json;
+  const auto append = [&json](const char* key, const std::optional<std::string>& text) {
+    if (!text) return;
+    json += std::string(json.empty() ? "{\"" : ",\"") + key + "\":";
+    append_json_string(json, *text);
+  };
+  append("label", workflow.label);
+  append("database", workflow.database);
+  if (workflow.priority) append("priority", std::to_string(*workflow.priority));
+  if (starts_from_row(workflow)) append("body", workflow.body);
+  append("start_at", workflow.start_at);
+  append("idempotency_key", workflow.idempotency_key);
+  return json.empty() ? json : json + '}';
 }
 
 }  // namespace durabled::daemon

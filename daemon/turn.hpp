@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dsl/engine/event.hpp"
+#include "dsl/text/parser.hpp"
 
 namespace durabled::daemon {
 
@@ -20,14 +21,21 @@ struct TurnDraft {
   std::size_t inbox = 0;  // waiting, paused: untaken signals that were seen; more of them wake it at once
   std::string request;    // waiting, paused: the last one that was read; another one wakes it at once
   std::int64_t result_seq = 0;
-  std::string error;            // JSON
-  std::string label, database;  // found in the text of the workflow
+  std::string error;  // JSON
+  std::string start;  // JSON, as start_json() makes it
 
-  bool empty() const { return events.empty() && status.empty() && signals.empty(); }
+  bool empty() const { return events.empty() && status.empty() && signals.empty() && start.empty(); }
 
   // As df._apply_turn has it; empty when there is nothing to say. The second form is for df._commit_turns.
   std::string json() const;
   std::string json(const std::string& instance_id, std::int64_t token, dsl::Time at) const;
 };
+
+// Whether what the text says in an enclosing df.start must be in the row before anything runs.
+bool starts_from_row(const dsl::ParsedWorkflow& workflow);
+
+// What it says there, as df._apply_start has it; empty for nothing. With the text that df.start encloses if
+// the instance is to be put back: it is claimed anew, with what is left for the row to say.
+std::string start_json(const dsl::ParsedWorkflow& workflow);
 
 }  // namespace durabled::daemon

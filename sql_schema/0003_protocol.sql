@@ -181,6 +181,89 @@ begin
 end $$;
 comment on function df._reclaim(int, text) is 'A new fencing token for an instance that the worker holds; null when it no longer does';
 
+-- Gives an instance the key that its text names. Null: it has it. Else the id of the instance that has that key, or ''
+-- where a client's open transaction may come to have it: nobody's turn waits for that.
+create function df._take_key(p_instance text, p_key text) returns text language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set lock_timeout = '1ms' as $$
+begin
+  update df.instances set idempotency_key = coalesce(idempotency_key, p_key) where id = p_instance;
+  return null;
+exception
+  when unique_violation then
+    return (select coalesce(min(e.id), '') from df.instances i
+            join df.instances e on e.submitted_by = i.submitted_by and e.idempotency_key = p_key
+            where i.id = p_instance);
+  when lock_not_available then
+    return '';
+end $$;
+comment on function df._take_key(text, text) is 'Gives an instance the idempotency key that its text names';
+
+-- What a text says that must be known before anything runs: the instance becomes what it would be had the columns of
+-- df.submit said so, and is claimed anew when it is time. It ends here when its key is another's, or its time is none.
+create function df._put_back(p_instance text, p_at timestamptz, p_start json) returns void language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+declare
+  key constant text := p_start ->> 'idempotency_key';
+  due timestamptz;
+  earlier text;
+  problem json;
+begin
+  begin
+    due := (p_start ->> 'start_at')::timestamptz;
+    if not isfinite(due) then
+      raise datetime_field_overflow using message = 'it must be a finite time';
+    end if;
+  exception when data_exception then
+    problem := json_build_object('message', 'df.start: start_at: ' || sqlerrm, 'code', 'invalid_workflow',
+                                 'reason', 'bad_argument');
+  end;
+  if problem is null and key is not null then
+    earlier := df._take_key(p_instance, key);
+    if earlier <> '' then
+      problem := json_build_object('message', format('not run: the idempotency key %L is that of instance %s', key, earlier),
+                                   'code', 'idempotency_key');
+    end if;
+  end if;
+  if problem is null then
+    update df.instances
+    set dsl = case when earlier is null then p_start ->> 'body' else dsl end,
+        status = case when request = 'pause' then 'paused' else 'pending' end,
+        wake_at = case when request = 'cancel' then df._now()
+                       when earlier is null then greatest(due, df._now())
+                       else df._now() + interval '1 second' end,
+        worker_id = null, attention = false, started_at = null, updated_at = p_at
+    where id = p_instance;
+    return;
+  end if;
+  insert into df.events (instance_id, seq, at, kind, data)
+  values (p_instance, 1, p_at, case when earlier is null then 'InstanceFailed' else 'InstanceCancelled' end,
+          json_build_object('error', problem));
+  update df.instances
+  set status = case when earlier is null then 'failed' else 'cancelled' end, error = problem,
+      worker_id = null, wake_at = null, attention = false, updated_at = p_at, completed_at = p_at
+  where id = p_instance;
+end $$;
+comment on function df._put_back(text, timestamptz, json) is
+  'An instance whose text says when it starts, or under which key, becomes one that waits for that';
+
+-- What a text says of itself in an enclosing df.start. A label, a priority and a key that the row has stay. Qualifies
+-- every name, as _apply_turn does.
+create function df._apply_start(p_instance text, p_at timestamptz, p_start json) returns void language plpgsql as $$
+declare
+  start record;
+begin
+  select * into start from pg_catalog.json_to_record(p_start)
+    as t (label pg_catalog.text, database pg_catalog.text, priority smallint, body pg_catalog.text);
+  update df.instances
+  set label = coalesce(label, start.label), database = coalesce(start.database, database),
+      priority = case when priority operator(pg_catalog.=) 0 then coalesce(start.priority, priority) else priority end
+  where id operator(pg_catalog.=) p_instance;
+  if start.body is not null then
+    perform df._put_back(p_instance, p_at, p_start);
+  end if;
+end $$;
+comment on function df._apply_start(text, timestamptz, json) is 'What a text says in an enclosing df.start';
+
 -- The part of a turn beside its first event; p_turn's keys, all optional:
 --   events   [{seq, kind, node, scope, attempt, data}]
 --   status   completed | failed | cancelled | paused | waiting (put down until wake_at, or until a signal comes)
@@ -189,7 +272,8 @@ comment on function df._reclaim(int, text) is 'A new fencing token for an instan
 --   request  with waiting and paused: the last request that the daemon knew
 --   signals  ids that the turn takes
 --   prune    seqs of the history that a loop has folded
---   label, database  found in the text of the workflow; a label that the row has stays
+--   start    {label, database, priority, body, start_at, idempotency_key}: what the text says in an enclosing df.start; with
+--            body, what it encloses, the instance is put back instead of begun
 -- Runs within _commit_turn and, like it, qualifies every name instead of setting a search_path.
 create function df._apply_turn(p_instance text, p_at timestamptz, p_turn json) returns void language plpgsql as $$
 declare
@@ -200,7 +284,7 @@ begin
   select * into turn from pg_catalog.json_to_record(p_turn)
     as t (events pg_catalog.json, status pg_catalog.text, wake_at pg_catalog.timestamptz, inbox bigint, request pg_catalog.text,
           result_seq bigint, error pg_catalog.json, signals pg_catalog.json, prune pg_catalog.json,
-          label pg_catalog.text, database pg_catalog.text);
+          start pg_catalog.json);
   insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
   select p_instance, e.seq, p_at, e.kind, e.node, e.scope, e.attempt, e.data
   from pg_catalog.json_to_recordset(turn.events)
@@ -215,9 +299,8 @@ begin
     where instance_id operator(pg_catalog.=) p_instance
       and seq operator(pg_catalog.=) any (array(select value::bigint from pg_catalog.json_array_elements_text(turn.prune)));
   end if;
-  if turn.label is not null or turn.database is not null then
-    update df.instances set label = coalesce(label, turn.label), database = coalesce(turn.database, database)
-    where id operator(pg_catalog.=) p_instance;
+  if turn.start is not null then
+    perform df._apply_start(p_instance, p_at, turn.start);
   end if;
   waiting := turn.status operator(pg_catalog.=) 'waiting';
   if waiting or turn.status operator(pg_catalog.=) 'paused' then

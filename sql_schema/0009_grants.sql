@@ -3,14 +3,14 @@
 -- Every grant is made by the owner, also when a delegate asks for it: a grant that a delegate had made itself could be
 -- taken back by nobody but that delegate.
 
--- The functions that clients call, and those that these call with the client's rights.
+-- The routines that clients call, and those that these call with the client's rights.
 create function df._client_functions(p_http boolean) returns setof regprocedure language sql stable
   set search_path = pg_catalog, pg_temp as $$
   select p.oid::regprocedure from pg_proc p
   where p.pronamespace = 'df'::regnamespace and p.prorettype <> 'trigger'::regtype
     and p.proname not in ('grant_usage', 'revoke_usage', 'metrics', 'prune', '_client_functions', '_grant_or_revoke',
                           '_register', '_heartbeat', '_release', '_release_dead', '_deliver_signals', '_poll', '_reclaim', '_may_http',
-                          '_apply_turn', '_commit_turns', '_prune_batch', '_rerun_problem', '_copy_history')
+                          '_apply_turn', '_apply_start', '_put_back', '_take_key', '_commit_turns', '_prune_batch', '_rerun_problem', '_copy_history')
     and (p_http or p.proname not in ('http', 'http_multipart'))
 $$;
 comment on function df._client_functions(boolean) is 'What df.grant_usage lets a role execute';
@@ -33,7 +33,7 @@ begin
   if not p_grant then
     execute format('revoke all on all tables in schema df from %I', p_role);
     execute format('revoke all on all sequences in schema df from %I', p_role);
-    execute format('revoke all on all functions in schema df from %I', p_role);
+    execute format('revoke all on all routines in schema df from %I', p_role);
     execute format('revoke all on schema df from %I', p_role);
     return;
   end if;
@@ -48,7 +48,7 @@ begin
   execute format('grant select, insert, update, delete on df.vars to %I', p_role);
   execute format('grant usage on sequence df._instance_numbers to %I', p_role);
   for f in select df._client_functions(p_http) loop
-    execute format('grant execute on function %s to %I', f, p_role);
+    execute format('grant execute on routine %s to %I', f, p_role);
   end loop;
   if p_delegate then
     execute format('grant execute on function df.grant_usage(text, boolean, boolean), df.revoke_usage(text) to %I', p_role);
@@ -87,7 +87,7 @@ begin
 end $$;
 comment on function df.revoke_usage(text) is 'Takes back what df.grant_usage gave';
 
-revoke all on all functions in schema df from public;
+revoke all on all routines in schema df from public;
 revoke all on all tables in schema df from public;
 revoke all on all sequences in schema df from public;
 

@@ -98,10 +98,10 @@ TEST_CASE("a search path of one's own makes nobody somebody else") {
                                   "select df._acting_role()",
                                   "select df._commit_foreign('VICTIM', 'x', '', '{}')",
                                   "select df._foreign_step('VICTIM', 'x', '')",
-                                  "select df._commit_turn('KEY', 'VICTIM', 1, '1', 99, pg_catalog.now(), "
-                                  "'X', null, null, null, '{}', null)",
-                                  "select df._commit_turn('KEY', 'OWN', 1, '1', 99, pg_catalog.now(), 'X', "
-                                  "null, null, null, '{}', null)"}) {
+                                  "call df._commit_turn('KEY', 'VICTIM', 1, '1', null, 99, "
+                                  "pg_catalog.now(), 'X', null, null, null, '{}', null, null)",
+                                  "call df._commit_turn('KEY', 'OWN', 1, '1', null, 99, pg_catalog.now(), "
+                                  "'X', null, null, null, '{}', null, null)"}) {
       attack.attempt("set search_path = " + std::string(path) + "; " + statement);
       attack.attempt("set search_path = " + std::string(path) + "; set row_security = on; set role none; " +
                      statement);
@@ -115,6 +115,14 @@ TEST_CASE("a search path of one's own makes nobody somebody else") {
   attack.mallory().exec("alter role mallory set search_path = evil, pg_catalog");
   attack.attempt_as_step("select 1");
   attack.attempt_as_step("insert into df.vars (name, value) values ('n', 'v')");
+  for (const char* arguments : {"'l', current_database(), priority => 2", "idempotency_key => 'k'"}) {
+    const std::string id = attack.mallory().text(
+        "insert into df.submit (dsl) values (replace($1, 'current_database()', "
+        "quote_literal(current_database()))) returning id",
+        "df.start('select 1', " + std::string(arguments) + ")");
+    CHECK(attack.mallory().text("select df.await_instance($1, 10)", id) == "completed");
+    attack.attempt("select 1");
+  }
   attack.mallory().exec("alter role mallory reset search_path");
   attack.others_go_on();
   WARN(Attack::attempts() << " attempts so far");
