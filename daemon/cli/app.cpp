@@ -44,11 +44,9 @@ void add_completion_command(CLI::App& app, Invocation& invocation) {
   command.add_option("shell", *shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  command.callback([&app, &invocation, shell] {
-    invocation.action = [&app, shell] {
-      std::cout << completion_script(app, *shell);
-      return ExitCode::kOk;
-    };
+  set_action(command, invocation, [&app, shell] {
+    std::cout << completion_script(app, *shell);
+    return ExitCode::kOk;
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <utility>
 
 namespace durabled::daemon::cli {
 
@@ -27,6 +28,14 @@ void add_database_option(CLI::App& command, Invocation& invocation) {
 
 void add_json_option(CLI::App& command, Invocation& invocation) {
   command.add_flag("--json", invocation.json, "Print JSON, for programs");
+}
+
+void add_id_argument(CLI::App& command, std::string& id) {
+  command.add_option("id", id, "The instance")->required()->type_name("ID");
+}
+
+void set_action(CLI::App& command, Invocation& invocation, std::function<ExitCode()> action) {
+  command.callback([&invocation, action = std::move(action)] { invocation.action = action; });
 }
 
 }  // namespace durabled::daemon::cli

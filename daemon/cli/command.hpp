@@ -47,6 +47,9 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
                       const std::string& examples);
 void add_database_option(CLI::App& command, Invocation& invocation);
 void add_json_option(CLI::App& command, Invocation& invocation);
+void add_id_argument(CLI::App& command, std::string& id);
+// What `command` does when it is the one that was given.
+void set_action(CLI::App& command, Invocation& invocation, std::function<ExitCode()> action);
 
 // The groups of subcommands, one file each. Options live as long as the app that they are added to.
 void add_schema_commands(CLI::App& app, Invocation& invocation);    // init upgrade uninstall

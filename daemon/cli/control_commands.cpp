@@ -65,12 +65,11 @@ using Function = ExitCode (*)(const Invocation&, const Options&);
 
 std::shared_ptr<Options> add(CLI::App& command, Invocation& invocation, Function function) {
   auto options = std::make_shared<Options>();
-  command.add_option("id", options->id, "The instance")->required()->type_name("ID");
+  add_id_argument(command, options->id);
   add_database_option(command, invocation);
   add_json_option(command, invocation);
-  command.callback([&invocation, options, function] {
-    invocation.action = [&invocation, options, function] { return function(invocation, *options); };
-  });
+  set_action(command, invocation,
+             [&invocation, options, function] { return function(invocation, *options); });
   return options;
 }
 

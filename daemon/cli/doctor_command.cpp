@@ -367,9 +367,7 @@ void add_doctor_command(CLI::App& app, Invocation& invocation) {
   add_config_option(command, *options);
   add_database_option(command, invocation);
   add_json_option(command, invocation);
-  command.callback([&invocation, options] {
-    invocation.action = [&invocation, options] { return examine(invocation, *options); };
-  });
+  set_action(command, invocation, [&invocation, options] { return examine(invocation, *options); });
 }
 
 }  // namespace durabled::daemon::cli

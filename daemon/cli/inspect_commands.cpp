@@ -220,9 +220,7 @@ void add_list_command(CLI::App& app, Invocation& invocation) {
       ->capture_default_str();
   add_database_option(command, invocation);
   add_json_option(command, invocation);
-  command.callback([&invocation, filter] {
-    invocation.action = [&invocation, filter] { return list(invocation, *filter); };
-  });
+  set_action(command, invocation, [&invocation, filter] { return list(invocation, *filter); });
 }
 
 }  // namespace
@@ -237,24 +235,21 @@ void add_inspect_commands(CLI::App& app, Invocation& invocation) {
                   "durabled show 4k2m9xpq --json | jq .error\n\n"
                   "Marks: ✓ completed, ✗ failed, ⏳ running, ○ pending, ⊘ skipped");
   auto options = std::make_shared<ShowOptions>();
-  showing.add_option("id", options->id, "The instance")->required()->type_name("ID");
+  add_id_argument(showing, options->id);
   showing.add_flag("--ids", options->ids, "Show the ids of the nodes, too");
   add_database_option(showing, invocation);
   add_json_option(showing, invocation);
-  showing.callback([&invocation, options] {
-    invocation.action = [&invocation, options] { return show(invocation, *options); };
-  });
+  set_action(showing, invocation, [&invocation, options] { return show(invocation, *options); });
 
   CLI::App& past =
       add_command(app, "history", "Print the events of an instance",
                   "durabled history 4k2m9xpq\n"
                   "durabled history 4k2m9xpq --json | jq '.[] | select(.kind == \"StepFailed\")'");
   auto id = std::make_shared<std::string>();
-  past.add_option("id", *id, "The instance")->required()->type_name("ID");
+  add_id_argument(past, *id);
   add_database_option(past, invocation);
   add_json_option(past, invocation);
-  past.callback(
-      [&invocation, id] { invocation.action = [&invocation, id] { return history(invocation, *id); }; });
+  set_action(past, invocation, [&invocation, id] { return history(invocation, *id); });
 }
 
 }  // namespace durabled::daemon::cli

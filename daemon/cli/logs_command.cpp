@@ -187,13 +187,11 @@ void add_logs_command(CLI::App& app, Invocation& invocation) {
                                   "durabled logs 4k2m9xpq --follow       # until it has ended\n"
                                   "durabled logs 4k2m9xpq --json         # one object a line");
   auto options = std::make_shared<Options>();
-  command.add_option("id", options->id, "The instance")->required()->type_name("ID");
+  add_id_argument(command, options->id);
   command.add_flag("-f,--follow", options->follow, "Go on until the instance has ended");
   add_database_option(command, invocation);
   add_json_option(command, invocation);
-  command.callback([&invocation, options] {
-    invocation.action = [&invocation, options] { return logs(invocation, *options); };
-  });
+  set_action(command, invocation, [&invocation, options] { return logs(invocation, *options); });
 }
 
 }  // namespace durabled::daemon::cli

@@ -69,9 +69,8 @@ std::shared_ptr<Options> add(CLI::App& command, Invocation& invocation, Function
   add_database_option(command, invocation);
   add_json_option(command, invocation);
   add_operator_schema_option(command, *options);
-  command.callback([&invocation, options, function] {
-    invocation.action = [&invocation, options, function] { return function(invocation, *options); };
-  });
+  set_action(command, invocation,
+             [&invocation, options, function] { return function(invocation, *options); });
   return options;
 }
 

@@ -32,9 +32,8 @@ void add_run_command(CLI::App& app, Invocation& invocation) {
   add_config_option(command, *options);
   add_config_flags(command, *options);
   add_database_option(command, invocation);
-  command.callback([&invocation, options] {
-    invocation.action = [&invocation, options] { return serve(config_sources(invocation, *options)); };
-  });
+  set_action(command, invocation,
+             [&invocation, options] { return serve(config_sources(invocation, *options)); });
 }
 
 void add_dev_command(CLI::App& app, Invocation& invocation) {
@@ -52,15 +51,13 @@ void add_dev_command(CLI::App& app, Invocation& invocation) {
       ->check(CLI::Range(1, 65535));
   add_config_option(command, *options);
   add_config_flags(command, *options);
-  command.callback([&invocation, options, dev] {
-    invocation.action = [&invocation, options, dev] {
-      // The file of a service on this machine is not meant for this.
-      config::Sources config = config_sources(invocation, *options, false);
-      DevServer server(*dev);
-      config.overrides["database"] = server.conninfo();
-      std::cout << server.greeting() << std::flush;
-      return serve(config);
-    };
+  set_action(command, invocation, [&invocation, options, dev] {
+    // The file of a service on this machine is not meant for this.
+    config::Sources config = config_sources(invocation, *options, false);
+    DevServer server(*dev);
+    config.overrides["database"] = server.conninfo();
+    std::cout << server.greeting() << std::flush;
+    return serve(config);
   });
 }
 

@@ -149,9 +149,7 @@ void add_workflow_commands(CLI::App& app, Invocation& invocation) {
   auto source = std::make_shared<WorkflowSource>();
   add_workflow_options(checking, *source);
   add_json_option(checking, invocation);
-  checking.callback([&invocation, source] {
-    invocation.action = [&invocation, source] { return check(invocation, *source); };
-  });
+  set_action(checking, invocation, [&invocation, source] { return check(invocation, *source); });
 
   CLI::App& submitting =
       add_command(app, "submit", "Submit a workflow; prints the id of the new instance",
@@ -162,9 +160,7 @@ void add_workflow_commands(CLI::App& app, Invocation& invocation) {
   add_submit_options(submitting, *options);
   add_database_option(submitting, invocation);
   add_json_option(submitting, invocation);
-  submitting.callback([&invocation, options] {
-    invocation.action = [&invocation, options] { return submit(invocation, *options); };
-  });
+  set_action(submitting, invocation, [&invocation, options] { return submit(invocation, *options); });
 }
 
 }  // namespace durabled::daemon::cli
