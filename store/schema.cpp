@@ -9,6 +9,8 @@ namespace durabled::store {
 namespace {
 
 constexpr const char* kPlaceholder = "@operator_schema@";
+// Of the class of df._lock_class(), which need not be there yet; no daemon has the number 0.
+constexpr const char* kMigrationLock = "1684406273, 0";
 
 std::string quote_identifier(const std::string& name) {
   std::string quoted = "\"";
@@ -75,7 +77,7 @@ std::vector<std::string> migrate(const std::string& conninfo, const SchemaOption
     pqxx::work work(connection);
     work.exec("set local client_min_messages = warning");
     work.exec("set local lock_timeout = '30s'");  // somebody may hold the lock and never let go
-    work.exec("select pg_advisory_xact_lock(1684406273, 0)");
+    work.exec(std::string("select pg_advisory_xact_lock(") + kMigrationLock + ")");
     const int installed = installed_version(work);
     if (installed > known_version()) refuse_newer(installed);
     std::vector<std::string> applied;

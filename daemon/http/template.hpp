@@ -20,12 +20,11 @@ struct HttpCallContext {
 // Requires: `node` is kHttp or kHttpMultipart. Pure.
 //   url, body  substitute_text.
 //   headers    parsed as a JSON object before its values are substituted, so that a value cannot add a
-//   header; a line
-//              break or NUL in a value is an error. Values are strings, numbers or booleans; null leaves the
-//              header out.
+//              header; a line break or NUL in a value is an error. Values are strings, numbers or booleans;
+//              null leaves the header out.
 //   parts      parsed as a JSON array first, likewise. data_b64 is base64 text or one whole reference to such
-//   text. headers or parts that are one whole reference are substituted first and then taken literally. A
-//   body without a Content-Type gets application/json when it is JSON, else text/plain.
+//              text.
+// A body without a Content-Type gets application/json when it is JSON, else text/plain.
 // Errors: http_request, permanent; the message says which field. {secret.NAME} counts only where the template
 // itself has it, never in an inserted value.
 Expected<HttpRequest, HttpFailure> build_http_request(const dsl::Node& node, const dsl::Bindings& bindings,

@@ -69,7 +69,8 @@ TEST_CASE("a step whose commit fails while its instance is locked holds up nobod
 TEST_CASE("advisory locks on the daemon's numbers do not keep a daemon from starting") {
   Attack attack;
   attack.mallory().exec(
-      "select pg_advisory_lock(1684406273, n) from generate_series(0, 2000) n where n <> all (select id from "
+      "select pg_advisory_lock(df._lock_class(), n) from generate_series(0, 2000) n where n <> all (select "
+      "id from "
       "df.workers)");
   DaemonProcess another(attack.database().conninfo());
   another.wait_until_ready();
