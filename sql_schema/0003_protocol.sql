@@ -329,36 +329,44 @@ end $$;
 comment on function df._apply_turn(text, timestamptz, json) is 'What a turn writes beside its first event';
 
 -- The checkpoint: one event and what follows from it, in the transaction of the step that it records. Fails, and with it
--- the step, when the lease is lost (DF001) or when the step's transaction is not the one it began with (DF002). The
--- session must be that of the role whose step it is, or of the daemon itself: a key alone opens nobody else's history.
+-- the step, when the lease is lost (DF001), when the step's transaction is not the one it began with (DF002), or when the
+-- step gave itself another role than p_role (DF004; null: it may). The session must be that of the role whose step it is,
+-- or of the daemon itself: a key alone opens nobody else's history.
+-- p_dirty returns whether the step left something in its session that only DISCARD ALL takes away.
 -- It has no search_path of its own, because setting one costs a third of the whole call (the path is worked out anew in
 -- each transaction). Instead every name in it is qualified, operators too, and it calls nothing unqualified.
-create function df._commit_turn(p_key uuid, p_instance text, p_token bigint, p_xid xid8, p_seq bigint, p_at timestamptz,
-                                p_kind text, p_node text, p_scope text, p_attempt int, p_data json, p_turn json)
-returns void language plpgsql security definer set enable_seqscan = off as $$
-declare
-  holder int;
-  owner pg_catalog.regrole;
+-- A procedure, because CALL is neither planned nor run by the executor, and daemons send it anew for each step.
+create procedure df._commit_turn(p_key uuid, p_instance text, p_token bigint, p_xid xid8, p_role text, p_seq bigint,
+                                 p_at timestamptz, p_kind text, p_node text, p_scope text, p_attempt int, p_data json,
+                                 p_turn json, inout p_dirty boolean)
+language plpgsql security definer set enable_seqscan = off as $$
 begin
   if (p_xid operator(pg_catalog.=) pg_catalog.pg_current_xact_id()) is not true then
     raise exception 'the step ended the transaction that it ran in' using errcode = 'DF002';
   end if;
-  select i.worker_id, i.submitted_by into holder, owner from df.instances i
-  where i.id operator(pg_catalog.=) p_instance and i.fencing_token operator(pg_catalog.=) p_token for key share;
-  if not exists (select from df._worker_keys k where k.worker_id operator(pg_catalog.=) holder
-                 and k.key operator(pg_catalog.=) p_key)
-     or not (coalesce(owner operator(pg_catalog.=) pg_catalog.to_regrole(pg_catalog.quote_ident(session_user)), false)
-             or pg_catalog.pg_has_role(session_user, current_user, 'member')) then
-    raise exception 'lease lost: instance % is held by another daemon', p_instance using errcode = 'DF001';
+  if pg_catalog.current_setting('role') operator(pg_catalog.<>) p_role then
+    perform df._refuse_role();
   end if;
   insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
-  values (p_instance, p_seq, p_at, p_kind, p_node, p_scope, p_attempt, p_data);
+  select p_instance, p_seq, p_at, p_kind, p_node, p_scope, p_attempt, p_data
+  from df.instances i join df._worker_keys k on k.worker_id operator(pg_catalog.=) i.worker_id
+  where i.id operator(pg_catalog.=) p_instance and i.fencing_token operator(pg_catalog.=) p_token
+    and k.key operator(pg_catalog.=) p_key
+    and (i.submitted_by operator(pg_catalog.=) pg_catalog.to_regrole(pg_catalog.quote_ident(session_user))
+         or pg_catalog.pg_has_role(session_user, current_user, 'member'))
+  for key share of i
+  returning pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0
+    or exists (select from pg_catalog.pg_prepared_statement() where from_sql)
+    or exists (select from pg_catalog.pg_cursor() where is_holdable) into p_dirty;
+  if not found then
+    raise exception 'lease lost: instance % is held by another daemon', p_instance using errcode = 'DF001';
+  end if;
   if p_turn is not null then
     perform df._apply_turn(p_instance, p_at, p_turn);
   end if;
 end $$;
-comment on function df._commit_turn(uuid, text, bigint, xid8, bigint, timestamptz, text, text, text, int, json, json) is
-  'The checkpoint of a step, in the step''s transaction';
+comment on procedure df._commit_turn(uuid, text, bigint, xid8, text, bigint, timestamptz, text, text, text, int, json, json,
+                                     boolean) is 'The checkpoint of a step, in the step''s transaction';
 
 -- A step that gave itself another role than it was given must not be recorded (identity.mode set_role).
 create function df._refuse_role() returns void language plpgsql as $$

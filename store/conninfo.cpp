@@ -17,7 +17,7 @@ Options parse(const std::string& conninfo) {
 // runs.
 constexpr const char* kOptions =
     "-c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1 "
-    "-c client_connection_check_interval=2000";
+    "-c standard_conforming_strings=on -c client_connection_check_interval=2000";
 
 }  // namespace
 
@@ -51,14 +51,15 @@ ConnectParams step_params(const std::string& base, const StepTarget& target, con
   if (conninfo_value(base, "connect_timeout").empty()) params.emplace_back("connect_timeout", "10");
   params.emplace_back("application_name", "durabled step");
   params.emplace_back("client_encoding", "UTF8");
-  if (!pooled) {
-    const std::string theirs = conninfo_value(base, "options");
-    params.emplace_back("options", theirs.empty() ? kOptions : theirs + ' ' + kOptions);
-  }
   const Options more = parse(extra);
   for (const PQconninfoOption* option = more.get(); option != nullptr && option->keyword != nullptr;
        ++option) {
     if (option->val != nullptr) params.emplace_back(option->keyword, option->val);
+  }
+  if (!pooled) {
+    std::string theirs = conninfo_value(extra, "options");
+    if (theirs.empty()) theirs = conninfo_value(base, "options");
+    params.emplace_back("options", theirs.empty() ? kOptions : theirs + ' ' + kOptions);
   }
   return params;
 }

@@ -2,12 +2,11 @@
 
 #include <libpq-fe.h>
 
-#include <algorithm>
-#include <deque>
 #include <iterator>
 #include <utility>
 
 #include "dsl/assert.hpp"
+#include "store/pipeline.hpp"
 #include "store/result_reader.hpp"
 #include "store/step_failure.hpp"
 #include "store/step_statements.hpp"
@@ -28,43 +27,39 @@ bool has_foreign_memory(PGconn* conn) {
 
 class StepSession::Impl {
  public:
-  Impl(PGconn* conn, Options options) : options_(options), conn_(conn) {}
-  ~Impl() { PQfinish(conn_); }
+  Impl(PGconn* conn, Options options) : options_(options), pipeline_(conn) {}
 
+  void open();  // throws StoreError
   void run(StepStatement statement);
   void commit(const StepCommit& commit);
   void commit_foreign(const std::string& result);
   void rollback();
   bool advance();
+
+  Options options_;
+  Pipeline pipeline_;
+  StepOutcome outcome_;
+  CommitOutcome commit_outcome_;
+
+ private:
+  enum class Exchange { kNone, kRun, kCommit, kRollback };
+
+  std::vector<const own::Statement*> own_statements() const;
+  void prepare(const char* name, const char* sql);  // throws StoreError
+  void send(const own::Statement& statement, Sent kind, std::initializer_list<const char*> params = {});
   void send_run();
   void send_alone();
   void send_settings();
-  void send_statement();
-  std::vector<const own::Statement*> own_statements() const;
-  bool take_answers();
-
-  // What is on its way, in order.
-  enum class Sent {
-    kPrepare,
-    kOwn,
-    kLookup,
-    kSettings,
-    kStatement,
-    kTypes,
-    kCheckpoint,
-    kCommit,
-    kClean,
-    kDiscard,
-    kSync
-  };
-  enum class Exchange { kNone, kRun, kCommit, kRollback };
-
-  void send(const own::Statement& statement, Sent kind, std::initializer_list<const char*> params = {});
-  void send_prepares();
+  void send_statement() { pipeline_.send(statement_.sql.c_str(), Sent::kStatement); }
+  void send_commit();
   void send_clean();
-  void sync();
-  void handle(PGresultPtr result);
-  void handle_error(const PGresult* result);
+  void discard();
+  void ask_for_types();
+  bool take_answers();
+  void handle(PGresultPtr result, Sent kind);
+  void handle_answer(PGresultPtr result, Sent kind);
+  void handle_error(const PGresult* result, Sent kind);
+  void begin(Exchange exchange);
   void end_of_exchange();
   void end_of_run();
   void lose();
@@ -73,15 +68,10 @@ class StepSession::Impl {
     return make_step_failure({statement_.node_id, statement_.attempt}, code, message, hint);
   }
 
-  Options options_;
-  PGconn* conn_;
   dsl::TypeCatalog catalog_;
-  std::deque<Sent> sent_;
   Exchange exchange_ = Exchange::kNone;
-  bool lost_ = false;
-  bool remembers_ = false;   // foreign: the schema there keeps what steps returned
-  bool looking_up_ = false;  // whether the step ran before
-  bool unsent_ = false;
+  bool remembers_ = false;          // foreign: the schema there keeps what steps returned
+  bool looking_up_ = false;         // whether the step ran before
   bool prepared_are_gone_ = false;  // the step's statement discarded them, ours included
 
   StepStatement statement_;
@@ -95,95 +85,92 @@ class StepSession::Impl {
   bool commit_answered_ = false;
   bool lease_lost_ = false;
   bool refused_ = false;  // the server itself said that it did not commit
-  StepOutcome outcome_;
-  CommitOutcome commit_outcome_;
 };
+
+void StepSession::Impl::open() {
+  PGconn* conn = pipeline_.connection();
+  if (conn == nullptr || PQstatus(conn) != CONNECTION_OK) throw login_error(conn);
+  if (options_.foreign) remembers_ = has_foreign_memory(conn);
+  if (options_.prepared_statements) {
+    for (const own::Statement* statement : own_statements()) prepare(statement->name, statement->sql);
+    if (!options_.foreign) prepare("", own::kCheckpoint.sql);  // whether the role may
+  }
+  if (!pipeline_.start()) throw StoreError(StoreError::Kind::kTransient, "connect", PQerrorMessage(conn));
+}
+
+void StepSession::Impl::prepare(const char* name, const char* sql) {
+  PGconn* conn = pipeline_.connection();
+  const PGresultPtr result(PQprepare(conn, name, sql, 0, nullptr));
+  if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) return;
+  const bool broken = PQstatus(conn) == CONNECTION_BAD;
+  throw StoreError(
+      broken ? StoreError::Kind::kTransient : StoreError::Kind::kPermanent, "connect",
+      std::string(PQresultErrorMessage(result.get())) + "(has the role been given df.grant_usage?)",
+      error_field(result.get(), PG_DIAG_SQLSTATE));
+}
 
 void StepSession::Impl::send(const own::Statement& statement, Sent kind,
                              std::initializer_list<const char*> params) {
-  const std::vector<const char*> values(params);
-  const int count = static_cast<int>(values.size());
   if (options_.prepared_statements && !prepared_are_gone_ && statement.name != nullptr) {
-    lost_ |= PQsendQueryPrepared(conn_, statement.name, count, values.data(), nullptr, nullptr, 0) == 0;
+    pipeline_.send_prepared(statement.name, kind, params);
   } else {
-    lost_ |= PQsendQueryParams(conn_, statement.sql, count, nullptr, values.data(), nullptr, nullptr, 0) == 0;
+    pipeline_.send(statement.sql, kind, params);
   }
-  sent_.push_back(kind);
-}
-
-void StepSession::Impl::send_prepares() {
-  for (const own::Statement* statement : own_statements()) {
-    lost_ |= PQsendPrepare(conn_, statement->name, statement->sql, 0, nullptr) == 0;
-    sent_.push_back(Sent::kPrepare);
-  }
-}
-
-void StepSession::Impl::sync() {
-  lost_ |= PQpipelineSync(conn_) == 0;
-  sent_.push_back(Sent::kSync);
-  unsent_ = true;
 }
 
 std::vector<const own::Statement*> StepSession::Impl::own_statements() const {
   std::vector<const own::Statement*> all(std::begin(own::kPrepared), std::end(own::kPrepared));
-  if (!options_.foreign) all.push_back(&own::kCheckpoint);
-  if (remembers_) all.insert(all.end(), std::begin(own::kForeignPrepared), std::end(own::kForeignPrepared));
+  if (remembers_) all.push_back(&own::kForeignLookup);
   return all;
 }
 
-void StepSession::Impl::run(StepStatement statement) {
+void StepSession::Impl::begin(Exchange exchange) {
   DURABLED_ASSERT(exchange_ == Exchange::kNone);
-  exchange_ = Exchange::kRun;
+  exchange_ = exchange;
+  failure_.reset();
+}
+
+void StepSession::Impl::run(StepStatement statement) {
+  begin(Exchange::kRun);
   statement_ = std::move(statement);
   xid_.clear();
-  failure_.reset();
   needs_to_run_alone_ = statement_answered_ = statement_done_ = false;
   settings_changed_ = false;
   outcome_ = {};
   reader_.emplace(catalog_, statement_.max_result_bytes);
   if (statement_.alone) return send_alone();
+  send(own::kBegin, Sent::kOwn);
+  send_settings();
   if (!remembers_) return send_run();
   // In the step's transaction, where the session has the role that the step was recorded for.
   looking_up_ = true;
-  send(own::kBegin, Sent::kOwn);
-  send_settings();
   send(own::kForeignLookup, Sent::kLookup,
        {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str()});
-  sync();
+  pipeline_.sync();
 }
 
 void StepSession::Impl::send_settings() {
   const std::string attempt = std::to_string(statement_.attempt);
-  send(own::kSettings, Sent::kSettings,
+  send(options_.prepared_statements ? own::kSettings : own::kSettingsPooled, Sent::kSettings,
        {statement_.role.c_str(), statement_.instance_id.c_str(), statement_.label.c_str(),
         statement_.node_id.c_str(), attempt.c_str(), statement_.alone ? "false" : "true"});
 }
 
-void StepSession::Impl::send_statement() {
-  lost_ |= PQsendQueryParams(conn_, statement_.sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 0;
-  if (sent_.empty()) PQsetSingleRowMode(conn_);  // otherwise when what is before it has been answered
-  sent_.push_back(Sent::kStatement);
-}
-
 void StepSession::Impl::send_run() {
-  if (!remembers_) {
-    send(own::kBegin, Sent::kOwn);
-    send_settings();
-  }
   send_statement();
-  sync();
+  pipeline_.sync();
 }
 
 void StepSession::Impl::send_alone() {
   const bool as_role = statement_.role != "none";
   if (options_.prepared_statements) {
     send_settings();
-    sync();  // the statement must not share an implicit transaction with what went before
+    pipeline_.sync();  // the statement must not share an implicit transaction with what went before
     send_statement();
     if (as_role) send(own::kStillRole, Sent::kOwn, {statement_.role.c_str()});
-    sync();
+    pipeline_.sync();
     send_clean();
-    return sync();
+    return pipeline_.sync();
   }
   // A pooler may give each exchange another session, so that nothing can be set for the statement beforehand.
   if (as_role) {
@@ -197,72 +184,82 @@ void StepSession::Impl::send_alone() {
   }
   send_statement();
   for (const own::Statement& statement : own::kCleanPooled) send(statement, Sent::kOwn);
-  sync();
+  pipeline_.sync();
 }
 
+// Asks what the step left, and takes it away; what the answer asks for follows it.
 void StepSession::Impl::send_clean() {
   if (!options_.prepared_statements) {
-    for (const own::Statement& statement : own::kCleanPooled) send(statement, Sent::kDiscard);
+    for (const own::Statement& statement : own::kCleanPooled) send(statement, Sent::kClean);
     return;
   }
-  send(own::kClean, Sent::kClean);
-  send(own::kResetAll, Sent::kClean);
+  send(own::kInspect, Sent::kInspect);
+  for (const own::Statement& statement : own::kClean) send(statement, Sent::kClean);
+}
+
+// DISCARD ALL takes our prepared statements with it; it must run outside the pipeline's implicit transaction.
+void StepSession::Impl::discard() {
+  pipeline_.send("discard all", Sent::kClean);
+  pipeline_.sync();
+  for (const own::Statement* statement : own_statements()) pipeline_.prepare(statement->name, statement->sql);
+  pipeline_.sync();
+  pipeline_.flush();
 }
 
 void StepSession::Impl::commit(const StepCommit& commit) {
-  DURABLED_ASSERT(exchange_ == Exchange::kNone);
-  exchange_ = Exchange::kCommit;
-  failure_.reset();
-  commit_answered_ = lease_lost_ = refused_ = false;
-  commit_outcome_ = {};
   const dsl::Event& event = commit.event;
   const std::string token = std::to_string(commit.token), seq = std::to_string(event.seq),
                     at = dsl::format_time(event.at), kind(dsl::to_string(event.kind)),
                     node = dsl::node_id(event.address.node), attempt = std::to_string(event.attempt);
+  begin(Exchange::kCommit);
   // SET ROLE as a step: the login has the right to the checkpoint, the other role may not.
   if (settings_changed_ && statement_.role == "none") send(own::kOwnRole, Sent::kOwn);
+  send(own::kConstraints, Sent::kOwn);
   send(own::kCheckpoint, Sent::kCheckpoint,
-       {commit.worker_key.c_str(), commit.instance_id.c_str(), token.c_str(), xid_.c_str(), seq.c_str(),
-        at.c_str(), kind.c_str(), node.c_str(), event.address.scope.c_str(), attempt.c_str(),
-        event.data.c_str(), commit.turn.empty() ? nullptr : commit.turn.c_str(),
-        statement_.role == "none" ? nullptr : statement_.role.c_str()});
-  send(own::kCommit, Sent::kCommit);
-  send_clean();
-  sync();
+       {commit.worker_key.c_str(), commit.instance_id.c_str(), token.c_str(), xid_.c_str(),
+        statement_.role == "none" ? nullptr : statement_.role.c_str(), seq.c_str(), at.c_str(), kind.c_str(),
+        node.c_str(), event.address.scope.c_str(), attempt.c_str(), event.data.c_str(),
+        commit.turn.empty() ? nullptr : commit.turn.c_str()});
+  send_commit();
+  // The checkpoint has told what there is to clean.
+  if (!options_.prepared_statements) {
+    send_clean();
+  } else {
+    for (const own::Statement& statement : own::kClean) send(statement, Sent::kClean);
+  }
+  pipeline_.sync();
 }
 
 void StepSession::Impl::commit_foreign(const std::string& result) {
-  DURABLED_ASSERT(exchange_ == Exchange::kNone);
-  exchange_ = Exchange::kCommit;
-  failure_.reset();
-  commit_answered_ = lease_lost_ = refused_ = false;
-  commit_outcome_ = {};
+  begin(Exchange::kCommit);
   if (remembers_) {
     send(own::kForeignCheckpoint, Sent::kCheckpoint,
          {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str(),
           result.c_str()});
   }
-  send(own::kCommit, Sent::kCommit);
+  send_commit();
   send_clean();
-  sync();
+  pipeline_.sync();
+}
+
+void StepSession::Impl::send_commit() {
+  commit_answered_ = lease_lost_ = refused_ = false;
+  commit_outcome_ = {};
+  send(own::kCommit, Sent::kCommit);
 }
 
 void StepSession::Impl::rollback() {
-  DURABLED_ASSERT(exchange_ == Exchange::kNone);
-  exchange_ = Exchange::kRollback;
-  failure_.reset();
+  begin(Exchange::kRollback);
   send(own::kRollback, Sent::kOwn);
   send_clean();
-  sync();
+  pipeline_.sync();
 }
 
 bool StepSession::Impl::advance() {
   if (exchange_ == Exchange::kNone) return false;
-  if (!lost_ && PQflush(conn_) < 0) lost_ = true;
-  if (!lost_) unsent_ = PQflush(conn_) > 0;
-  if (!lost_ && PQconsumeInput(conn_) == 0) lost_ = true;
-  if (!lost_ && !take_answers() && !lost_) return false;
-  if (lost_) lose();
+  pipeline_.pump();
+  if (!pipeline_.lost() && !take_answers() && !pipeline_.lost()) return false;
+  if (pipeline_.lost()) lose();
   end_of_exchange();
   exchange_ = Exchange::kNone;
   return true;
@@ -270,40 +267,39 @@ bool StepSession::Impl::advance() {
 
 // True when everything that was sent is answered.
 bool StepSession::Impl::take_answers() {
-  while (!sent_.empty() && !lost_) {
-    if (PQisBusy(conn_)) return false;
-    PGresultPtr result(PQgetResult(conn_));
-    if (result == nullptr) {
-      statement_answered_ |= sent_.front() == Sent::kStatement;
-      sent_.pop_front();
-      if (!sent_.empty() && sent_.front() == Sent::kStatement) PQsetSingleRowMode(conn_);
-      continue;
-    }
-    handle(std::move(result));
-    if (sent_.empty() && std::exchange(looking_up_, false) && !failure_ && !outcome_.already_committed) {
+  const Pipeline::Handler handler = [this](PGresultPtr result, Sent kind) {
+    handle(std::move(result), kind);
+  };
+  while (!pipeline_.idle() && !pipeline_.lost()) {
+    if (!pipeline_.receive(handler)) return false;
+    if (!pipeline_.idle() || failure_) continue;
+    if (std::exchange(looking_up_, false) && !outcome_.already_committed) {
       send_run();
-      lost_ |= PQflush(conn_) < 0;
+      pipeline_.flush();
     }
-    if (sent_.empty() && exchange_ == Exchange::kRun && !failure_ && !reader_->unknown_types().empty()) {
-      std::string oids = "{";
-      for (const dsl::TypeOid oid : reader_->unknown_types())
-        oids += (oids.size() > 1 ? "," : "") + std::to_string(oid);
-      oids += '}';
-      send({nullptr, kTypesQuery}, Sent::kTypes, {oids.c_str()});
-      sync();
-      lost_ |= PQflush(conn_) < 0;
-    }
+    if (pipeline_.idle() && exchange_ == Exchange::kRun && !reader_->unknown_types().empty()) ask_for_types();
   }
-  return sent_.empty();
+  return pipeline_.idle();
 }
 
-void StepSession::Impl::handle(PGresultPtr result) {
-  const Sent kind = sent_.front();
+void StepSession::Impl::ask_for_types() {
+  std::string oids = "{";
+  for (const dsl::TypeOid oid : reader_->unknown_types())
+    oids += (oids.size() > 1 ? "," : "") + std::to_string(oid);
+  oids += '}';
+  pipeline_.send(kTypesQuery, Sent::kTypes, {oids.c_str()});
+  pipeline_.sync();
+  pipeline_.flush();
+}
+
+void StepSession::Impl::handle(PGresultPtr result, Sent kind) {
+  if (result == nullptr) {
+    statement_answered_ |= kind == Sent::kStatement;
+    return;
+  }
   switch (PQresultStatus(result.get())) {
     case PGRES_PIPELINE_SYNC:
       statement_done_ |= statement_answered_ && !failure_;
-      sent_.pop_front();
-      if (!sent_.empty() && sent_.front() == Sent::kStatement) PQsetSingleRowMode(conn_);
       return;
     case PGRES_PIPELINE_ABORTED:
       return;
@@ -311,14 +307,20 @@ void StepSession::Impl::handle(PGresultPtr result) {
     case PGRES_TUPLES_OK:
     case PGRES_SINGLE_TUPLE:
     case PGRES_EMPTY_QUERY:
-      break;
+      return handle_answer(std::move(result), kind);
     default:
-      handle_error(result.get());
-      return;
+      return handle_error(result.get(), kind);
   }
+}
+
+void StepSession::Impl::handle_answer(PGresultPtr result, Sent kind) {
+  const auto last_column = [&]() -> std::string_view {
+    if (PQntuples(result.get()) != 1) return {};
+    return PQgetvalue(result.get(), 0, PQnfields(result.get()) - 1);  // "" for NULL
+  };
   switch (kind) {
     case Sent::kStatement:
-      if (const std::string tag = PQcmdStatus(result.get());
+      if (const std::string_view tag = PQcmdStatus(result.get());
           tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
         prepared_are_gone_ = true;
       } else if (tag == "SET") {
@@ -327,14 +329,12 @@ void StepSession::Impl::handle(PGresultPtr result) {
       reader_->add(std::move(result));
       return;
     case Sent::kSettings:
-      if (PQntuples(result.get()) == 1 && !PQgetisnull(result.get(), 0, PQnfields(result.get()) - 1)) {
-        xid_ = PQgetvalue(result.get(), 0, PQnfields(result.get()) - 1);
-      }
+      xid_ = last_column();
       return;
     case Sent::kLookup:
-      if (PQntuples(result.get()) == 1 && !PQgetisnull(result.get(), 0, 0)) {
+      if (!last_column().empty()) {
         outcome_.already_committed = true;
-        outcome_.result = PQgetvalue(result.get(), 0, 0);
+        outcome_.result = last_column();
       }
       return;
     case Sent::kTypes:
@@ -342,60 +342,50 @@ void StepSession::Impl::handle(PGresultPtr result) {
       reader_->resolve();
       return;
     case Sent::kCommit:
-      commit_answered_ = std::string(PQcmdStatus(result.get())) == "COMMIT";
+      commit_answered_ = std::string_view(PQcmdStatus(result.get())) == "COMMIT";
       return;
-    case Sent::kClean:
-      if (PQntuples(result.get()) == 1 && *PQgetvalue(result.get(), 0, 1) == 't') {
-        // DISCARD ALL takes our prepared statements with it; it must run outside the pipeline's implicit
-        // transaction.
-        send(own::kDiscard, Sent::kDiscard);
-        sync();
-        if (options_.prepared_statements) send_prepares();
-        sync();
-        lost_ |= PQflush(conn_) < 0;
-      }
+    case Sent::kCheckpoint:
+    case Sent::kInspect:
+      if (last_column() == "t" && options_.prepared_statements) discard();
       return;
     case Sent::kPrepare:
     case Sent::kOwn:
-    case Sent::kCheckpoint:
-    case Sent::kDiscard:
+    case Sent::kClean:
     case Sent::kSync:
       return;
   }
 }
 
-void StepSession::Impl::handle_error(const PGresult* result) {
+void StepSession::Impl::handle_error(const PGresult* result, Sent kind) {
   const std::string sqlstate = error_field(result, PG_DIAG_SQLSTATE);
   const ExecStatusType status = PQresultStatus(result);
   if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
     failure_ = make_failure("0A000", "COPY to or from a client cannot run in a workflow",
                             "Use a table or COPY … PROGRAM/FILE.");
-    lost_ = true;
+    pipeline_.lose();
     return;
   }
-  if (PQstatus(conn_) == CONNECTION_BAD) lost_ = true;
-  if (sqlstate == "26000" && sent_.front() != Sent::kStatement)
-    lost_ = true;  // somebody discarded our statements
-  if (sent_.front() == Sent::kClean || sent_.front() == Sent::kDiscard || sent_.front() == Sent::kPrepare) {
-    lost_ = true;  // a session that cannot be cleaned is not used again; what it did stands
+  if (PQstatus(pipeline_.connection()) == CONNECTION_BAD) pipeline_.lose();
+  if (kind == Sent::kInspect || kind == Sent::kClean || kind == Sent::kPrepare) {
+    pipeline_.lose();  // a session that cannot be cleaned is not used again; what it did stands
     return;
   }
+  if (sqlstate == "26000" && kind != Sent::kStatement) pipeline_.lose();  // somebody discarded our statements
   if (failure_) return;
   // The checkpoint's context may show its parameters (log_parameter_max_length_on_error), our key among them.
-  const bool with_context = sent_.front() != Sent::kCheckpoint;
-  failure_ = failure_of(result, {statement_.node_id, statement_.attempt}, with_context);
+  failure_ = failure_of(result, {statement_.node_id, statement_.attempt}, kind != Sent::kCheckpoint);
   lease_lost_ = sqlstate == "DF001";
   refused_ = !sqlstate.empty() && !sqlstate.starts_with("57P") && !sqlstate.starts_with("08");
   needs_to_run_alone_ =
-      sent_.front() == Sent::kStatement && !statement_.alone && (sqlstate == "25001" || sqlstate == "2D000");
+      kind == Sent::kStatement && !statement_.alone && (sqlstate == "25001" || sqlstate == "2D000");
 }
 
 void StepSession::Impl::lose() {
-  sent_.clear();
+  pipeline_.forget();
   // What ran outside a transaction has happened, whatever became of the session afterwards.
   const bool happened = exchange_ == Exchange::kRun && statement_.alone && statement_done_;
   if (failure_ || (happened && reader_->unknown_types().empty())) return;
-  std::string message = PQerrorMessage(conn_);
+  std::string message = PQerrorMessage(pipeline_.connection());
   while (!message.empty() && message.back() == '\n') message.pop_back();
   failure_ = make_failure("08006", message.empty() ? "the connection was lost" : message, "");
 }
@@ -403,21 +393,20 @@ void StepSession::Impl::lose() {
 void StepSession::Impl::end_of_exchange() {
   switch (exchange_) {
     case Exchange::kRun:
-      end_of_run();
-      return;
+      return end_of_run();
     case Exchange::kCommit:
       commit_outcome_.failure = failure_;
       if (commit_answered_) {
         commit_outcome_ = {};
-      } else if (lost_ && !refused_) {
+      } else if (pipeline_.lost() && !refused_) {
         commit_outcome_.kind = CommitOutcome::Kind::kInDoubt;
       } else {
         commit_outcome_.kind = lease_lost_ ? CommitOutcome::Kind::kLeaseLost : CommitOutcome::Kind::kRefused;
       }
-      lost_ |= prepared_are_gone_;
+      if (prepared_are_gone_) pipeline_.lose();
       return;
     case Exchange::kRollback:
-      lost_ |= failure_.has_value() || prepared_are_gone_;  // a late cancel may have hit it
+      if (failure_ || prepared_are_gone_) pipeline_.lose();  // a late cancel may have hit it
       return;
     case Exchange::kNone:
       return;
@@ -460,42 +449,22 @@ std::unique_ptr<StepSession> StepSession::connect(const ConnectParams& params, O
   }
   keywords.push_back(nullptr);
   values.push_back(nullptr);
-  PGconn* conn = PQconnectdbParams(keywords.data(), values.data(), 1);
-  auto impl = std::make_unique<Impl>(conn, options);
-  if (conn == nullptr || PQstatus(conn) != CONNECTION_OK) {
-    throw login_error(conn);
-  }
-  if (options.foreign) impl->remembers_ = has_foreign_memory(conn);
-  if (options.prepared_statements) {
-    for (const own::Statement* statement : impl->own_statements()) {
-      const PGresultPtr result(PQprepare(conn, statement->name, statement->sql, 0, nullptr));
-      if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) continue;
-      const bool broken = PQstatus(conn) == CONNECTION_BAD;
-      throw StoreError(
-          broken ? StoreError::Kind::kTransient : StoreError::Kind::kPermanent, "connect",
-          std::string(PQresultErrorMessage(result.get())) + "(has the role been given df.grant_usage?)",
-          error_field(result.get(), PG_DIAG_SQLSTATE));
-    }
-  }
-  PQsetnonblocking(conn, 1);
-  PQsetNoticeProcessor(
-      conn, [](void*, const char*) {}, nullptr);
-  if (PQenterPipelineMode(conn) == 0)
-    throw StoreError(StoreError::Kind::kTransient, "connect", PQerrorMessage(conn));
+  auto impl = std::make_unique<Impl>(PQconnectdbParams(keywords.data(), values.data(), 1), options);
+  impl->open();
   return std::unique_ptr<StepSession>(new StepSession(std::move(impl)));
 }
 
 int StepSession::socket() const {
-  return PQsocket(impl_->conn_);
+  return PQsocket(impl_->pipeline_.connection());
 }
 void StepSession::run(StepStatement statement) {
   impl_->run(std::move(statement));
 }
-void StepSession::commit_foreign(const std::string& result) {
-  impl_->commit_foreign(result);
-}
 void StepSession::commit(const StepCommit& commit) {
   impl_->commit(commit);
+}
+void StepSession::commit_foreign(const std::string& result) {
+  impl_->commit_foreign(result);
 }
 void StepSession::rollback() {
   impl_->rollback();
@@ -504,10 +473,10 @@ bool StepSession::advance() {
   return impl_->advance();
 }
 bool StepSession::wants_write() const {
-  return impl_->unsent_;
+  return impl_->pipeline_.wants_write();
 }
 bool StepSession::lost() const {
-  return impl_->lost_;
+  return impl_->pipeline_.lost();
 }
 StepOutcome StepSession::take_outcome() {
   return std::move(impl_->outcome_);
@@ -517,7 +486,7 @@ CommitOutcome StepSession::take_commit_outcome() {
 }
 
 std::function<void()> StepSession::canceller() const {
-  const std::shared_ptr<PGcancel> cancel(PQgetCancel(impl_->conn_),
+  const std::shared_ptr<PGcancel> cancel(PQgetCancel(impl_->pipeline_.connection()),
                                          [](PGcancel* handle) { PQfreeCancel(handle); });
   return [cancel] {
     char error[256];

@@ -1,50 +1,64 @@
 // The statements that a step's session sends beside the step's own. Private to store/.
+//
+// A step may give the name of a prepared statement of ours to one of its own. Names are therefore used only
+// in a session that is known to be clean, and for cleaning, after the checkpoint has told whether the step
+// prepared anything; what is sent between the step's statement and its commit has no name.
 #pragma once
 
 namespace durabled::store::own {
 
-// Every statement of ours: prepared once a session under its name, or sent anew each time.
+// Prepared once a session under its name, or sent anew each time.
 struct Statement {
   const char* name;
   const char* sql;
 };
 inline constexpr Statement kBegin = {"_df_begin", "begin"};
-inline constexpr Statement kCommit = {"_df_commit", "commit"};
-inline constexpr Statement kRollback = {"_df_rollback", "rollback"};
-inline constexpr Statement kResetAll = {"_df_reset", "reset all"};
-// Behind a pooler the text forms cannot come with the connection, so they are set here as well.
+inline constexpr Statement kCommit = {nullptr, "commit"};
+inline constexpr Statement kRollback = {nullptr, "rollback"};
+// $6: for this transaction only, whose id it returns.
 inline constexpr Statement kSettings = {
     "_df_settings",
-    "select pg_catalog.set_config('role', $1, $6), pg_catalog.set_config('standard_conforming_strings', "
-    "'on', $6),"
+    "select pg_catalog.set_config('role', $1, $6),"
     " pg_catalog.set_config('df.instance_id', $2, $6), pg_catalog.set_config('df.label', $3, $6),"
     " pg_catalog.set_config('df.node_id', $4, $6), pg_catalog.set_config('df.attempt', $5, $6),"
     " pg_catalog.set_config('df.in_workflow', 'true', $6),"
+    " case when $6 then pg_catalog.pg_current_xact_id() end"};
+// Behind a pooler the forms of text cannot come with the connection.
+inline constexpr Statement kSettingsPooled = {
+    nullptr,
+    "select pg_catalog.set_config('role', $1, $6),"
+    " pg_catalog.set_config('df.instance_id', $2, $6), pg_catalog.set_config('df.label', $3, $6),"
+    " pg_catalog.set_config('df.node_id', $4, $6), pg_catalog.set_config('df.attempt', $5, $6),"
+    " pg_catalog.set_config('df.in_workflow', 'true', $6),"
+    " pg_catalog.set_config('standard_conforming_strings', 'on', $6),"
     " pg_catalog.set_config('datestyle', 'ISO', $6), pg_catalog.set_config('intervalstyle', 'postgres', $6),"
     " pg_catalog.set_config('bytea_output', 'hex', $6), pg_catalog.set_config('extra_float_digits', '1', $6),"
     " case when $6 then pg_catalog.pg_current_xact_id() end"};
-// $13: the role that the step must still have, where roles share a login.
+// What a step has deferred to its commit would run after the checkpoint has looked.
+inline constexpr Statement kConstraints = {nullptr, "set constraints all immediate"};
+// Returns whether the step left something that only DISCARD ALL takes away.
 inline constexpr Statement kCheckpoint = {
-    "_df_checkpoint",
-    "select case when $13::pg_catalog.text is null or current_user operator(pg_catalog.=) "
-    "$13::pg_catalog.name"
-    " then df._commit_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) else df._refuse_role() end"};
+    nullptr, "call df._commit_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, null)"};
 inline constexpr Statement kOwnRole = {nullptr, "set local role none"};
-// The same after a statement that ran alone, in its implicit transaction: what it did goes with it.
+// For a statement that ran alone, in its implicit transaction: what it did goes with it.
 inline constexpr Statement kStillRole = {
     nullptr,
     "select case when current_user operator(pg_catalog.<>) $1::pg_catalog.name then df._refuse_role() end"};
 inline constexpr Statement kForeignLookup = {"_df_lookup", "select df._foreign_step($1, $2, $3)"};
-inline constexpr Statement kForeignCheckpoint = {"_df_foreign", "select df._commit_foreign($1, $2, $3, $4)"};
-// What must not be seen by the next step, and whether there is more than that.
-inline constexpr Statement kClean = {
-    "_df_clean",
-    "select pg_catalog.pg_advisory_unlock_all(), pg_catalog.pg_my_temp_schema() <> 0"
+inline constexpr Statement kForeignCheckpoint = {nullptr, "select df._commit_foreign($1, $2, $3, $4)"};
+// The checkpoint's last column, where there is no checkpoint.
+inline constexpr Statement kInspect = {
+    nullptr,
+    "select pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0"
     " or exists (select from pg_catalog.pg_prepared_statement() where from_sql)"
-    " or exists (select from pg_catalog.pg_cursor() where is_holdable)"
-    " or exists (select from pg_catalog.pg_listening_channels()),"
-    " pg_catalog.set_config('role', 'none', false)"};
-inline constexpr Statement kDiscard = {nullptr, "discard all"};
+    " or exists (select from pg_catalog.pg_cursor() where is_holdable)"};
+// The rest of what must not be seen by the next step.
+inline constexpr Statement kClean[] = {
+    {"_df_unlock",
+     "select pg_catalog.pg_advisory_unlock_all(), pg_catalog.set_config('role', 'none', false)"},
+    {"_df_unlisten", "unlisten *"},
+    {"_df_sequences", "discard sequences"},
+    {"_df_reset", "reset all"}};
 // Behind a pooler in transaction mode there is no second exchange with the same session: it is cleaned within
 // the one that ends the transaction, whatever the step left. The pooler may have prepared statements of its
 // own there.
@@ -63,8 +77,7 @@ inline constexpr Statement kCleanPooled[] = {
     {nullptr,
      "select pg_catalog.pg_advisory_unlock_all(), pg_catalog.set_config('client_encoding', 'UTF8', false),"
      " pg_catalog.set_config('application_name', 'durabled step', false)"}};
-inline constexpr const Statement* kForeignPrepared[] = {&kForeignLookup, &kForeignCheckpoint};
-inline constexpr const Statement* kPrepared[] = {&kBegin,    &kCommit,   &kRollback,
-                                                 &kResetAll, &kSettings, &kClean};
+inline constexpr const Statement* kPrepared[] = {&kBegin,    &kSettings, &kClean[0],
+                                                 &kClean[1], &kClean[2], &kClean[3]};
 
 }  // namespace durabled::store::own

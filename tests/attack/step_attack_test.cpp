@@ -53,14 +53,11 @@ TEST_CASE("a step cannot leave its role") {
         "select pg_read_file('/etc/passwd')",
         "select pg_terminate_backend(pid) from pg_stat_activity where usename <> 'mallory'",
         "select pg_cancel_backend(pid) from pg_stat_activity where usename <> 'mallory'",
-        "select df._commit_turn('KEY', 'VICTIM', 1, pg_current_xact_id(), 99, now(), 'X', null, null, null, "
-        "'{}', null)",
+        "call df._commit_turn('KEY', 'VICTIM', 1, pg_current_xact_id(), null, 99, now(), 'X', null, null, "
+        "null, '{}', null, null)",
         "do $$ begin execute 'deallocate all'; end $$",
-        "do $$ begin execute 'deallocate all'; execute 'prepare _df_clean as select 1'; execute 'prepare "
-        "_df_commit as select 1'; end $$",
-        "do $$ begin execute 'prepare "
-        "_df_checkpoint(uuid,text,bigint,xid8,bigint,timestamptz,text,text,text,int,json,json) as "
-        "insert into evidence.who select $1::text, $2'; end $$",
+        "do $$ begin execute 'deallocate all'; execute 'prepare _df_reset as select 1'; execute 'prepare "
+        "_df_begin as select 1'; end $$",
         "select string_agg(name || setting, ',') from pg_settings where name like 'df.%'",
         "select string_agg(s::text, ',') from pg_stat_activity s",
         "select string_agg(s::text, ',') from pg_prepared_statements s",
@@ -97,6 +94,49 @@ TEST_CASE("code that a step leaves behind for its commit learns nothing of the c
   CHECK(super.number(
             "select count(*) from lair.loot where x like '%' || $1 || '%' or x like '%victim''s secret%'",
             key) == 0);
+}
+
+TEST_CASE("a step that takes the daemon's prepared statements for its own learns and changes nothing by it") {
+  Attack attack;
+  attack.mallory().exec("create schema lair; create table lair.loot (name text, param text)");
+  // Each name that the session has, with as many parameters of the same types, and those that it may come to
+  // have.
+  const std::string steal =
+      "do $do$ declare p record; types text; begin for p in "
+      "select name, parameter_types::text[] as types from pg_prepared_statements where not from_sql union "
+      "all "
+      "select name, '{uuid,text,int8,xid8,text,int8,timestamptz,text,text,text,int4,json,json}' from "
+      "unnest('{_df_checkpoint,_df_commit,_df_constraints,_df_inspect}'::text[]) name loop "
+      "begin execute format('deallocate %I', p.name); exception when others then null; end; "
+      "select '(' || string_agg(t, ',') || ')' into types from unnest(p.types) t; "
+      "execute format('prepare %I %s as insert into lair.loot values (%L, null)%s', p.name, types, p.name, "
+      "(select string_agg(format(', (%L, $%s::text)', p.name, n), '') from generate_series(1, "
+      "cardinality(p.types)) n)); "
+      "end loop; end $do$";
+  const std::string id = attack.mallory().text("select df.start(df.seq($1, $2, $3))", steal,
+                                               "select current_setting('df.node_id') as node", "select 3");
+  CHECK(attack.mallory().text("select df.await_instance($1, 20)", id) == "completed");
+  CHECK(attack.owner().number(
+            "select count(*) from df.events where instance_id = $1 and kind = 'StepCompleted'", id) == 3);
+  Sql super(attack.conninfo("postgres"));
+  CHECK(super.number("select count(*) from lair.loot") > 0);  // it did take those that clean the session
+  CHECK(super.number("select count(*) from lair.loot where param is not null") == 0);
+  // Nor by code that runs when its transaction commits.
+  attack.mallory().exec(
+      "create table lair.t (x text); create function lair.late() returns trigger language plpgsql as $f$ "
+      "begin " +
+      std::string("execute $l$ ") + steal + " $l$; return null; end $f$;" +
+      "create constraint trigger late after insert on lair.t deferrable initially deferred for each row "
+      "execute function lair.late()");
+  super.exec("truncate lair.loot");
+  const std::string later = attack.mallory().text("select df.start(df.seq($1, $2, $3))",
+                                                  "insert into lair.t values ('x')", "select 2", "select 3");
+  CHECK(attack.mallory().text("select df.await_instance($1, 20)", later) == "completed");
+  CHECK(attack.owner().number(
+            "select count(*) from df.events where instance_id = $1 and kind = 'StepCompleted'", later) == 3);
+  CHECK(super.number("select count(*) from lair.loot") > 0);
+  CHECK(super.number("select count(*) from lair.loot where param is not null") == 0);
+  attack.others_go_on();
 }
 
 TEST_CASE("a checkpoint that fails does not tell its parameters") {

@@ -17,6 +17,7 @@ class PgBouncer {
  public:
   // `pool_size`: sessions with the server for one role and database.
   PgBouncer(const World& world, int pool_size) : database_(world.database().name()) {
+    if (!std::filesystem::exists(kPgBouncer)) FAIL("install Debian's package pgbouncer");
     const auto& path = directory_.path();
     const std::string server = world.server().conninfo();
     if (const auto user = postgres_user_when_root()) {
@@ -49,12 +50,6 @@ class PgBouncer {
   std::unique_ptr<ChildProcess> process_;
 };
 
-bool pgbouncer_is_here() {
-  const bool here = std::filesystem::exists(kPgBouncer);
-  if (!here) WARN("pgbouncer is not installed: not tested");
-  return here;
-}
-
 const Settings kPooled = {{"worker.listen", "false"},
                           {"worker.advisory_lock", "false"},
                           {"steps.prepared_statements", "false"},
@@ -81,7 +76,6 @@ constexpr const char* kLeftovers =
 
 TEST_CASE("behind a pooler in transaction mode, workflows of several roles run as who submitted them",
           "[smoke]") {
-  if (!pgbouncer_is_here()) return;
   World world;
   world.add_role("bob");
   const PgBouncer pooler(world, 8);
@@ -107,7 +101,6 @@ TEST_CASE("behind a pooler in transaction mode, workflows of several roles run a
 
 TEST_CASE(
     "behind a pooler, others take over from a killed daemon after the lease time, and no step counts twice") {
-  if (!pgbouncer_is_here()) return;
   World world;
   const PgBouncer pooler(world, 20);
   Sql alice(pooler.conninfo("alice"));
@@ -134,7 +127,6 @@ TEST_CASE(
 }
 
 TEST_CASE("behind a pooler, a daemon with session locks lets one without them live") {
-  if (!pgbouncer_is_here()) return;
   World world;
   const PgBouncer pooler(world, 8);
   DaemonProcess without(behind(pooler, {{"worker.name", "without"}, {"worker.lease_ttl", "15s"}}));
@@ -152,7 +144,6 @@ TEST_CASE("behind a pooler, a daemon with session locks lets one without them li
 }
 
 TEST_CASE("behind a pooler, a step finds and leaves a clean session", "[smoke]") {
-  if (!pgbouncer_is_here()) return;
   World world;
   world.add_role("bob");
   Sql postgres(world.database().conninfo("postgres"));
@@ -196,7 +187,6 @@ TEST_CASE("behind a pooler, a step finds and leaves a clean session", "[smoke]")
 }
 
 TEST_CASE("behind a pooler, results have the same form whatever the role's settings are") {
-  if (!pgbouncer_is_here()) return;
   World world;
   Sql postgres(world.database().conninfo("postgres"));
   postgres.exec("alter role alice set datestyle = 'German'");
@@ -214,7 +204,6 @@ TEST_CASE("behind a pooler, results have the same form whatever the role's setti
 }
 
 TEST_CASE("behind a pooler, a statement that cannot run in a transaction block runs alone") {
-  if (!pgbouncer_is_here()) return;
   World world;
   const PgBouncer pooler(world, 2);
   Sql alice = world.session();
@@ -244,7 +233,6 @@ TEST_CASE("behind a pooler, a statement that cannot run in a transaction block r
 }
 
 TEST_CASE("doctor says what a pooler in transaction mode takes away, and which keys must be false") {
-  if (!pgbouncer_is_here()) return;
   World world;
   const PgBouncer pooler(world, 8);
   const TemporaryDirectory directory("durabled-doctor");

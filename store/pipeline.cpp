@@ -1,0 +1,70 @@
+#include "store/pipeline.hpp"
+
+#include <utility>
+#include <vector>
+
+namespace durabled::store {
+
+bool Pipeline::start() {
+  PQsetnonblocking(conn_, 1);
+  PQsetNoticeProcessor(
+      conn_, [](void*, const char*) {}, nullptr);
+  return PQenterPipelineMode(conn_) != 0;
+}
+
+void Pipeline::sent(Sent kind, bool accepted) {
+  lost_ |= !accepted;
+  // A statement's rows come one by one; this is said when its answer is the next.
+  if (sent_.empty() && kind == Sent::kStatement) PQsetSingleRowMode(conn_);
+  sent_.push_back(kind);
+}
+
+void Pipeline::pop() {
+  sent_.pop_front();
+  if (!sent_.empty() && sent_.front() == Sent::kStatement) PQsetSingleRowMode(conn_);
+}
+
+void Pipeline::send(const char* sql, Sent kind, std::initializer_list<const char*> params) {
+  const std::vector<const char*> values(params);
+  sent(kind, PQsendQueryParams(conn_, sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr,
+                               nullptr, 0) != 0);
+}
+
+void Pipeline::send_prepared(const char* name, Sent kind, std::initializer_list<const char*> params) {
+  const std::vector<const char*> values(params);
+  sent(kind, PQsendQueryPrepared(conn_, name, static_cast<int>(values.size()), values.data(), nullptr,
+                                 nullptr, 0) != 0);
+}
+
+void Pipeline::prepare(const char* name, const char* sql) {
+  sent(Sent::kPrepare, PQsendPrepare(conn_, name, sql, 0, nullptr) != 0);
+}
+
+void Pipeline::sync() {
+  sent(Sent::kSync, PQpipelineSync(conn_) != 0);
+  unsent_ = true;
+}
+
+void Pipeline::flush() {
+  const int left = lost_ ? 0 : PQflush(conn_);
+  lost_ |= left < 0;
+  unsent_ = left > 0;
+}
+
+void Pipeline::pump() {
+  flush();
+  if (!lost_ && PQconsumeInput(conn_) == 0) lost_ = true;
+}
+
+bool Pipeline::receive(const Handler& handle) {
+  if (PQisBusy(conn_)) return false;
+  const Sent kind = sent_.front();
+  PGresultPtr result(PQgetResult(conn_));
+  // A sync is its own end.
+  const bool end = result == nullptr || PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC;
+  if (end) pop();
+  handle(std::move(result), kind);
+  return true;
+}
+
+}  // namespace durabled::store
