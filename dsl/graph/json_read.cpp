@@ -46,10 +46,10 @@ class Reader {
   // Returns the new node; kNoNode after fail().
   NodeIndex read_node(const json::object& object, int depth) {
     if (depth > std::min(limits_.depth, kHardDepth)) {
-      return fail("maximum nesting depth of " + std::to_string(limits_.depth) + " exceeded");
+      return fail_whole("maximum nesting depth of " + std::to_string(limits_.depth) + " exceeded");
     }
     if (graph_.nodes.size() >= static_cast<std::size_t>(limits_.nodes)) {
-      return fail("the workflow has more than " + std::to_string(limits_.nodes) + " nodes");
+      return fail_whole("the workflow has more than " + std::to_string(limits_.nodes) + " nodes");
     }
     const auto kind = read_kind(object);
     if (!kind || !check_keys(object)) return kNoNode;
@@ -168,6 +168,13 @@ class Reader {
     error_ = GraphError{std::move(path), std::move(message)};
     return kNoNode;
   }
+
+  // For what no single node is to blame for; the path to where it showed may be long.
+  NodeIndex fail_whole(std::string message) {
+    error_ = GraphError{"root", std::move(message)};
+    return kNoNode;
+  }
+
   bool failed(std::string message) { return fail(std::move(message)) != kNoNode; }
 
   static constexpr std::size_t kNoEntry = SIZE_MAX;

@@ -81,6 +81,73 @@ TEST_CASE("both doors refuse what is no workflow", "[smoke]") {
   CHECK(count >= 60);
 }
 
+TEST_CASE("both doors refuse a bad graph with the same words") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  const std::string step = R"({"node_type":"SQL","query":"SELECT 1"})";
+  const auto node = [&](const std::string& kind, const std::string& more) {
+    return R"({"node_type":")" + kind + R"(",)" + more + R"("left_node":)" + step + "}";
+  };
+  std::string deep = step;
+  for (int i = 0; i < 256; ++i) deep = R"({"node_type":"LOOP","left_node":)" + deep + "}";
+  const std::string right = R"(,"right_node":)" + step + ",";
+  const std::pair<std::string, const char*> cases[] = {
+      {R"({"node_type":"NOPE"})", "Unknown node_type 'NOPE'"},
+      {node("JOIN", R"("extra_nodes":["SELECT 1"])" + right),
+       "extra_nodes entries must be Durofut JSON objects"},
+      {node("JOIN", R"("extra_nodes":[7])" + right), "extra_nodes entries must be Durofut JSON objects"},
+      {node("IF", R"("query":"{\"condition_node\":{}}",)"),
+       "condition_node in IF must be a first-class Durofut field"},
+      {node("IF", R"("condition_node":"SELECT true",)"),
+       "condition_node in IF must be a first-class Durofut field"},
+      {node("LOOP", R"("query":"{\"condition_node\":{}}",)"),
+       "condition_node in LOOP must be a first-class Durofut field"},
+      {node("LOOP", R"("condition_node":"SELECT true",)"),
+       "condition_node in LOOP must be a first-class Durofut field"},
+      {node("IF", R"("query":"SELECT true",)"), "query in IF must be valid JSON config"},
+      {node("LOOP", R"("query":"SELECT true",)"), "query in LOOP must be valid JSON config"},
+      {R"({"node_type":"SIGNAL","query":"go"})", "query in SIGNAL must be valid JSON config"},
+      {R"({"node_type":"SQL","query":"A","result_name":"1x"})", "'1x' is not a valid identifier"},
+      {deep, "maximum nesting depth of 256"}};
+  for (const auto& [json, words] : cases) {
+    INFO(json.substr(0, 200));
+    const auto parsed = dsl::parse_workflow(json, {});
+    REQUIRE_FALSE(parsed);
+    CHECK_THAT(parsed.error().message,
+               ContainsSubstring("Invalid durable function graph: root") && ContainsSubstring(words));
+    CHECK_THAT(sql.expects_error("22023", "select df.start($1)", json), ContainsSubstring(words));
+    CHECK_THAT(sql.text("select df.explain($1)", json),
+               ContainsSubstring("Invalid durable function graph: root") && ContainsSubstring(words));
+  }
+  CHECK(dsl::parse_workflow(deep, {}).error().message ==
+        "Invalid durable function graph: root: maximum nesting depth of 256 exceeded");
+  for (const char* expression : {"'A' |=> '1x'", "df.as('A', '1x')", "df.if_rows('1x', 'A')"}) {
+    CHECK_THAT(sql.expects_error("42602", std::string("select ") + expression),
+               ContainsSubstring("'1x' is not a valid identifier"));
+  }
+}
+
+TEST_CASE("the SQL door takes ten thousand nodes and a mebibyte of text, and refuses more with the limit") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  const auto start_join = [](int nodes) {
+    return R"(select df.start('{"node_type":"JOIN","left_node":' || s || ',"right_node":' || s || ',"extra_nodes":[')"
+           " || repeat(s || ',', " +
+           std::to_string(nodes - 4) +
+           R"() || s || ']}') from (values ('{"node_type":"SQL","query":"A"}')) v(s))";
+  };
+  CHECK(sql.text(start_join(10'000)).size() == 8);
+  CHECK_THAT(sql.expects_error("22023", start_join(10'001)),
+             ContainsSubstring("has 10001 nodes, the maximum is 10000"));
+  const auto start_long = [](int bytes) {
+    return "select df.start('SELECT ' || repeat('1', " + std::to_string(bytes) +
+           R"( - length('{"node_type":"SQL","query":"SELECT "}'))))";
+  };
+  CHECK(sql.text(start_long(1 << 20)).size() == 8);
+  CHECK_THAT(sql.expects_error("22023", start_long((1 << 20) + 1)),
+             ContainsSubstring("longer than 1048576 bytes"));
+}
+
 TEST_CASE("long chains and wide joins are composed in less than a second", "[smoke]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
