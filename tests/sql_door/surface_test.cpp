@@ -1,13 +1,10 @@
-// The functions that people call, with a real daemon behind them: SURFACE's table, row by row.
+// The functions that people call, with a real daemon behind them; what monitoring reads is in
+// monitoring_test.cpp.
+#include <algorithm>
 #include <chrono>
-#include <set>
-#include <thread>
+#include <vector>
 
-#include "tests/support/await.hpp"
-#include "tests/support/catch.hpp"
-#include "tests/support/daemon_process.hpp"
-#include "tests/support/postgres_server.hpp"
-#include "tests/support/sql.hpp"
+#include "tests/sql_door/served.hpp"
 
 using namespace durabled::test;
 using std::chrono::milliseconds;
@@ -15,33 +12,6 @@ using std::chrono::milliseconds;
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// A database with the schema, in which durabled_owner is client as well, and a daemon that serves it.
-struct Served {
-  TestDatabase database = fresh_database();
-  DaemonProcess daemon{DaemonProcess::Options{.database = database.conninfo(),
-                                              .settings = {{"worker.poll_interval", "200ms"}}}};
-  Sql sql{database.conninfo()};
-
-  Served() { daemon.wait_until_ready(); }
-
-  std::string start(const std::string& expression) { return sql.text("select df.start(" + expression + ")"); }
-  std::string end_of(const std::string& id) { return sql.text("select df.await_instance($1, 20)", id); }
-  std::string finished(const std::string& expression) {
-    const std::string id = start(expression);
-    INFO(sql.text("select df.explain($1)", id));
-    CHECK(end_of(id) != "running");
-    return id;
-  }
-  std::string explain(const std::string& id) { return sql.text("select df.explain($1)", id); }
-  void wait_for_node(const std::string& id, const std::string& status) {
-    wait_until("a node of " + id + " is " + status, [&] {
-      return sql.number(
-                 "select count(*) from df.instance_nodes($1) where status = $2 and node_type <> 'THEN'", id,
-                 status) > 0;
-    });
-  }
-};
 
 // name(argument names) -> columns, as the catalog has them.
 std::string signature(Sql& sql, const std::string& name) {
@@ -87,6 +57,10 @@ TEST_CASE("functions have the arguments and results of the contract") {
       {"getvar", "name text -> text"},
       {"unsetvar", "name text -> boolean"},
       {"clearvars", " -> bigint"},
+      {"explain", "instance_or_expression text -> text"},
+      {"history",
+       "instance_id text -> TABLE(seq bigint, at timestamp with time zone, kind text, node text, scope text, "
+       "attempt integer, data json)"},
       {"prune", "older_than interval -> bigint"},
       {"version", " -> text"},
       {"target_database", " -> text"},
@@ -119,12 +93,68 @@ TEST_CASE("functions have the arguments and results of the contract") {
        "\"limit\" integer, label text, after_cursor text DEFAULT NULL::text -> SETOF df.instance_page_row"}};
   for (const auto& [name, arguments] : expected)
     CHECK(std::string(name) + ": " + signature(sql, name) == std::string(name) + ": " + arguments);
+  CHECK(sql.text("select df.version()") == sql.text("select max(number) from df.schema_migrations"));
+  CHECK(sql.text("select df.target_database()") == database.name());
+}
+
+TEST_CASE("constructors have the arguments and defaults of the contract") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  const std::string null = " DEFAULT NULL::";
+  const std::pair<const char*, std::string> expected[] = {
+      {"sql", "query text"},
+      {"sleep", "seconds anycompatible"},
+      {"wait_for_schedule", "cron text, timezone text DEFAULT 'UTC'::text"},
+      {"wait_for_signal", "name text, timeout_seconds anycompatible" + null + "unknown"},
+      {"http", "url text, method text DEFAULT 'POST'::text, body text" + null +
+                   "text, headers anycompatible" + null + "unknown, timeout_seconds numeric DEFAULT 30"},
+      {"http_multipart", "url text, method text DEFAULT 'POST'::text, parts anycompatible" + null +
+                             "unknown, headers anycompatible" + null +
+                             "unknown, timeout_seconds numeric DEFAULT 30"},
+      {"if", "cond text, \"then\" text, \"else\" text" + null + "text"},
+      {"if_rows", "name text, \"then\" text, \"else\" text" + null + "text"},
+      {"loop", "body text, condition text" + null + "text"},
+      {"break", "value anycompatible" + null + "unknown"},
+      {"seq", "VARIADIC steps text[]"},
+      {"as", "step text, name text"},
+      {"join", "VARIADIC branches text[]"},
+      {"join3", "a text, b text, c text"},
+      {"race", "VARIADIC branches text[]"},
+      {"any", "VARIADIC branches text[]"},
+      {"for_each", "rows text, body text, max_parallel bigint DEFAULT 10, name text DEFAULT 'item'::text"},
+      {"retry", "step text, max_attempts bigint, delay anycompatible" + null +
+                    "unknown, backoff numeric DEFAULT 2, max_delay anycompatible" + null +
+                    "unknown, \"on\" text" + null + "text"},
+      {"timeout", "step text, seconds anycompatible"},
+      {"catch", "step text, handler text"}};
+  for (const auto& [name, arguments] : expected)
+    CHECK(std::string(name) + ": " + signature(sql, name) ==
+          std::string(name) + ": " + arguments + " -> text");
+}
+
+TEST_CASE("tables and views have the columns of the contract") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  for (const char* column : {"id", "label", "status", "submitted_by", "database", "priority", "created_at",
+                             "started_at", "updated_at", "completed_at", "wake_at", "error"}) {
+    CHECK_THAT(" " + columns(sql, "df.instances") + " ", ContainsSubstring(std::string(" ") + column + " "));
+  }
+  CHECK(sql.text("select pg_typeof(submitted_by)::text || ' ' || pg_typeof(error) from (select) t "
+                 "left join df.instances on true") == "regrole json");
+  for (const char* column : {"host", "version", "started_at", "last_seen_at"}) {
+    CHECK_THAT(" " + columns(sql, "df.workers") + " ", ContainsSubstring(std::string(" ") + column + " "));
+  }
+  for (const char* table : {"df.events", "df.signals", "df.vars", "df.schema_migrations"})
+    CHECK_FALSE(columns(sql, table).empty());
   CHECK(columns(sql, "df.submit") == "id dsl label database vars priority start_at idempotency_key");
   CHECK(columns(sql, "df.nodes") ==
         "id instance_id node_type query result_name left_node right_node status result error submitted_by "
         "database "
         "created_at updated_at status_details");
   CHECK(columns(sql, "df._worker_epoch") == "started_at last_seen_at");
+  CHECK(sql.text("select pg_typeof(result)::text from (select) t left join df.nodes on true") == "jsonb");
+  CHECK(columns(sql, "df.instance_summary") ==
+        "instance_id label function_name status execution_count output");
   CHECK(columns(sql, "df.instance_page_row") ==
         "instance_id label function_name status execution_count output created_at completed_at next_cursor");
 }
@@ -175,6 +205,59 @@ TEST_CASE("df.start refuses what could not run, and says why") {
                                "df.timeout(n, 5); end loop; perform df.start(n); end $$"),
              ContainsSubstring("maximum nesting depth of 256"));
   CHECK(sql.number("select count(*) from df.instances") == 0);
+}
+
+TEST_CASE("df.start and an insert of the text alone leave the same defaults, and take what is given") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  const std::string row =
+      " select coalesce(label, '-') || ' ' || status || ' ' || submitted_by || ' ' || (database = "
+      "current_database()) "
+      "|| ' ' || priority || ' ' || vars || ' ' || (wake_at between created_at - interval '1 s' and "
+      "clock_timestamp()) || ' ' || coalesce(idempotency_key, '-') from df.instances where id = $1";
+  for (const char* submission :
+       {"select df.start('SELECT 1')", "insert into df.submit (dsl) values ('''SELECT 1''') returning id"}) {
+    CHECK(sql.text(row, sql.text(submission)) == "- pending durabled_owner true 0 {} true -");
+  }
+  for (const char* submission :
+       {"select df.start('SELECT 1', 'l', 'postgres', 'caller', 7, now() + interval '1 hour', 'key 1')",
+        "insert into df.submit (dsl, label, database, priority, start_at, idempotency_key) values "
+        "('''SELECT 1''', 'l', 'postgres', 7, now() + interval '1 hour', 'key 2') returning id"}) {
+    CHECK_THAT(sql.text(row, sql.text(submission)),
+               ContainsSubstring("l pending durabled_owner false 7 {} false key "));
+  }
+  CHECK(sql.number("select count(*) from df.instances where database = 'postgres'") == 2);
+}
+
+TEST_CASE("an instance that has ended says when, however it ended") {
+  Served served;
+  const std::string completed = served.finished("'SELECT 1'"), failed = served.finished("'SELECT 1/0'"),
+                    unbegun = served.start("'SELECT 1', start_at => now() + interval '1 hour'"),
+                    running = served.start("df.sleep(600)"), open = served.start("df.sleep(600)");
+  served.wait_for_waits(running, 1);
+  for (const std::string& id : {unbegun, running}) served.sql.exec("select df.cancel($1)", id);
+  CHECK(served.end_of(running) == "cancelled");
+  for (const std::string& id : {completed, failed, unbegun, running}) {
+    CHECK(served.sql.text("select completed_at between created_at and clock_timestamp() and wake_at is null "
+                          "from df.instances where id = $1",
+                          id) == "t");
+  }
+  CHECK(served.sql.value("select completed_at from df.instances where id = $1", open) == std::nullopt);
+}
+
+TEST_CASE("the role df_operator is made by an installer that may make roles, and left out by another") {
+  PostgresServer server;
+  Sql super(server.conninfo());
+  const TestDatabase plain = server.fresh_database();
+  CHECK(super.exec("select from pg_roles where rolname = 'df_operator'").empty());
+  super.exec("alter role durabled_owner createrole");
+  const TestDatabase database = server.empty_database();
+  const TemporaryDirectory directory("durabled-init");
+  run({.argv = {DURABLED_BINARY, "init", "--database", database.conninfo()},
+       .output = directory.path() / "out"});
+  CHECK(super.text("select rolcanlogin from pg_roles where rolname = 'df_operator'") == "f");
+  CHECK(Sql(database.conninfo())
+            .text("select has_function_privilege('df_operator', 'df.cancel(text, text)', 'execute')") == "t");
 }
 
 TEST_CASE("a superuser's workflow is accepted once the setting says so") {
@@ -289,17 +372,23 @@ TEST_CASE("status, result and error tell how an instance ended, and strangers ar
   }
 }
 
-TEST_CASE("await_instance returns soon after the end, and at its timeout") {
+TEST_CASE("await_instance returns within 50 ms of the end, and at its timeout") {
   Served served;
-  const std::string id = served.start("df.sleep(0.4)");
-  CHECK(served.sql.text("select df.await_instance($1, 20)", id) == "completed");
-  CHECK(served.sql.text(
-            "select clock_timestamp() - completed_at < interval '250 milliseconds' from df.instances "
-            "where id = $1",
-            id) == "t");
+  std::vector<double> late;  // milliseconds; their median, because the machine has other things to do
+  for (int i = 0; i < 11; ++i) {
+    const std::string id = served.start("df.sleep(" + std::to_string(0.1 + 0.013 * i) + ")");
+    CHECK(served.end_of(id) == "completed");
+    late.push_back(std::stod(served.sql.text(
+        "select extract(epoch from clock_timestamp() - completed_at) * 1000 from df.instances where id = $1",
+        id)));
+  }
+  std::sort(late.begin(), late.end());
+  INFO("from " << late.front() << " ms to " << late.back() << " ms");
+  CHECK(late[late.size() / 2] < 50);
   const std::string slow = served.start("df.sleep(60)");
   const auto begin = Clock::now();
   CHECK(served.sql.text("select df.await_instance($1, 0.3)", slow) != "completed");
+  CHECK(Clock::now() - begin >= milliseconds(300));
   CHECK(Clock::now() - begin < milliseconds(2'000));
 }
 
@@ -326,110 +415,6 @@ TEST_CASE("start_at holds an instance back, and a higher priority goes first") {
   CHECK(sql.text("select df.status($1)", later) == "pending");
 }
 
-TEST_CASE("explain draws an instance with marks, times, errors and what was skipped", "[smoke]") {
-  Served served;
-  const std::string id = served.finished(
-      "('SELECT true' ?> 'SELECT 1' !> 'SELECT 2') ~> ('SELECT 3' |=> 'x' & 'SELECT 1/0') ~> 'SELECT 4', "
-      "'the label'");
-  const std::string text = served.explain(id);
-  INFO(text);
-  CHECK(
-      text.starts_with("Instance: " + id + " (the label)\nStatus: failed\nOutput: division by zero\n\n✓ IF"));
-  CHECK_THAT(text, ContainsSubstring("  then:\n    ✓ SQL: SELECT 1 ("));
-  CHECK_THAT(text, ContainsSubstring("  else:\n    ⊘ SQL: SELECT 2\n"));
-  CHECK_THAT(text, ContainsSubstring("✗ JOIN (2)"));
-  CHECK_THAT(text, ContainsSubstring("✓ SQL |=> 'x': SELECT 3 ("));
-  CHECK_THAT(text,
-             ContainsSubstring("✗ SQL: SELECT 1/0 (") && ContainsSubstring("ms) error: division by zero\n"));
-  CHECK(text.ends_with("⊘ SQL: SELECT 4"));
-
-  const std::string waiting = served.start("'SELECT 1' ~> df.sleep(600) ~> 'SELECT 2'");
-  served.wait_for_node(waiting, "running");
-  CHECK_THAT(served.explain(waiting), ContainsSubstring("Status: running\nOutput: -\n\n✓ SQL: SELECT 1") &&
-                                          ContainsSubstring("\n⏳ SLEEP 600s\n○ SQL: SELECT 2"));
-  CHECK(served.sql.exec("select node_id, kind, until > now() + interval '500 seconds' from df.waiting($1)",
-                        waiting) == Rows{{"00000002", "timer", "t"}});
-  wait_until("it is put down", [&] { return served.sql.number("select count(*) from df.waiting()") == 1; });
-  CHECK_THAT(served.sql.text("select df.cancel($1, 'enough')", waiting),
-             ContainsSubstring("cancel requested"));
-  CHECK(served.end_of(waiting) == "cancelled");
-  CHECK_THAT(served.explain(waiting),
-             ContainsSubstring("Status: cancelled\nOutput: enough\n") && ContainsSubstring("⊘ SLEEP 600s"));
-  CHECK(served.sql.number("select count(*) from df.waiting()") == 0);
-}
-
-TEST_CASE("explain shows the warnings of a text, and a text that is none") {
-  Served served;
-  const std::string warned =
-      served.sql.text("insert into df.submit (dsl) values ('@> ''SELECT 1'' ~> ''SELECT 2''') returning id");
-  wait_until("it has begun", [&] { return served.sql.text("select df.status($1)", warned) == "running"; });
-  wait_until("its warnings are there",
-             [&] { return served.explain(warned).find("Warning: ") != std::string::npos; });
-  served.sql.exec("select df.cancel($1)", warned);
-  const std::string bad =
-      served.sql.text("insert into df.submit (dsl) values ('not a workflow') returning id");
-  CHECK(served.end_of(bad) == "failed");
-  CHECK_THAT(served.explain(bad),
-             ContainsSubstring("Status: failed") && ContainsSubstring("Text: not a workflow"));
-}
-
-TEST_CASE("nodes, info and executions show an instance that has ended") {
-  Served served;
-  const std::string id = served.finished("'SELECT 1 AS a' |=> 'x' ~> ('SELECT 2' | df.sleep(60))");
-  CHECK(served.sql.exec("select node_type, status, inferred_status, result_name from df.instance_nodes($1) "
-                        "order by node_id",
-                        id) == Rows{{"THEN", "completed", "completed", std::nullopt},
-                                    {"SQL", "completed", "completed", "x"},
-                                    {"RACE", "completed", "completed", std::nullopt},
-                                    {"SQL", "completed", "completed", std::nullopt},
-                                    {"SLEEP", "running", "skipped", std::nullopt}});
-  CHECK(served.sql.text(
-            "select status_details ->> 'execution_id' from df.instance_nodes($1) where node_id = '00000003'",
-            id) == id + "::1::00000003::1");
-  CHECK(served.sql.text(
-            "select result -> 'rows' -> 0 ->> 'a' from df.nodes where instance_id = $1 and id = '00000001'",
-            id) == "1");
-  CHECK(served.sql.exec(
-            "select instance_id, function_name, status, current_execution_id from df.instance_info($1)",
-            id) == Rows{{id, "workflow", "completed", "1"}});
-  CHECK(served.sql.exec("select execution_id, status, event_count > 3 from df.instance_executions($1)", id) ==
-        Rows{{"1", "completed", "t"}});
-  CHECK(served.sql.text("select string_agg(kind, ' ' order by seq) from df.history($1)", id)
-            .starts_with("InstanceStarted StepCompleted"));
-  CHECK(served.sql.exec("select total_instances, completed_instances, failed_instances from df.metrics()") ==
-        Rows{{"1", "1", "0"}});
-  CHECK(served.sql.text("select last_seen_at >= started_at from df._worker_epoch") == "t");
-}
-
-TEST_CASE("a list goes from page to page without a gap, whatever is added meanwhile") {
-  const TestDatabase database = fresh_database();
-  Sql sql(database.conninfo());
-  sql.exec("insert into df.submit (dsl, label) select 'x', 'l' from generate_series(1, 25)");
-  std::set<std::string> seen;
-  Value cursor;
-  int pages = 0;
-  do {
-    const Rows page =
-        sql.exec("select instance_id, next_cursor, status from df.list_instances(null, 10, 'l', $1)", cursor);
-    for (const Row& row : page) CHECK(seen.insert(*row[0]).second);
-    cursor = page.at(0)[1];
-    ++pages;
-    sql.exec("insert into df.submit (dsl, label) values ('x', 'l')");
-  } while (cursor);
-  CHECK(pages == 3);
-  CHECK(seen.size() == 25);
-  CHECK(sql.number("select count(*) from df.list_instances('pending')") == 28);
-  CHECK(sql.number("select count(*) from df.list_instances('FAILED', 5)") == 0);
-  CHECK_THAT(sql.expects_error("22023", "select df.list_instances(null, 5000)"),
-             ContainsSubstring("list_limit"));
-  for (const char* bad : {"x", "zz.yy", "1.'; drop table df.instances", ""}) {
-    CHECK_THAT(sql.expects_error("22023", "select df.list_instances(null, 5, null, $1)", bad),
-               ContainsSubstring("malformed cursor"));
-  }
-  CHECK_THAT(sql.expects_error("22023", "select df.list_instances('odd')"),
-             ContainsSubstring("not a status"));
-}
-
 TEST_CASE("pause, resume and signals move an instance") {
   Served served;
   const std::string id = served.start("df.wait_for_signal('go') |=> 's' ~> 'SELECT $s.data::text AS d'");
@@ -451,6 +436,15 @@ TEST_CASE("prune deletes what has ended, with its history, and nothing else") {
   CHECK(served.sql.number("select df.prune('1 hour')") == 0);
   CHECK(served.sql.number("select df.prune('0 seconds')") == 1);
   CHECK(served.sql.exec("select from df.events where instance_id = $1", ended).empty());
+  CHECK(served.sql.exec("select id from df.instances") == Rows{{open}});
+  served.sql.exec(
+      "insert into df.submit (dsl, label) select '''SELECT 1''', 'many' from generate_series(1, 2500)");
+  served.sql.exec("select df.cancel(id) from df.instances where label = 'many'");
+  wait_until("all of them have ended", [&] {
+    return served.sql.number(
+               "select count(*) from df.instances where label = 'many' and completed_at is null") == 0;
+  });
+  CHECK(served.sql.number("select df.prune('0 seconds')") == 2'500);
   CHECK(served.sql.exec("select id from df.instances") == Rows{{open}});
   served.sql.expects_error("22023", "select df.prune('-1 hour')");
   served.sql.expects_error("22023", "select df.prune(null)");
