@@ -45,6 +45,17 @@ TEST_CASE("iterations of an endless loop start at least one interval apart") {
   }
 }
 
+TEST_CASE("the interval between iterations of an endless loop is the policy's") {
+  dsl::Policy policy;
+  policy.loop_min_interval = std::chrono::seconds(5);
+  EngineDriver run("@> 'body'", policy);
+  run.start();
+  const dsl::Time began = run.now();
+  run.complete(run.running("body").address, one("1"));
+  run.fire();
+  CHECK(run.now() == began + std::chrono::seconds(5));
+}
+
 TEST_CASE("a body that takes longer than the interval is not held up") {
   EngineDriver run("@> df.sleep(5)");
   run.start();

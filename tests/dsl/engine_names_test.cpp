@@ -66,6 +66,9 @@ TEST_CASE("any step or combinator can be named, and later steps see it") {
   CHECK(end_of("('a' ~> 'b') |=> 'x' ~> 'use $x'") == completed("use 'b'"));
   CHECK(end_of("'a' |=> 'x' ~> 'b' |=> 'x' ~> 'use $x'") == completed("use 'b'"));
   CHECK(end_of("df.sleep(3) |=> 'x' ~> 'use $x.seconds'") == completed("use 3"));
+  CHECK(end_of("'a' |=> 'x' ~> 'b' |=> 'X' ~> 'use $x, $X'") == completed("use 'a', 'b'"));
+  CHECK(end_of("'a' |=> 'y' |=> 'x' ~> 'use $x'") == completed("use 'a'"));
+  CHECK_THAT(end_of("'a' |=> 'y' |=> 'x' ~> 'use $y'"), ContainsSubstring("failed reference"));
   CHECK(end_of("df.if('yes' |=> 'c', 'use $c') ~> 'again $c'") == completed("again 'true'"));
   CHECK(end_of("df.loop('b', 'no' |=> 'c') |=> 'l' ~> 'use $l, $c'") == completed("use 'b', 'false'"));
 }

@@ -50,6 +50,18 @@ TEST_CASE("a schedule's next match is computed when the step runs") {
       ContainsSubstring("failed 22023"));
 }
 
+TEST_CASE("a cron expression and a signal's name may come from references and variables") {
+  EngineDriver run("'n' |=> 'n' ~> df.wait_for_schedule('$n * * * *') ~> df.wait_for_signal('{kind}-$n')", {},
+                   {{"kind", "order"}});
+  run.start();
+  run.complete(run.running("n").address, one("7", "integer"));
+  CHECK_THAT(run.take_log(), ContainsSubstring("\"fire_at\":\"2026-03-01T00:07:00.000000Z\""));
+  run.fire();
+  CHECK_THAT(run.take_log(), ContainsSubstring("SignalAwaited 00000003 {\"name\":\"order-7\""));
+  CHECK(run.signal("order-7", "1"));
+  CHECK(run.status() == "completed {\"signal_name\":\"order-7\",\"timed_out\":false,\"data\":1}");
+}
+
 TEST_CASE("a wait for a signal ends with its data, or without when it times out") {
   EngineDriver run("df.wait_for_signal('go', 60) |=> 's' ~> 'use $s.data.n?'");
   run.start();

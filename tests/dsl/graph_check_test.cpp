@@ -68,6 +68,7 @@ TEST_CASE("a reference needs a name that a path before it binds") {
   CHECK(warnings_of("'A' |=> 'a' ~> 'SELECT $a'") == "");
   CHECK(warnings_of("'SELECT $a' ~> 'A' |=> 'a'") == "unbound_name@1");
   CHECK(warnings_of("'SELECT $a' |=> 'a'") == "unbound_name@1");
+  CHECK(warnings_of("'A' |=> 'a' ~> 'SELECT $A'") == "unbound_name@16");
   CHECK(warnings_of("'A' |=> 'a' ~> df.if_rows('b', 'C')") == "unbound_name@16");
   CHECK(warnings_of("'A' |=> 'abc' ~> df.http('h/$abd', body => '$abc')") == "unbound_name@18");
   CHECK_THAT(parse("'A' |=> 'abc' ~> 'SELECT $abd'").warnings.at(0).hint,

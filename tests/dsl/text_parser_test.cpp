@@ -40,6 +40,7 @@ TEST_CASE("infix operators have one precedence and bind from the left") {
       {"'C' ?> 'T' |=> 'n' !> 'E'", "IF(SQL[C], SQL[T], SQL[E])=n"},
       {"'C' ?> ('D' ?> 'T') !> 'E'", "IF(SQL[C], IF(SQL[D], SQL[T]), SQL[E])"},
       {"df.if_rows('r', 'T') !> 'E'", "IF[r](SQL[T], SQL[E])"},
+      {"'A' |=> 'a' |=> 'b'", "SQL[A]=b"},
   });
 }
 
@@ -150,6 +151,19 @@ TEST_CASE("durations become canonical seconds, templates stay") {
       {"df.sleep('PT5M'::interval)", "SLEEP[300]"},
       {"df.sleep('$x.seconds')", "SLEEP[$x.seconds]"},
       {"df.sleep('{delay}')", "SLEEP[{delay}]"},
+  });
+}
+
+TEST_CASE("a literal takes a cast to each type that the language names") {
+  check({
+      {"'A'::text", "SQL[A]"},
+      {"df.break('{\"a\": 1}'::json)", "BREAK[{\"a\": 1}]"},
+      {"df.break('[1]'::jsonb)", "BREAK[[1]]"},
+      {"df.sleep('00:01:30'::interval)", "SLEEP[90]"},
+      {"df.sleep('1.5'::numeric)", "SLEEP[1.5]"},
+      {"df.sleep('5'::int)", "SLEEP[5]"},
+      {"df.break('t'::bool)", "BREAK[true]"},
+      {"df.break(false)", "BREAK[false]"},
   });
 }
 
