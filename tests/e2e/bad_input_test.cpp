@@ -61,6 +61,24 @@ TEST_CASE("a text that is no workflow fails its instance with a message that say
   }
 }
 
+TEST_CASE("the limits of the configuration hold, each with an error that says which") {
+  World world;
+  Sql alice = world.session();
+  world.start_daemon({{"limits.depth", "3"}, {"limits.nodes", "5"}, {"limits.dsl_bytes", "200"}});
+  run_workflow(alice, "'select 1' ~> ('select 2' & 'select 3')");
+  CHECK_THAT(run_failing(alice, "df.timeout(df.timeout(df.timeout('select 1', 5), 5), 5)"),
+             ContainsSubstring("maximum nesting depth of 3"));
+  CHECK_THAT(run_failing(alice, "'select 1' & 'select 2' & 'select 3' & 'select 4' & 'select 5'"),
+             ContainsSubstring("more than 5 nodes"));
+  CHECK_THAT(run_failing(alice, "'select 1" + repeated(" ", 200) + "'"),
+             ContainsSubstring("at most 200 are allowed"));
+  for (const char* graph :
+       {"select df.start(df.timeout(df.timeout(df.timeout('select 1', 5), 5), 5))",
+        "select df.start('select 1' & 'select 2' & 'select 3' & 'select 4' & 'select 5')"}) {
+    fails(alice, alice.text(graph));  // the daemon trusts no graph, either
+  }
+}
+
 TEST_CASE("bytes that are no text are refused by the insert") {
   Canary world;
   CHECK_THROWS_AS(submit(world.alice, "'select 1' \xff\xfe"), SqlError);

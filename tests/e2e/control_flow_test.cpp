@@ -68,6 +68,19 @@ TEST_CASE("three hundred iterations keep a bounded history") {
   CHECK(alice.number("select count(*) from df.events where instance_id = $1", id) < 60);
 }
 
+TEST_CASE("an endless loop keeps the pace of loop.min_interval") {
+  World world;
+  Sql alice = world.session();
+  alice.exec("create table effects (at timestamptz default clock_timestamp())");
+  world.start_daemon({{"loop.min_interval", "300ms"}});
+  const std::string id = submit(alice, "@> 'insert into effects default values'");
+  wait_until("it has run four times", [&] { return alice.number("select count(*) from effects") == 4; });
+  alice.exec("select df.cancel($1)", id);
+  CHECK(
+      alice.text("select max(at) - min(at) between interval '0.85 s' and interval '3 s' from (select at from "
+                 "effects order by at limit 4) e") == "t");
+}
+
 TEST_CASE("nested loops keep names where they should, and survive a change of the daemon") {
   World world;
   Sql alice = world.session();

@@ -52,6 +52,37 @@ TEST_CASE("a transient failure is tried again without being asked, another one i
       holds(world.alice, fails(world.alice, other), "j ->> 'sqlstate' = '22000' and j ->> 'attempts' = '1'"));
 }
 
+TEST_CASE("the codes that pass by themselves are tried again, others are not") {
+  Failing world;
+  const auto tries = [&](const std::string& code) {
+    world.alice.exec("alter sequence tries restart");
+    const std::string id = submit(world.alice, fails_until(code, 2));
+    const bool completed = end_of(world.alice, id) == "completed";
+    const long long count = attempts(world.alice, id);
+    CHECK(count == (completed ? 2 : 1));
+    return count;
+  };
+  for (const char* const code : {"40001", "40P01", "40003", "08000", "08003", "08006", "53000", "53100",
+                                 "53200", "53300", "57P01", "57P02", "57P03", "55P03"}) {
+    INFO(code);
+    CHECK(tries(code) == 2);
+  }
+  for (const char* const code : {"57014", "57P04", "57000", "55006", "55000", "23505", "22012", "42P01",
+                                 "42501", "54000", "P0001", "XX000"}) {
+    INFO(code);
+    CHECK(tries(code) == 1);
+  }
+}
+
+TEST_CASE("a step reads which attempt it is") {
+  Failing world;
+  CHECK(holds(world.alice,
+              run_workflow(world.alice,
+                           "df.retry($$SELECT 1 / (current_setting('df.attempt')::int / 3) AS one, "
+                           "current_setting('df.attempt') AS attempt$$, 5, delay => 0.01)"),
+              "j -> 'rows' -> 0 ->> 'attempt' = '3'"));
+}
+
 TEST_CASE("df.retry tries again what `on` lists, a code or a class, and nothing else") {
   Failing world;
   for (const char* const on : {"23514", "23", "40 23514"}) {

@@ -48,6 +48,26 @@ TEST_CASE("SIGHUP changes the policy of a running daemon") {
   CHECK(daemon.running());
 }
 
+TEST_CASE("SIGHUP says what takes a restart, and a file with an error changes nothing") {
+  HttpWorld world;
+  Sql alice = world.session();
+  DaemonProcess& daemon = world.start_calling_daemon();
+  Settings changed = world.allowed();
+  changed["steps.connections"] = "3";
+  changed["log.level"] = "debug";
+  daemon.write_settings(changed);
+  daemon.sighup();
+  wait_until("it has told", [&] { return daemon.log().find("configuration reloaded") != std::string::npos; });
+  CHECK_THAT(daemon.log(), ContainsSubstring("steps.connections takes a restart to change"));
+  CHECK(daemon.log().find("log.level takes") == std::string::npos);
+  daemon.write_settings({{"http.allow", "[]"}, {"steps.conections", "3"}});
+  daemon.sighup();
+  wait_until("it has told", [&] { return daemon.log().find("stays as it was") != std::string::npos; });
+  CHECK_THAT(daemon.log(), ContainsSubstring("'steps.conections': unknown key"));
+  run_workflow(alice, call(world, "/json"));
+  CHECK(daemon.running());
+}
+
 TEST_CASE("a role without EXECUTE on df.http cannot call through the text door") {
   HttpWorld world;
   world.server().create_role("carol");

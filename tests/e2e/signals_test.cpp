@@ -71,6 +71,18 @@ TEST_CASE("a wait that times out completes without data") {
              ContainsSubstring("\"timed_out\":true") && ContainsSubstring("\"data\":null"));
 }
 
+TEST_CASE("a wait that is answered has the signal's name and data") {
+  World world;
+  Sql alice = world.session();
+  world.start_daemon();
+  const std::string id = submit(alice, "df.wait_for_signal('go', 60)");
+  alice.exec("select df.signal($1, 'go', $2)", id, R"({"by": "ada"})");
+  CHECK(completes(alice, id) == R"({"signal_name":"go","timed_out":false,"data":{"by": "ada"}})");
+  const std::string bare = submit(alice, "df.wait_for_signal('go')");
+  alice.exec("select df.signal($1, 'go')", bare);
+  CHECK(completes(alice, bare) == R"({"signal_name":"go","timed_out":false,"data":{}})");
+}
+
 TEST_CASE("a payload that is not JSON arrives as a JSON string, one that no text can hold does no harm") {
   World world;
   Sql alice = world.session();

@@ -22,11 +22,50 @@ TEST_CASE("a result keeps the order of its columns and the names of their types"
   world.start_daemon();
   Sql alice = world.session();
   const std::string id = alice.text(
-      "insert into df.submit (dsl) values ('''select 1 as z, ''''x''''::text as a, 2.5 as m''') returning id");
+      "insert into df.submit (dsl) values ('''select 1 as z, ''''x''''::text as a, 2.5 as m''') returning "
+      "id");
   CHECK(alice.text("select df.await_instance($1)", id) == "completed");
   CHECK(alice.text("select df.result($1)::text", id) ==
         R"({"rows":[{"z":1,"a":"x","m":"2.5"}],"row_count":1,"columns":[{"name":"z","type":"integer"},)"
         R"({"name":"a","type":"text"},{"name":"m","type":"numeric"}],"affected":1})");
+}
+
+TEST_CASE("row_count counts the rows that were returned, affected those of the command tag") {
+  World world;
+  world.start_daemon();
+  Sql alice = world.session();
+  alice.exec("create table t (x int)");
+  CHECK(run_workflow(alice, "'insert into t select generate_series(1, 3)'") ==
+        R"({"rows":[],"row_count":0,"columns":[],"affected":3})");
+  CHECK(run_workflow(alice, "'with gone as (delete from t where x > 1) select x from t where x = 1'") ==
+        R"({"rows":[{"x":1}],"row_count":1,"columns":[{"name":"x","type":"integer"}],"affected":1})");
+  CHECK(run_workflow(alice, "'create table u (x int)'") ==
+        R"({"rows":[],"row_count":0,"columns":[],"affected":0})");
+}
+
+TEST_CASE("the instance's id and label are variables, whatever the variables of its submitter say") {
+  World world;
+  world.start_daemon();
+  Sql alice = world.session();
+  const std::string id =
+      alice.text("insert into df.submit (dsl, label, vars) values ($1, 'it is me', $2) returning id",
+                 "'select ''{sys_instance_id} {sys_label} {mine} {nobodys}'' as v'",
+                 R"({"sys_label": "not me", "sys_instance_id": "nor me", "mine": "hers"})");
+  CHECK_THAT(completes(alice, id), ContainsSubstring("\"" + id + " it is me hers {nobodys}\""));
+}
+
+TEST_CASE("a step may start another instance, and reference results in its label") {
+  World world;
+  world.start_daemon();
+  Sql alice = world.session();
+  run_workflow(alice,
+               "'select 7 as n' |=> 'p' ~> $q$select df.start('select 1 as one', 'child $p.n of "
+               "{sys_instance_id}')$q$");
+  wait_until("the child has completed", [&] {
+    return alice.number(
+               "select count(*) from df.instances where label ~ '^child 7 of [0-9a-z]{8}$'"
+               " and status = 'completed'") == 1;
+  });
 }
 
 TEST_CASE("what a step leaves in its session is not seen by the next", "[smoke]") {
@@ -134,6 +173,12 @@ TEST_CASE("errors keep what the server said, and say what the daemon refuses", "
              ContainsSubstring("larger than 65536 bytes"));
   CHECK_THAT(run_failing(alice, "'select repeat(''x'', 1000) from generate_series(1, 100000)'"),
              ContainsSubstring("larger than 65536 bytes"));
+  alice.exec("create table large (x text)");
+  CHECK_THAT(run_failing(alice,
+                         "'insert into large select repeat(''x'', 1000) from generate_series(1, 1000)"
+                         " returning x'"),
+             ContainsSubstring("larger than 65536 bytes") && ContainsSubstring("steps.max_result_bytes"));
+  CHECK(alice.number("select count(*) from large") == 0);  // it failed before its commit
   CHECK_THAT(run_failing(alice, "'copy t to stdout'"), ContainsSubstring("COPY"));
   CHECK_THAT(run_failing(alice, "'copy t from stdin'"), ContainsSubstring("COPY"));
   CHECK_THAT(
