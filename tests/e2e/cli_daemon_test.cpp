@@ -72,6 +72,52 @@ TEST_CASE("submit --wait --timeout gives up with 1 and leaves the instance runni
   CHECK(served.run({"list", "--json", "--status", "running"}).json().as_array().size() == 1);
 }
 
+TEST_CASE("submit --wait shows on a terminal what it waits for") {
+  Served served;
+  const TemporaryDirectory directory("durabled-cli");
+  run({.argv = {"/usr/bin/script", "-qec",
+                DURABLED_BINARY + (" submit -e 'df.sleep(1.2)' --wait --database '" + served.app + "'"),
+                "/dev/null"},
+       .environment = {{"TERM", "xterm"}},
+       .output = directory.path() / "out"});
+  const std::string shown = read_file(directory.path() / "out");
+  CHECK_THAT(shown, ContainsSubstring(" running ") && ContainsSubstring("sleeping until "));
+  CHECK_THAT(shown, ContainsSubstring("\033[32mcompleted\033[0m") && ContainsSubstring("\"slept\":true"));
+}
+
+TEST_CASE("libpq's service file and passfile let the command line, the daemon and its steps in") {
+  PostgresServer server;
+  const TestDatabase database = server.fresh_database();
+  server.create_role("cli_app");
+  Sql(database.conninfo()).exec("select df.grant_usage('cli_app')");
+  Sql(server.conninfo())
+      .exec("alter role cli_app password 'open'; alter role durabled_owner password 'sesame'");
+  const auto hba = server.data_directory() / "pg_hba.conf";
+  write_file(hba, "host all all 127.0.0.1/32 scram-sha-256\n" + read_file(hba));
+  Sql(server.conninfo()).exec("select pg_reload_conf()");
+  const TemporaryDirectory directory("durabled-libpq");
+  const auto service = directory.path() / "services", passfile = directory.path() / "passwords";
+  const std::string address =
+      "host=127.0.0.1\nport=" + std::to_string(server.port()) + "\ndbname=" + database.name();
+  write_file(service,
+             "[app]\n" + address + "\nuser=cli_app\n[daemon]\n" + address + "\nuser=durabled_owner\n");
+  write_file(passfile, "127.0.0.1:*:*:cli_app:open\n127.0.0.1:*:*:durabled_owner:sesame\n");
+  std::filesystem::permissions(passfile, std::filesystem::perms::owner_read);
+  std::map<std::string, std::string> environment{{"PGSERVICEFILE", service.string()},
+                                                 {"PGPASSFILE", passfile.string()}};
+  DaemonProcess daemon(DaemonProcess::Options{.database = "service=daemon", .environment = environment});
+  daemon.wait_until_ready();
+  const CliOutcome outcome = cli(
+      {"submit", "-e", "'SELECT current_user AS who'", "--wait", "--database", "service=app"}, environment);
+  INFO(outcome.err << daemon.log());
+  CHECK(outcome.code == 0);
+  CHECK_THAT(outcome.out, ContainsSubstring("\"who\":\"cli_app\""));
+  environment["PGSERVICE"] = "app";
+  CHECK(cli({"list"}, environment).code == 0);
+  environment["PGPASSFILE"] = "/nonexistent";
+  CHECK(cli({"list"}, environment).code == 3);
+}
+
 TEST_CASE("show marks each node with what it has come to") {
   Served served;
   const std::string id = served.submit(
@@ -143,8 +189,10 @@ TEST_CASE("doctor finds nothing wrong where all is well") {
   const CliOutcome outcome = cli({"doctor", "--database", served.database.conninfo()});
   INFO(outcome.out);
   CHECK(outcome.code == 0);
-  for (const char* check : {"✓ server", "✓ clock", "✓ schema", "✓ identity    steps can run as cli_app",
-                            "✓ listen", "✓ workers"}) {
+  for (const char* check :
+       {"✓ server", "✓ clock", "✓ schema", "✓ rights      role durabled_owner owns the schema",
+        "✓ grants      role cli_app may submit", "✓ identity    steps can run as cli_app", "✓ listen",
+        "✓ workers", "✓ http        every HTTP step is refused: http.allow is empty"}) {
     CHECK_THAT(outcome.out, ContainsSubstring(check));
   }
 }

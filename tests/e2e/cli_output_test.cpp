@@ -1,0 +1,213 @@
+// What programs and people get from the command line: JSON, exit codes, colours, errors of the configuration.
+#include <set>
+
+#include "tests/e2e/cli_run.hpp"
+#include "tests/support/await.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/postgres_server.hpp"
+#include "tests/support/sql.hpp"
+
+using namespace durabled::test;
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+using Keys = std::set<std::string>;
+
+Keys keys(const boost::json::value& object) {
+  Keys all;
+  for (const auto& entry : object.as_object()) all.emplace(entry.key());
+  return all;
+}
+
+struct Fixture {
+  TestDatabase database = fresh_database();
+  Sql sql{database.conninfo()};
+
+  CliOutcome run(Arguments arguments) {
+    arguments.insert(arguments.end(), {"--database", database.conninfo()});
+    return cli(arguments);
+  }
+  std::string submit() {
+    return sql.text("insert into df.submit (dsl) values ('''SELECT 1''') returning id");
+  }
+};
+
+// What the command line, which begins with the program's own name, writes to a terminal.
+std::string on_terminal(const std::string& command, std::map<std::string, std::string> environment = {}) {
+  const TemporaryDirectory directory("durabled-cli");
+  environment.insert({"TERM", "xterm"});
+  run({.argv = {"/usr/bin/script", "-qec", DURABLED_BINARY + (" " + command), "/dev/null"},
+       .environment = environment,
+       .output = directory.path() / "out"});
+  return read_file(directory.path() / "out");
+}
+
+}  // namespace
+
+TEST_CASE("every command that needs the database exits with 3 without it") {
+  for (const Arguments& arguments : std::vector<Arguments>{{"submit", "-e", "'SELECT 1'"},
+                                                           {"submit", "-e", "'SELECT 1'", "--wait"},
+                                                           {"list"},
+                                                           {"show", "x"},
+                                                           {"history", "x"},
+                                                           {"logs", "x"},
+                                                           {"logs", "x", "--follow"},
+                                                           {"cancel", "x"},
+                                                           {"pause", "x"},
+                                                           {"resume", "x"},
+                                                           {"signal", "x", "go"},
+                                                           {"rerun", "x"},
+                                                           {"init"},
+                                                           {"upgrade"},
+                                                           {"uninstall", "--yes"},
+                                                           {"doctor"}}) {
+    const CliOutcome outcome = cli(arguments, {{"DURABLED_DATABASE", "host=/nonexistent dbname=nowhere"}});
+    INFO(arguments[0] << ": " << outcome.err);
+    CHECK(outcome.code == 3);
+    CHECK_THAT(outcome.out + outcome.err, ContainsSubstring("/nonexistent"));
+    if (arguments[0] != "doctor") CHECK(outcome.out.empty());  // a report is its output
+  }
+}
+
+TEST_CASE("a rerun of what is not there exits with 4, one that cannot be with 1") {
+  Fixture fixture;
+  const CliOutcome unknown = fixture.run({"rerun", "nosuchid"});
+  CHECK(unknown.code == 4);
+  CHECK_THAT(unknown.err, ContainsSubstring("Instance not found or access denied: nosuchid"));
+  const std::string id = fixture.submit();
+  const CliOutcome impossible = fixture.run({"rerun", id, "--from", "00000000"});
+  CHECK(impossible.code == 1);
+  CHECK_THAT(impossible.err, ContainsSubstring("cannot be rerun"));
+}
+
+TEST_CASE("--json of every command that steers is one object with its fields") {
+  Fixture fixture;
+  const auto submitted = fixture.run({"submit", "-e", "'SELECT 1'", "--json"}).json();
+  CHECK(keys(submitted) == Keys{"id"});
+  const std::string id(submitted.at("id").as_string());
+  for (const Arguments& arguments : std::vector<Arguments>{
+           {"signal", id, "go", "{}"}, {"pause", id}, {"resume", id}, {"cancel", id, "--reason", "enough"}}) {
+    Arguments with_json = arguments;
+    with_json.emplace_back("--json");
+    const CliOutcome outcome = fixture.run(with_json);
+    INFO(arguments[0] << ": " << outcome.out << outcome.err);
+    CHECK(outcome.code == 0);
+    const auto json = outcome.json();
+    CHECK(keys(json) == Keys{"id", "ok", "status_before", "message"});
+    CHECK(json.at("id").as_string() == id);
+    CHECK(json.at("ok").as_bool());
+    CHECK(json.at("status_before").as_string() == (arguments[0] == "resume" ? "paused" : "pending"));
+  }
+  const CliOutcome late = fixture.run({"signal", id, "go", "--json"});
+  CHECK(late.code == 1);
+  CHECK_FALSE(late.json().at("ok").as_bool());
+  CHECK_THAT(late.err, ContainsSubstring("already cancelled"));
+  const auto rerun = fixture.run({"rerun", id, "--json"}).json();
+  CHECK(keys(rerun) == Keys{"id", "rerun_of"});
+  CHECK(rerun.at("rerun_of").as_string() == id);
+}
+
+TEST_CASE("--json of every command that shows has its fields") {
+  Fixture fixture;
+  const std::string id = fixture.submit();
+  CHECK(keys(fixture.run({"show", id, "--json"}).json()) ==
+        Keys{"id", "label", "status", "submitted_by", "database", "priority", "created_at", "started_at",
+             "updated_at", "completed_at", "wake_at", "request", "dsl", "graph", "nodes", "waiting", "result",
+             "error"});
+  CHECK(fixture.run({"history", id, "--json"}).json().as_array().empty());
+  fixture.sql.exec("insert into df.events values ($1, 1, now(), 'InstanceFailed', null, null, null, $2)", id,
+                   R"({"error": {"message": "no luck"}})");
+  const auto event = fixture.run({"history", id, "--json"}).json().at(0);
+  CHECK(keys(event) == Keys{"seq", "at", "kind", "node", "scope", "attempt", "data"});
+  CHECK(event.at("data").at("error").at("message").as_string() == "no luck");
+  const auto line = fixture.run({"logs", id, "--json"}).json();
+  CHECK(keys(line) == Keys{"seq", "at", "kind", "node", "scope", "text"});
+  CHECK(line.at("text").as_string() == "failed no luck");
+}
+
+TEST_CASE("--json of the commands of the schema says what they did") {
+  const TestDatabase database = shared_server().empty_database();
+  const auto run = [&](Arguments arguments) {
+    arguments.insert(arguments.end(), {"--json", "--database", database.conninfo()});
+    return cli(arguments).json();
+  };
+  CHECK_FALSE(run({"init"}).at("applied").as_array().empty());
+  CHECK(keys(run({"upgrade"})) == Keys{"applied"});
+  CHECK(run({"uninstall", "--yes"}).at("uninstalled").as_bool());
+}
+
+TEST_CASE("submit takes a text from a file and from stdin") {
+  Fixture fixture;
+  const TemporaryDirectory directory("durabled-cli");
+  write_file(directory.path() / "flow.df", "'SELECT 1 AS file'");
+  CHECK(fixture.run({"submit", (directory.path() / "flow.df").string()}).code == 0);
+  CHECK(cli({"submit", "-", "--database", fixture.database.conninfo()}, {}, "'SELECT 1 AS stdin'").code == 0);
+  CHECK(fixture.sql.text("select string_agg(dsl, ' ' order by created_at) from df.instances") ==
+        "'SELECT 1 AS file' 'SELECT 1 AS stdin'");
+}
+
+TEST_CASE("check prints every warning of a text") {
+  const CliOutcome outcome =
+      cli({"check", "-e", "'A' & 'B' |=> 'b' ~> df.if('C', 'SELECT $nobody') ~> @> df.sleep(600) ~> 'D'"});
+  CHECK(outcome.code == 0);
+  for (const char* warning : {"warning: line 1, column 11: the name 'b' is bound to the whole join",
+                              "warning: line 1, column 33: $nobody is referenced",
+                              "warning: line 1, column 74: this step is never"}) {
+    CHECK_THAT(outcome.out, ContainsSubstring(warning));
+  }
+}
+
+TEST_CASE("output is aligned, and coloured on a terminal that wants colours") {
+  Fixture fixture;
+  const std::string first = fixture.sql.text(
+      "insert into df.submit (dsl, label) values ('''SELECT 1''', 'a long label') returning id");
+  const std::string second = fixture.submit();
+  fixture.sql.exec("select df.cancel($1)", second);
+  const std::string list = "list --database '" + fixture.database.conninfo() + "'";
+  const std::string coloured = on_terminal(list);
+  CHECK_THAT(coloured, ContainsSubstring("\033[33mcancelled\033[0m") && ContainsSubstring("\033[1m"));
+  for (const auto& [variable, value] : {std::pair("NO_COLOR", "1"), std::pair("TERM", "dumb")})
+    CHECK(on_terminal(list, {{variable, value}}).find('\033') == std::string::npos);
+  const std::string plain = fixture.run({"list"}).out;
+  const auto column_of = [&](const std::string& id, const std::string& text) {
+    const auto line = plain.find(id);
+    return plain.find(text, line) - line;
+  };
+  CHECK(column_of(first, " 20") - column_of(first, "a long label") == std::string("a long label ").size());
+  CHECK(column_of(first, "20") == column_of(second, "20"));
+}
+
+TEST_CASE("a configuration that cannot be used is named by file, line and key, and exits with 2") {
+  const TemporaryDirectory directory("durabled-cli");
+  const std::string file = (directory.path() / "durabled.yaml").string();
+  const auto refused = [&](const Arguments& arguments, const std::string& message,
+                           const std::map<std::string, std::string>& environment = {}) {
+    const CliOutcome outcome = cli(arguments, environment);
+    CHECK(outcome.code == 2);
+    CHECK(outcome.out.empty());
+    CHECK_THAT(outcome.err, ContainsSubstring(message));
+  };
+  write_file(file, "log:\n  level: info\nsteps:\n  conections: 4\n");
+  for (const char* command : {"run", "doctor"})
+    refused({command, "--config", file}, file + ":4: key 'steps.conections': unknown key");
+  write_file(file, "steps:\n  connections: many\n");
+  refused({"run", "-c", file}, file + ":2: key 'steps.connections': expected a whole number, got 'many'");
+  write_file(file, "steps: {connections: 0}\n");
+  refused({"run", "-c", file}, file + ":1: key 'steps.connections': must be from 1 to 10000");
+  refused({"run"}, "environment DURABLED_STEPS_CONNECTIONS: key 'steps.connections': expected a whole number",
+          {{"DURABLED_STEPS_CONNECTIONS", "many"}});
+  refused({"run", "--connections", "many"}, "command line: key 'steps.connections': expected a whole number");
+  CHECK_THAT(cli({"run", "--help"}).out, ContainsSubstring("/etc/durabled/durabled.yaml"));
+}
+
+TEST_CASE("an installation holds the program and the completion of its commands") {
+  const TemporaryDirectory directory("durabled-install");
+  const std::filesystem::path program = DURABLED_BINARY;
+  run({.argv = {"/usr/bin/env", "cmake", "-DCMAKE_INSTALL_PREFIX=" + directory.path().string(), "-P",
+                (program.parent_path() / "daemon/cmake_install.cmake").string()},
+       .output = directory.path() / "log"});
+  CHECK(std::filesystem::exists(directory.path() / "bin/durabled"));
+  CHECK(read_file(directory.path() / "share/bash-completion/completions/durabled") ==
+        cli({"completion", "bash"}).out);
+}
