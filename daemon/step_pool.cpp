@@ -53,6 +53,14 @@ void StepPool::shut_down() {
   threads_.join();
 }
 
+void StepPool::cancel_running() {
+  for (const auto& [key, target] : targets_) {
+    for (const auto& session : target.sessions) {
+      if (session->phase == Session::Phase::kRunning) asio::post(threads_, session->session->canceller());
+    }
+  }
+}
+
 void StepPool::reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout) {
   options_.roles = std::move(roles);
   options_.idle_timeout = idle_timeout;

@@ -57,6 +57,8 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
 
   std::size_t waiting() const { return waiting_; }  // for a connection
   void close_idle(std::chrono::steady_clock::time_point now);
+  // Makes the server stop what runs, on the pool's own threads; shut_down() waits for them.
+  void cancel_running();
   // Nothing is called back after this; open connections are closed.
   void shut_down();
 

@@ -411,6 +411,7 @@ void Tenure::give_back() {
         return true;
       },
       [this](bool) {
+        steps_->cancel_running();  // only now: their failures cannot be committed any more
         if (drained_) std::exchange(drained_, nullptr)();
       });
 }

@@ -97,11 +97,22 @@ std::vector<std::string> migrate(const std::string& conninfo, const SchemaOption
   });
 }
 
-std::string print_schema(const SchemaOptions& options) {
-  std::string script = "-- The schema df of durabled, version " + std::to_string(known_version()) +
-                       ". Run it with psql, as the role that shall own it.\n\\set ON_ERROR_STOP "
-                       "on\nbegin;\ncreate schema if not exists df;\n";
+std::string print_schema(const SchemaOptions& options, int installed) {
+  if (installed > known_version()) refuse_newer(installed);
+  const std::string from = std::to_string(installed), to = std::to_string(known_version());
+  if (installed == known_version()) return "-- The schema df of durabled has version " + to + " already.\n";
+  std::string script = installed == 0 ? "-- The schema df of durabled, version " + to +
+                                            ". Run it with psql, as the role that shall own it.\n"
+                                      : "-- The schema df of durabled, from version " + from + " to " + to +
+                                            ". Run it with psql, as the role that owns it.\n";
+  script +=
+      "\\set ON_ERROR_STOP on\nbegin;\nselect pg_advisory_xact_lock(" + std::string(kMigrationLock) + ");\n";
+  script += installed == 0 ? "create schema if not exists df;\n"
+                           : "do $$ begin if (select max(number) from df.schema_migrations) <> " + from +
+                                 " then\n  raise exception 'this script is for version " + from +
+                                 " of the schema df'; end if; end $$;\n";
   for (const sql_schema::Migration& migration : sql_schema::migrations()) {
+    if (migration.number <= installed) continue;
     script += "\n" + migration_sql(migration, options) + "\n" + record_sql(migration) + ";\n";
   }
   return script + "commit;\n";

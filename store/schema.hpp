@@ -15,8 +15,9 @@ struct SchemaOptions {
 // newer than this binary, or when the role may not create it.
 std::vector<std::string> migrate(const std::string& conninfo, const SchemaOptions& options);
 
-// The whole schema as one SQL script for a DBA to run with psql.
-std::string print_schema(const SchemaOptions& options);
+// What takes the schema from this version (0: there is none) to the one that this binary knows, as one SQL
+// script for a DBA to run with psql. Throws StoreError, kPermanent, when it is newer.
+std::string print_schema(const SchemaOptions& options, int installed);
 
 // Drops the schema with everything in it, and the operators. Throws StoreError.
 void uninstall(const std::string& conninfo, const SchemaOptions& options);

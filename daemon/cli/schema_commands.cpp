@@ -24,11 +24,12 @@ void add_operator_schema_option(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
+ExitCode print(const Options& options, int installed) {
+  std::cout << store::print_schema(options.schema, installed);
+  return ExitCode::kOk;
+}
+
 ExitCode migrate(const Invocation& invocation, const Options& options) {
-  if (options.print) {
-    std::cout << store::print_schema(options.schema);
-    return ExitCode::kOk;
-  }
   const std::vector<std::string> applied = store::migrate(invocation.conninfo(), options.schema);
   if (invocation.json) {
     JsonList names;
@@ -43,12 +44,17 @@ ExitCode migrate(const Invocation& invocation, const Options& options) {
   return ExitCode::kOk;
 }
 
+ExitCode init(const Invocation& invocation, const Options& options) {
+  return options.print ? print(options, 0) : migrate(invocation, options);
+}
+
 ExitCode upgrade(const Invocation& invocation, const Options& options) {
-  if (!options.print && store::schema_state(invocation.conninfo()).installed == 0) {
+  const int installed = store::schema_state(invocation.conninfo()).installed;
+  if (installed == 0) {
     throw CommandError(ExitCode::kFailed,
                        "the schema df is not installed in this database; run: durabled init");
   }
-  return migrate(invocation, options);
+  return options.print ? print(options, installed) : migrate(invocation, options);
 }
 
 ExitCode uninstall(const Invocation& invocation, const Options& options) {
@@ -77,15 +83,16 @@ std::shared_ptr<Options> add(CLI::App& command, Invocation& invocation, Function
 }  // namespace
 
 void add_schema_commands(CLI::App& app, Invocation& invocation) {
-  CLI::App& init = add_command(app, "init", "Install the df schema, as the role that shall own it",
-                               "durabled init --database postgresql://durabled@db1/app\n"
-                               "durabled init --operator-schema df_operators\n"
-                               "durabled init --print > df.sql        # for a DBA to read and run with psql");
-  init.add_flag("--print", add(init, invocation, migrate)->print, "Print the SQL and do nothing");
+  CLI::App& install =
+      add_command(app, "init", "Install the df schema, as the role that shall own it",
+                  "durabled init --database postgresql://durabled@db1/app\n"
+                  "durabled init --operator-schema df_operators\n"
+                  "durabled init --print > df.sql        # for a DBA to read and run with psql");
+  install.add_flag("--print", add(install, invocation, init)->print, "Print the SQL and do nothing");
 
   CLI::App& up = add_command(app, "upgrade", "Bring the df schema to the version that this program knows",
                              "durabled upgrade --database postgresql://durabled@db1/app\n"
-                             "durabled upgrade --print | less");
+                             "durabled upgrade --print | less       # what it would run");
   up.add_flag("--print", add(up, invocation, upgrade)->print, "Print the SQL and do nothing");
 
   CLI::App& down = add_command(app, "uninstall", "Drop the df schema with everything in it",

@@ -33,9 +33,22 @@ TEST_CASE("a step that outlasts the grace period is cancelled and runs again els
   alice.exec("create table effects (x int)");
   DaemonProcess& first = world.start_daemon({{"worker.shutdown_grace", "300ms"}});
   const std::string id = submit(alice, "'insert into effects select 1 from pg_sleep(2)'");
-  await_status(alice, id, "running");
+  const auto running = [&] {
+    return Sql(world.database().conninfo("postgres"))
+        .number(
+            "select count(*) from pg_stat_activity where state = 'active' and query like '%pg_sleep(2)%'"
+            " and application_name = 'durabled step' and datname = current_database()");
+  };
+  wait_until("the step runs", [&] { return running() == 1; });
+  const auto started = std::chrono::steady_clock::now();
   CHECK(first.sigterm_and_wait(std::chrono::seconds{5}) == 0);
+  wait_until(
+      "the server has stopped it", [&] { return running() == 0; }, std::chrono::seconds{1});
+  CHECK(std::chrono::steady_clock::now() - started <
+        std::chrono::milliseconds{1'700});  // it did not just end
   CHECK(alice.number("select count(*) from effects") == 0);
+  CHECK(alice.number("select count(*) from df.events where instance_id = $1 and kind = 'StepFailed'", id) ==
+        0);
   world.start_daemon();
   completes(alice, id);
   CHECK(alice.number("select count(*) from effects") == 1);
