@@ -17,13 +17,11 @@ struct HttpCallContext {
   std::string idempotency_key;  // the same for every attempt of this step
 };
 
-// Requires: `node` is kHttp or kHttpMultipart. Pure.
+// Requires: `node` is kHttp or kHttpMultipart, as dsl::apply_rules() left it. Pure.
 //   url, body  substitute_text.
 //   headers    parsed as a JSON object before its values are substituted, so that a value cannot add a
-//              header; a line break or NUL in a value is an error. Values are strings, numbers or booleans;
-//              null leaves the header out.
-//   parts      parsed as a JSON array first, likewise. data_b64 is base64 text or one whole reference to such
-//              text.
+//              header; a line break or NUL in a value is an error.
+//   parts      parsed as a JSON array first, likewise.
 // A body without a Content-Type gets application/json when it is JSON, else text/plain.
 // Errors: http_request, permanent; the message says which field. {secret.NAME} counts only where the template
 // itself has it, never in an inserted value.
@@ -33,9 +31,6 @@ Expected<HttpRequest, HttpFailure> build_http_request(const dsl::Node& node, con
 // Headers that would change how the call is framed or where it goes (Host, Content-Length, Transfer-Encoding,
 // …).
 bool is_reserved_header(std::string_view name);
-
-// Whether `name` is an RFC 9110 token.
-bool is_header_name(std::string_view name);
 
 // Whether `value` holds no CR, LF or NUL.
 bool is_header_value(std::string_view value);

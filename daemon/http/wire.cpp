@@ -36,6 +36,14 @@ class Revealer {
   std::optional<HttpFailure> failure_;
 };
 
+// An RFC 9110 token.
+bool is_header_name(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+}
+
 std::vector<WireHeader> reveal_headers(const HttpRequest& request, Revealer& reveal_text) {
   std::vector<WireHeader> headers;
   bool has_key = request.idempotency_key.empty();

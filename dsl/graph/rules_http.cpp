@@ -74,7 +74,8 @@ Problem apply_headers(std::string& headers) {
   return std::nullopt;
 }
 
-// {name} or $name with its path: nothing around it, since what it stands for is base64 as a whole.
+// {name}, {secret.name} or $name with its path and ?: nothing around it, since what it stands for is base64
+// as a whole.
 bool is_whole_reference(std::string_view text) {
   while (!text.empty() && is_sql_space(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_sql_space(text.back())) text.remove_suffix(1);
@@ -84,9 +85,14 @@ bool is_whole_reference(std::string_view text) {
     return is_identifier(name);
   }
   if (!text.starts_with('$')) return false;
-  const auto is_path = [](char c) { return is_identifier_part(c) || c == '.' || c == '?'; };
-  return text.size() > 1 && text.find('$', 1) == std::string_view::npos && is_identifier_start(text[1]) &&
-         std::all_of(text.begin() + 1, text.end(), is_path);
+  text.remove_prefix(1);
+  if (text.ends_with('?')) text.remove_suffix(1);
+  const std::size_t name_end = std::min(text.find('.'), text.size());
+  const auto is_path = [](char c) {
+    return is_identifier(std::string_view(&c, 1)) || is_digit(c) || c == '.';
+  };
+  return is_identifier(text.substr(0, name_end)) && !text.ends_with('.') &&
+         text.find("..") == std::string_view::npos && std::all_of(text.begin(), text.end(), is_path);
 }
 
 bool is_base64(std::string_view text) {

@@ -2,6 +2,7 @@
 #include "daemon/http/template.hpp"
 
 #include "daemon/http/encoding.hpp"
+#include "dsl/graph/rules.hpp"
 #include "tests/daemon/http_fixture.hpp"
 
 namespace durabled::test {
@@ -32,6 +33,7 @@ struct Scene {
 
   Expected<HttpRequest, daemon::HttpFailure> build() {
     node.options = options;
+    REQUIRE(dsl::apply_rules(node).value_or("") == "");
     return daemon::build_http_request(node, {names, variables}, {"alice", "key-1"});
   }
 
@@ -64,7 +66,7 @@ TEST_CASE("url, body and header values are substituted", "[http][template]") {
   scene.node.text = "https://{host}/items/$row.id";
   scene.options.method = "PUT";
   scene.options.body = R"({"note": "$row.note"})";
-  scene.options.headers = R"({"X-Key": "{key}", "X-Id": "n-$row.id", "X-Number": 7, "X-Not": null})";
+  scene.options.headers = R"({"X-Key": "{key}", "X-Id": "n-$row.id", "X-Number": 7})";
   scene.options.timeout_seconds = 1.5;
   const HttpRequest request = scene.request();
   CHECK(request.method == "PUT");
@@ -73,7 +75,6 @@ TEST_CASE("url, body and header values are substituted", "[http][template]") {
   CHECK(header(request, "x-key") == "k-1");
   CHECK(header(request, "x-id") == "n-42");
   CHECK(header(request, "x-number") == "7");
-  CHECK(header(request, "x-not") == "(none)");
   CHECK(request.timeout == 1500ms);
   CHECK(request.role == "alice");
   CHECK(request.idempotency_key == "key-1");
@@ -102,14 +103,12 @@ TEST_CASE("a value cannot add a header or break out of its own", "[http][templat
   CHECK_THAT(scene.error(), ContainsSubstring("X-A") && ContainsSubstring("line break"));
 }
 
-TEST_CASE("wrong headers are named", "[http][template]") {
+TEST_CASE("headers of the connection and wrong references are named", "[http][template]") {
   Scene scene;
   scene.bind("row", {{"text", "x"}});
-  const std::pair<const char*, const char*> cases[] = {
-      {"[]", "not a JSON object"},         {"{", "not a JSON object"},
-      {R"({"X A": "1"})", "X A"},          {R"({"X:": "1"})", "not a valid header name"},
-      {R"({"Host": "evil.org"})", "Host"}, {R"({"content-length": "5"})", "content-length"},
-      {R"({"X": {"a": 1}})", "X"},         {R"({"X": "$row.missing"})", "missing"}};
+  const std::pair<const char*, const char*> cases[] = {{R"({"Host": "evil.org"})", "Host"},
+                                                       {R"({"content-length": "5"})", "content-length"},
+                                                       {R"({"X": "$row.missing"})", "missing"}};
   for (const auto& [headers, expected] : cases) {
     scene.options.headers = headers;
     CHECK_THAT(scene.error(), ContainsSubstring("headers: ") && ContainsSubstring(expected));
@@ -174,24 +173,15 @@ TEST_CASE("the body of a base64 answer can be uploaded", "[http][template][multi
   CHECK(scene.request().parts->at(0).data.display() == std::string("\xFF\0", 2));
 }
 
-TEST_CASE("wrong form parts are named", "[http][template][multipart]") {
+TEST_CASE("wrong values of form parts are named", "[http][template][multipart]") {
   Scene scene(dsl::NodeKind::kHttpMultipart);
   scene.bind("row", {{"text", "not base64!"}, {"line", "a\nb"}});
   const std::pair<const char*, const char*> cases[] = {
-      {"{}", "not a JSON array"},
-      {"[1]", "part 1: not an object"},
-      {R"([{"name": "a"}])", "part 1: data_b64 is missing"},
-      {R"([{"data_b64": ""}])", "name is missing"},
-      {R"([{"name": "a", "data_b64": ""}, {"name": "b", "data_b64": "a"}])",
+      {R"([{"name": "$row.none?", "data_b64": ""}])", "name is missing"},
+      {R"([{"name": "a", "data_b64": ""}, {"name": "b", "data_b64": "$row.text"}])",
        "part 2: data_b64 is not valid base64"},
-      {R"([{"name": "a", "data_b64": "$row.text"}])", "not valid base64"},
-      {R"([{"name": "a", "data_b64": "aGVs$row.text"}])", "whole-value reference"},
-      {R"([{"name": "a", "data_b64": "$row.text$row.text"}])", "whole-value reference"},
-      {R"([{"name": "a", "data_b64": "{key}aGVs"}])", "whole-value reference"},
       {R"([{"name": "a", "data_b64": "", "filename": "$row.line"}])", "filename holds a line break"},
       {R"([{"name": "a", "data_b64": "", "content_type": "$row.line"}])", "content_type holds a line break"},
-      {R"([{"name": "a", "data_b64": "", "data": "x"}])", "unknown key \"data\""},
-      {R"([{"name": 1, "data_b64": ""}])", "name must be a string"},
   };
   for (const auto& [parts, expected] : cases) {
     CAPTURE(parts);

@@ -1,7 +1,8 @@
-// Durations, and what a SQL text is.
+// Durations, what a SQL text is, and the parts of a form.
 #include <cmath>
 
 #include "dsl/graph/duration.hpp"
+#include "dsl/graph/rules.hpp"
 #include "dsl/graph/sql_statement.hpp"
 #include "tests/support/catch.hpp"
 
@@ -116,6 +117,57 @@ TEST_CASE("transaction commands and COPY with a client are no steps") {
                           "SELECT begin FROM t"}) {
     INFO(sql);
     CHECK_FALSE(check_sql_step(sql));
+  }
+}
+
+namespace {
+
+std::string problem_of_part(const std::string& part) {
+  Node node;
+  node.kind = NodeKind::kHttpMultipart;
+  node.text = "https://example.org/";
+  HttpOptions options;
+  options.parts = "[" + part + "]";
+  node.options = options;
+  return apply_rules(node).value_or("");
+}
+
+std::string problem_of_data(const std::string& data) {
+  return problem_of_part(R"({"name": "f", "data_b64": ")" + data + "\"}");
+}
+
+}  // namespace
+
+TEST_CASE("the data of a form's part is base64, or one reference and nothing else") {
+  for (const char* good :
+       {"", "YQ==", "YW Jj\\nZGVm", "$a", " $a ", "$a.b", "$a.b.0?", "$_1", "{x}", "{secret.x}"}) {
+    INFO(good);
+    CHECK(problem_of_data(good) == "");
+  }
+  for (const char* bad : {"YQ=", "a", "a!b=", "YQ==YQ=="}) {
+    INFO(bad);
+    CHECK_THAT(problem_of_data(bad), ContainsSubstring("parts[0].data_b64 is not base64"));
+  }
+  for (const char* bad : {"x$y", "$a$b", "$a.", "$a..b", "$.a", "$a?b", "$a[]", "$1", "$", "{x}YQ==", "{x.y}",
+                          "{secret.}", "aGVs$row.text"}) {
+    INFO(bad);
+    CHECK_THAT(problem_of_data(bad), ContainsSubstring("a reference must be the whole value"));
+  }
+}
+
+TEST_CASE("a part of a form has the keys that it takes, and text in them") {
+  const std::pair<const char*, const char*> cases[] = {
+      {"1", "parts[0] must be an object"},
+      {R"({"name": "a"})", "parts[0] needs the key 'data_b64'"},
+      {R"({"data_b64": ""})", "parts[0] needs the key 'name'"},
+      {R"({"name": 1, "data_b64": ""})", "parts[0].name must be a string"},
+      {R"({"name": "a", "data_b64": "", "filename": null})", "parts[0].filename must be a string"},
+      {R"({"name": "a", "data_b64": "", "data": "x"})", "unknown key 'data'"},
+      {R"({"name": "a", "data_b64": ""}, {"name": "b"})", "parts[1] needs the key 'data_b64'"},
+  };
+  for (const auto& [part, expected] : cases) {
+    INFO(part);
+    CHECK_THAT(problem_of_part(part), ContainsSubstring(expected));
   }
 }
 
