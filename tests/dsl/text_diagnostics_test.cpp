@@ -81,6 +81,8 @@ TEST_CASE("the known traps say what to write instead") {
       {"SELECT 1", "unquoted_sql", 1, 1, "no SQL outside its strings", "SQL step is a string"},
       {"column_name", "unexpected_name", 1, 1, "no SQL outside its strings", "string"},
       {"\"SELECT 1\"", "unexpected_name", 1, 1, "no SQL outside its strings", "single quotes"},
+      {"\"DF\".sleep(5)", "unknown_function", 1, 1, "DF.sleep", "did you mean df.sleep"},
+      {"df.\"Sleep\"(5)", "unknown_function", 1, 1, "df.Sleep", "did you mean df.sleep"},
       {"now()", "unknown_function", 1, 1, "no SQL outside its strings", ""},
       {"sleep(5)", "unknown_function", 1, 1, "sleep", "did you mean df.sleep"},
       {"df.wait_for_singal('x')", "unknown_function", 1, 1, "wait_for_singal", "df.wait_for_signal"},

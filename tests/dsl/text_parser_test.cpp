@@ -102,6 +102,8 @@ TEST_CASE("every constructor takes its arguments by position and by name") {
       {"df.sql(query => 'A')", "SQL[A]"},
       {"DF.Sleep(1.50)", "SLEEP[1.5]"},
       {"\"df\".\"sleep\"(1)", "SLEEP[1]"},
+      {"df.sleep(SECONDS => 1)", "SLEEP[1]"},
+      {"df.if(\"cond\" => 'C', THEN => 'T')", "IF(SQL[C], SQL[T])"},
       {"df.if('C', 'T', NULL)", "IF(SQL[C], SQL[T])"},
       {"df.if(\"then\" => 'T', cond => 'C', else => 'E')", "IF(SQL[C], SQL[T], SQL[E])"},
       {"df.if_rows('r', 'T', 'E')", "IF[r](SQL[T], SQL[E])"},

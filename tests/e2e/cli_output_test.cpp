@@ -197,7 +197,14 @@ TEST_CASE("a configuration that cannot be used is named by file, line and key, a
   refused({"run", "-c", file}, file + ":1: key 'steps.connections': must be from 1 to 10000");
   refused({"run"}, "environment DURABLED_STEPS_CONNECTIONS: key 'steps.connections': expected a whole number",
           {{"DURABLED_STEPS_CONNECTIONS", "many"}});
-  refused({"run", "--connections", "many"}, "command line: key 'steps.connections': expected a whole number");
+  for (const auto& [flag, key] :
+       {std::pair("--log-level", "log.level"), std::pair("--log-format", "log.format"),
+        std::pair("--poll-interval", "worker.poll_interval"),
+        std::pair("--max-instances", "worker.max_instances"), std::pair("--connections", "steps.connections"),
+        std::pair("--identity-mode", "identity.mode")}) {
+    refused({"run", flag, "odd"}, std::string("command line: key '") + key + "': expected");
+  }
+  refused({"run", "--set", "loop.min_interval=odd"}, "command line: key 'loop.min_interval': expected");
   CHECK_THAT(cli({"run", "--help"}).out, ContainsSubstring("/etc/durabled/durabled.yaml"));
 }
 

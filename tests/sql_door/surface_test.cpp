@@ -330,6 +330,13 @@ TEST_CASE("the inbox takes rows of many and COPY, and captures the variables of 
   CHECK(sql.exec("select priority, vars from df.instances where label = 'copied' order by 1 desc") ==
         Rows{{"5", R"({"a": "1"})"}, {"-7", R"({"a": "1"})"}});
   CHECK(sql.number("select count(distinct id) from df.instances where id ~ '^[0-9a-z]{8}$'") == 502);
+  Sql other(database.conninfo());
+  sql.exec("begin");
+  const std::string open = sql.text("insert into df.submit (dsl) values ('''SELECT 1''') returning id");
+  CHECK(sql.text("select df.status($1)", open) == "pending");
+  other.expects_error("P0002", "select df.status($1)", open);
+  sql.exec("commit");
+  CHECK(other.text("select df.status($1)", open) == "pending");
   const std::string own =
       sql.text("insert into df.submit (dsl, vars) values ('x', '{\"b\": 2}') returning id");
   CHECK(sql.text("select vars from df.instances where id = $1", own) == R"({"b": 2})");
