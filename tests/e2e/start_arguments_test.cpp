@@ -96,6 +96,26 @@ TEST_CASE("an instance that its text holds back is paused, signalled and cancell
   CHECK(world.effects() == 0);
 }
 
+TEST_CASE("what is asked for while a daemon reads the text counts when it puts the instance back") {
+  Inbox world;  // without a daemon: what one does is done here, in between
+  const std::string start_at = world.time(3600);
+  const std::string then = "wake_at = " + start_at + "::timestamptz";
+  for (const auto& [request, status, due] :
+       {std::tuple{"cancel", "pending", std::string("wake_at <= clock_timestamp()")},
+        std::tuple{"pause", "paused", then}, std::tuple{"resume", "pending", then}}) {
+    INFO(request);
+    const std::string id = world.start("a", "start_at => " + start_at);
+    world.owner().exec(
+        "update df.instances set worker_id = 1, status = 'running', wake_at = null where id = $1", id);
+    world.alice.exec("select df." + std::string(request) + "($1)", id);
+    world.owner().exec(
+        "select df._put_back($1, now(), json_build_object('body', 'x', 'start_at', " + start_at + "))", id);
+    CHECK(status_of(world.alice, id) == status);
+    CHECK(world.field(id, due) == "true");
+    CHECK(world.field(id, "dsl = 'x' and worker_id is null and not attention") == "true");
+  }
+}
+
 TEST_CASE("start_at of a text may be in the past, and one that is no time fails the instance") {
   Inbox world;
   world.start_daemon();
