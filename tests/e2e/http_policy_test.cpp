@@ -54,12 +54,13 @@ TEST_CASE("SIGHUP says what takes a restart, and a file with an error changes no
   DaemonProcess& daemon = world.start_calling_daemon();
   Settings changed = world.allowed();
   changed["steps.connections"] = "3";
-  changed["log.level"] = "debug";
+  changed["steps.max_result_bytes"] = "1KiB";
   daemon.write_settings(changed);
   daemon.sighup();
   wait_until("it has told", [&] { return daemon.log().find("configuration reloaded") != std::string::npos; });
   CHECK_THAT(daemon.log(), ContainsSubstring("steps.connections takes a restart to change"));
-  CHECK(daemon.log().find("log.level takes") == std::string::npos);
+  CHECK(daemon.log().find("steps.max_result_bytes takes") == std::string::npos);
+  CHECK_THAT(run_failing(alice, "'SELECT repeat(''x'', 5000)'"), ContainsSubstring("larger than 1024 bytes"));
   daemon.write_settings({{"http.allow", "[]"}, {"steps.conections", "3"}});
   daemon.sighup();
   wait_until("it has told", [&] { return daemon.log().find("stays as it was") != std::string::npos; });

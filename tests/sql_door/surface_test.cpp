@@ -381,7 +381,7 @@ TEST_CASE("status, result and error tell how an instance ended, and strangers ar
 
 TEST_CASE("await_instance returns within 50 ms of the end, and at its timeout") {
   Served served;
-  std::vector<double> late;  // milliseconds; their median, because the machine has other things to do
+  std::vector<double> late;  // in milliseconds; two may be later, for the machine has other things to do
   for (int i = 0; i < 11; ++i) {
     const std::string id = served.start("df.sleep(" + std::to_string(0.1 + 0.013 * i) + ")");
     CHECK(served.end_of(id) == "completed");
@@ -391,7 +391,7 @@ TEST_CASE("await_instance returns within 50 ms of the end, and at its timeout") 
   }
   std::sort(late.begin(), late.end());
   INFO("from " << late.front() << " ms to " << late.back() << " ms");
-  CHECK(late[late.size() / 2] < 50);
+  CHECK(late[late.size() - 3] < 50);
   const std::string slow = served.start("df.sleep(60)");
   const auto begin = Clock::now();
   CHECK(served.sql.text("select df.await_instance($1, 0.3)", slow) != "completed");
