@@ -10,10 +10,10 @@
 namespace durabled::daemon {
 namespace {
 
-HttpResult to_result(const HttpOutcome& outcome, dsl::NodeIndex node, int attempt) {
+HttpResult to_result(HttpOutcome outcome, dsl::NodeIndex node, int attempt) {
   HttpResult result;
   if (outcome) {
-    result.result = outcome->json;
+    result.result = std::move(outcome->json);
     return result;
   }
   const HttpFailure& error = outcome.error();
@@ -50,7 +50,7 @@ void HttpSteps::start(StepId id, const std::string& role, const std::string& ins
   auto request = build_http_request(node, {call.names, variables}, {role, key});
   const auto deliver = [weak = weak_from_this(), id, index = call.address.node, attempt = call.attempt,
                         &io = io_](HttpOutcome outcome) {
-    boost::asio::post(io, [weak, id, result = to_result(outcome, index, attempt)]() mutable {
+    boost::asio::post(io, [weak, id, result = to_result(std::move(outcome), index, attempt)]() mutable {
       if (const auto self = weak.lock()) self->answer(id, std::move(result));
     });
   };

@@ -25,7 +25,7 @@ std::optional<dsl::Graph> graph_of(const store::InstanceDetail& instance) {
 std::string marked_tree(const dsl::Graph& graph, const std::vector<store::NodeState>& states, bool with_ids) {
   std::map<std::string, std::string> status;
   for (const store::NodeState& state : states) status[state.node_id] = state.status;
-  const std::string tree = dsl::print_tree(graph, [&](dsl::NodeIndex index) {
+  std::string tree = dsl::print_tree(graph, [&](dsl::NodeIndex index) {
     const auto found = status.find(dsl::node_id(index));
     const std::string is = found == status.end() ? "pending" : found->second;
     const std::string mark = paint(status_colour(is), status_mark(is)) + ' ';

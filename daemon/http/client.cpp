@@ -160,7 +160,7 @@ class HttpClient::Impl {
       auto next = take_next();
       if (!next) break;
       launched = true;
-      launch(next->first, std::move(next->second));
+      launch(next->first, next->second);
     }
     return launched;
   }
@@ -184,7 +184,7 @@ class HttpClient::Impl {
     return settings_;
   }
 
-  void launch(HttpCallId id, HttpRequest request) {
+  void launch(HttpCallId id, const HttpRequest& request) {
     const auto current = settings();
     SecretScrubber scrubber;
     auto wire = make_wire_request(request, current->secrets, *current->policy, scrubber);
@@ -270,7 +270,7 @@ HttpClient::HttpClient(const config::Config::Http& config, std::shared_ptr<const
     : HttpClient(config, std::move(policy), Options{}) {}
 
 HttpClient::HttpClient(const config::Config::Http& config, std::shared_ptr<const HttpPolicy> policy,
-                       Options options)
+                       const Options& options)
     : impl_(std::make_unique<Impl>(config, std::move(policy), options)) {}
 
 HttpClient::~HttpClient() = default;

@@ -36,7 +36,8 @@ class HttpClient {
 
   // Requires: `policy` not null. Starts the thread.
   HttpClient(const config::Config::Http& config, std::shared_ptr<const HttpPolicy> policy);
-  HttpClient(const config::Config::Http& config, std::shared_ptr<const HttpPolicy> policy, Options options);
+  HttpClient(const config::Config::Http& config, std::shared_ptr<const HttpPolicy> policy,
+             const Options& options);
   // Breaks off what is in flight and joins the thread; `done` of those calls is never called. Must not run on
   // the client's thread.
   ~HttpClient();
