@@ -70,6 +70,28 @@ TEST_CASE("every command that needs the database exits with 3 without it") {
   }
 }
 
+TEST_CASE(
+    "every command exits with 2 for an option that it does not know, and for an argument that is missing") {
+  const auto refused = [](const Arguments& arguments, const std::string& message) {
+    const CliOutcome outcome = cli(arguments, {{"DURABLED_DATABASE", "host=/nonexistent"}});
+    INFO(arguments[0] << ": " << outcome.err);
+    CHECK(outcome.code == 2);
+    CHECK(outcome.out.empty());
+    CHECK_THAT(outcome.err, ContainsSubstring("durabled: ") && ContainsSubstring(message) &&
+                                ContainsSubstring("Try: durabled " + arguments[0] + " --help"));
+  };
+  for (const char* command : {"dev", "run", "init", "upgrade", "uninstall", "list", "doctor"})
+    refused({command, "--odd"}, "--odd");
+  for (const char* command :
+       {"submit", "check", "show", "history", "logs", "cancel", "pause", "resume", "rerun"}) {
+    refused({command, "x", "--odd"}, "--odd");
+    if (command != std::string("submit") && command != std::string("check"))
+      refused({command}, "id is required");
+  }
+  refused({"signal", "x"}, "name is required");
+  refused({"completion"}, "shell is required");
+}
+
 TEST_CASE("a rerun of what is not there exits with 4, one that cannot be with 1") {
   Fixture fixture;
   const CliOutcome unknown = fixture.run({"rerun", "nosuchid"});
