@@ -117,10 +117,11 @@ TEST_CASE("a break waits for the other branches of its join and ends the loop") 
   Sql alice = world.session();
   alice.exec("create table effects (x int)");
   world.start_daemon();
-  CHECK(run_workflow(
-            alice,
-            "df.loop(df.join(df.break('{\"v\": 1}'), 'insert into effects select 1 from pg_sleep(0.1)'))"
-            " ~> 'select count(*) from effects'") != "");
+  CHECK_THAT(run_workflow(
+                 alice,
+                 "df.loop(df.join(df.break('{\"v\": 1}'), 'insert into effects select 1 from pg_sleep(0.1)'))"
+                 " |=> 'r' ~> 'select $r.v as v, count(*) as effects from effects'"),
+             ContainsSubstring("{\"v\":1,\"effects\":1}"));
   CHECK(alice.number("select count(*) from effects") == 1);
   CHECK_THAT(run_failing(alice, "df.break()"), ContainsSubstring("outside of a loop"));
 }
