@@ -23,7 +23,7 @@ struct Served {
   std::string start(const std::string& expression) { return sql.text("select df.start(" + expression + ")"); }
   std::string end_of(const std::string& id) { return sql.text("select df.await_instance($1, 20)", id); }
   std::string finished(const std::string& expression) {
-    const std::string id = start(expression);
+    std::string id = start(expression);
     INFO(sql.text("select df.explain($1)", id));
     CHECK(end_of(id) != "running");
     return id;
