@@ -43,7 +43,8 @@ void merge_new_names(Names& into, const Names& branch, const Names& before) {
 
 }  // namespace
 
-Failure make_failure(std::string code, std::string message, NodeIndex node, int attempts, std::string hint) {
+Failure make_failure(std::string code, const std::string& message, NodeIndex node, int attempts,
+                     const std::string& hint) {
   std::string json = "{\"message\":";
   append_json_string(json, message);
   json += ",\"code\":";

@@ -14,7 +14,6 @@ std::string_view node_type(NodeKind kind) {
     case NodeKind::kSequence:
       return "THEN";
     case NodeKind::kIf:
-      return "IF";
     case NodeKind::kIfRows:
       return "IF";
     case NodeKind::kJoin:

@@ -24,9 +24,7 @@ std::string_view json_kind_name(const boost::json::value& value) {
     case boost::json::kind::bool_:
       return "a boolean";
     case boost::json::kind::int64:
-      return "a number";
     case boost::json::kind::uint64:
-      return "a number";
     case boost::json::kind::double_:
       return "a number";
     case boost::json::kind::string:

@@ -83,12 +83,12 @@ Operand ExpressionParser::parse_expression() {
                         "write |=> 'name'", peek().at};
     }
     const Operand right = parse_prefix();
-    left = combine(op, std::move(left), right);
+    left = combine(op, left, right);
   }
   return left;
 }
 
-Operand ExpressionParser::combine(const Token& op, Operand left, const Operand& right) {
+Operand ExpressionParser::combine(const Token& op, const Operand& left, const Operand& right) {
   if (op.text == "|=>") return name_result(op, left, right);
   if (op.text == "!>") return add_else(op, left, right);
   const NodeIndex a = builder_.step(left), b = builder_.step(right);

@@ -39,7 +39,7 @@ class ExpressionParser {
   FunctionCall parse_call(const std::string& name, const Position& at);
   Argument parse_argument();
 
-  Operand combine(const Token& op, Operand left, const Operand& right);
+  Operand combine(const Token& op, const Operand& left, const Operand& right);
   Operand name_result(const Token& op, const Operand& left, const Operand& right);
   Operand add_else(const Token& op, const Operand& left, const Operand& right);
 

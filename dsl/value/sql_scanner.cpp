@@ -158,9 +158,8 @@ class Scanner {
   std::size_t scan_string(std::size_t position, std::size_t limit, Context context, int depth) {
     while (position < limit) {
       const char c = text_[position];
-      if (c == '\\' && context == Context::kEscapeString) {
-        position += 2;
-      } else if (c == '\'' && begins(text_, position + 1, limit, "'")) {
+      if ((c == '\\' && context == Context::kEscapeString) ||
+          (c == '\'' && begins(text_, position + 1, limit, "'"))) {
         position += 2;
       } else if (c == '\'') {
         const std::size_t continued = continuation(position + 1, limit);
