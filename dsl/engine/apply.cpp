@@ -275,7 +275,7 @@ std::optional<HistoryMismatch> Execution::apply_iteration(Frame& loop, const Eve
   }
   while (!loop.kept.empty() && loop.kept.front().empty()) loop.kept.pop_front();  // pruned, or of no events
   for (JsonWalker walker(*names); walker.next();) {
-    loop.names[walker.key()] = std::make_shared<const Result>(std::string(walker.value()));
+    loop.names.bind(std::string(walker.key()), std::make_shared<const Result>(std::string(walker.value())));
   }
   loop.iteration = iteration;
   loop.kept.emplace_back();

@@ -180,13 +180,11 @@ Decision Execution::decide_iteration(Frame& loop, Time now) {
   std::string data = "{\"iteration\":" + std::to_string(loop.iteration + 1) + ",\"names\":{";
   if (loop.parent != nullptr) {
     bool first = true;
-    for (const auto& [name, result] : loop.names) {
-      const auto before = loop.entered.find(name);
-      if (before != loop.entered.end() && before->second == result) continue;
+    loop.names.visit_changes(loop.entered, [&](const std::string& name, const ResultPtr& result) {
       if (!std::exchange(first, false)) data += ',';
       append_json_string(data, name);
       data += ':' + result->json();
-    }
+    });
   }
   Record next = record(EventKind::kIterationCompleted, loop.address(), data + "}}");
   while (loop.kept.size() > static_cast<std::size_t>(std::max(policy_.keep_iterations, 1))) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dsl/engine/event.hpp"
-#include "dsl/value/result.hpp"
+#include "dsl/value/names.hpp"
 
 namespace durabled::dsl {
 

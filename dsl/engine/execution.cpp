@@ -35,10 +35,8 @@ bool is_sqlstate(const std::string& code) {
 
 // The names that `branch` bound or bound anew since it began with `before`.
 void merge_new_names(Names& into, const Names& branch, const Names& before) {
-  for (const auto& [name, result] : branch) {
-    const auto old = before.find(name);
-    if (old == before.end() || old->second != result) into[name] = result;
-  }
+  branch.visit_changes(before,
+                       [&](const std::string& name, const ResultPtr& result) { into.bind(name, result); });
 }
 
 }  // namespace
@@ -166,8 +164,8 @@ void Execution::begin_branches(Frame& frame) {
 
 void Execution::begin_if_rows(Frame& frame) {
   const Node& node = (*graph_)[frame.node];
-  const auto found = frame.names.find(node.text);
-  if (found == frame.names.end()) {
+  const ResultPtr found = frame.names.find(node.text);
+  if (found == nullptr) {
     Outcome outcome;
     outcome.kind = Outcome::Kind::kFailed;
     outcome.failure = make_failure("undefined_name", "df.if_rows: no result is named \"" + node.text + "\"",
@@ -175,7 +173,7 @@ void Execution::begin_if_rows(Frame& frame) {
     finish(frame, std::move(outcome));
     return;
   }
-  const std::size_t branch = has_rows(*found->second) ? 0 : 1;
+  const std::size_t branch = has_rows(*found) ? 0 : 1;
   if (branch < node.children.size()) {
     activate(&frame, branch, node.children[branch], frame.scope, frame.names);
     return;
@@ -212,8 +210,7 @@ void Execution::begin_iteration(Frame& loop) {
   loop.phase = Frame::Phase::kOpen;
   loop.iteration_started = now_;
   loop.worked = false;
-  if (loop.parent == nullptr)
-    loop.names.clear();  // a loop that is the root begins each iteration with no names
+  if (loop.parent == nullptr) loop.names = {};  // a loop that is the root begins each iteration with no names
   activate(&loop, 0, (*graph_)[loop.node].children[0], inner_scope(loop.scope, loop.iteration), loop.names);
 }
 
@@ -226,9 +223,9 @@ void Execution::begin_rows(Frame& frame) {
     const std::size_t row = frame.next_row++;
     ++frame.open;
     Names names = frame.names;
-    names[options.item] =
-        std::make_shared<const Result>("{\"rows\":[" + std::string(frame.row_texts[row]) +
-                                       "],\"row_count\":1,\"columns\":" + frame.columns + ",\"affected\":1}");
+    names.bind(options.item, std::make_shared<const Result>(
+                                 "{\"rows\":[" + std::string(frame.row_texts[row]) +
+                                 "],\"row_count\":1,\"columns\":" + frame.columns + ",\"affected\":1}"));
     activate(&frame, row + 1, node.children[1], inner_scope(frame.scope, static_cast<std::int64_t>(row)),
              std::move(names));
   }
@@ -238,7 +235,7 @@ void Execution::begin_rows(Frame& frame) {
 void Execution::finish(Frame& frame, Outcome outcome) {
   const Node& node = (*graph_)[frame.node];
   if (outcome.kind == Outcome::Kind::kOk && !node.result_name.empty())
-    outcome.names[node.result_name] = outcome.result;
+    outcome.names.bind(node.result_name, outcome.result);
   abandon_children(frame);
   Frame* const parent = frame.parent;
   const std::size_t slot = frame.slot;
@@ -277,13 +274,16 @@ void Execution::child_finished(Frame& frame, std::size_t slot, Outcome outcome) 
     }
     case NodeKind::kCatch: {
       if (slot == 1) {
-        outcome.names.erase("error");
-        if (const auto outer = frame.names.find("error"); outer != frame.names.end())
-          outcome.names.insert(*outer);
+        const ResultPtr outer = frame.names.find("error");
+        if (outer == nullptr) {
+          outcome.names.erase("error");
+        } else {
+          outcome.names.bind("error", outer);
+        }
       }
       if (slot == 1 || outcome.kind != Outcome::Kind::kFailed) return finish(frame, std::move(outcome));
       Names names = frame.names;
-      names["error"] = std::make_shared<const Result>(outcome.failure->json);
+      names.bind("error", std::make_shared<const Result>(outcome.failure->json));
       activate(&frame, 1, node.children[1], frame.scope, std::move(names));
       return;
     }
@@ -320,7 +320,7 @@ void Execution::branch_finished(Frame& frame, std::size_t slot, Outcome outcome)
 void Execution::for_each_child_finished(Frame& frame, std::size_t slot, Outcome outcome) {
   if (slot > 0) {
     frame.failing |= outcome.kind != Outcome::Kind::kOk;
-    outcome.names.clear();  // a row's names end with it
+    outcome.names = {};  // a row's names end with it
     frame.outcomes[slot - 1] = std::move(outcome);
     --frame.open;
     begin_rows(frame);

@@ -17,6 +17,7 @@
 #include "dsl/engine/decision.hpp"
 #include "dsl/engine/event.hpp"
 #include "dsl/graph/graph.hpp"
+#include "dsl/value/names.hpp"
 #include "dsl/value/result.hpp"
 
 namespace durabled::dsl {

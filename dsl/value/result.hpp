@@ -58,8 +58,6 @@ class Result {
 
 using ResultPtr = std::shared_ptr<const Result>;
 
-// Names bound by |=>, and the implicit ones ($item, $error).
-using Names = std::map<std::string, ResultPtr, std::less<>>;
 // Values of {name}; raw text.
 using Variables = std::map<std::string, std::string, std::less<>>;
 

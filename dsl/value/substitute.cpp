@@ -18,6 +18,8 @@
 namespace durabled::dsl {
 namespace {
 
+constexpr std::size_t kMaxListedNames = 50;
+
 using Text = Expected<std::string, SubstitutionError>;
 using Context = ReferenceSite::Context;
 
@@ -26,13 +28,15 @@ Unexpected<SubstitutionError> failure(std::string message) {
 }
 
 Expected<const Result*, SubstitutionError> find_bound(const Reference& reference, const Names& names) {
-  const auto bound = names.find(reference.name);
-  if (bound != names.end() && bound->second != nullptr) return bound->second.get();
+  if (const ResultPtr bound = names.find(reference.name)) return bound.get();  // lives as long as `names`
   std::string message = "$" + reference.name + " is not bound; ";
   if (names.empty()) return failure(message + "no names are bound here");
   message += "bound names: ";
-  for (const auto& [name, result] : names) message += (message.back() == ' ' ? "" : ", ") + name;
-  return failure(std::move(message));
+  std::size_t listed = 0;
+  names.visit_changes({}, [&](const std::string& name, const ResultPtr&) {
+    if (++listed <= kMaxListedNames) message += (listed == 1 ? "" : ", ") + name;
+  });
+  return failure(std::move(message) + (listed > kMaxListedNames ? ", …" : ""));
 }
 
 // The text of a reference, for plain text and for the inside of strings.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "dsl/expected.hpp"
+#include "dsl/value/names.hpp"
 #include "dsl/value/result.hpp"
 
 namespace durabled::dsl {
