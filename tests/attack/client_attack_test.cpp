@@ -91,9 +91,8 @@ TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one
         "insert into df.signals (instance_id, name, sent_by) values ('OWN', 'go', 'victim'::regrole)",
         "insert into df.signals (instance_id, name, delivered) values ('OWN', 'go', true)",
         "insert into df.vars (owner, name, value) values ('victim'::regrole, 'password', 'x')",
-        "insert into df.vars (owner, name, value) values ('victim'::regrole, 'password', 'x') on conflict "
-        "(owner, name) do "
-        "update set value = 'x'",
+        R"(insert into df.vars (owner, name, value) values ('victim'::regrole, 'password', 'x')
+           on conflict (owner, name) do update set value = 'x')",
         "insert into df.reruns (source) values ('VICTIM')",
         "insert into df.reruns (source, from_node) values ('VICTIM', '00000001')",
         "insert into df.reruns (id, source) values ('aaaaaaaa', 'OWN')",
@@ -111,8 +110,7 @@ TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one
         "drop policy visible on df.instances",
         "drop schema df cascade",
         "create policy mine on df.instances using (true)",
-        "create trigger t after insert on df.instances for each row execute "
-        "function df._submit()",
+        "create trigger t after insert on df.instances for each row execute function df._submit()",
         "create function df.evil() returns int language sql as 'select 1'",
         "create table df.t (x int)",
         "create or replace function df._now() returns timestamptz language sql as 'select now()'",
@@ -227,7 +225,7 @@ TEST_CASE("text that clients control is only ever text") {
           "df.wait_for_schedule('* * * * *', T)", "df.http(T)", "df.grant_usage(T)", "df.revoke_usage(T)",
           "df.list_instances(null, 5, T, T)", "df.waiting(T)", "df.status(T)"}) {
       std::string statement = std::string("select ") + call;
-      for (std::size_t at = 0; (at = statement.find("T", at)) != std::string::npos;) {
+      for (std::size_t at = 0; (at = statement.find('T', at)) != std::string::npos;) {
         const bool is_mark = statement.find_first_of(",)", at) == at + 1;
         if (is_mark) statement.replace(at, 1, quoted);
         at += is_mark ? quoted.size() : 1;

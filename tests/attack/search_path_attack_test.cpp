@@ -98,10 +98,10 @@ TEST_CASE("a search path of one's own makes nobody somebody else") {
                                   "select df._acting_role()",
                                   "select df._commit_foreign('VICTIM', 'x', '', '{}')",
                                   "select df._foreign_step('VICTIM', 'x', '')",
-                                  "call df._commit_turn('KEY', 'VICTIM', 1, '1', null, 99, "
-                                  "pg_catalog.now(), 'X', null, null, null, '{}', null, null)",
-                                  "call df._commit_turn('KEY', 'OWN', 1, '1', null, 99, pg_catalog.now(), "
-                                  "'X', null, null, null, '{}', null, null)"}) {
+                                  R"(call df._commit_turn('KEY', 'VICTIM', 1, '1', null, 99, pg_catalog.now(),
+                                                          'X', null, null, null, '{}', null, null))",
+                                  R"(call df._commit_turn('KEY', 'OWN', 1, '1', null, 99, pg_catalog.now(),
+                                                          'X', null, null, null, '{}', null, null))"}) {
       attack.attempt("set search_path = " + std::string(path) + "; " + statement);
       attack.attempt("set search_path = " + std::string(path) + "; set row_security = on; set role none; " +
                      statement);

@@ -53,11 +53,11 @@ TEST_CASE("a step cannot leave its role") {
         "select pg_read_file('/etc/passwd')",
         "select pg_terminate_backend(pid) from pg_stat_activity where usename <> 'mallory'",
         "select pg_cancel_backend(pid) from pg_stat_activity where usename <> 'mallory'",
-        "call df._commit_turn('KEY', 'VICTIM', 1, pg_current_xact_id(), null, 99, now(), 'X', null, null, "
-        "null, '{}', null, null)",
+        R"(call df._commit_turn('KEY', 'VICTIM', 1, pg_current_xact_id(), null, 99, now(),
+                                'X', null, null, null, '{}', null, null))",
         "do $$ begin execute 'deallocate all'; end $$",
-        "do $$ begin execute 'deallocate all'; execute 'prepare _df_reset as select 1'; execute 'prepare "
-        "_df_begin as select 1'; end $$",
+        R"(do $$ begin execute 'deallocate all'; execute 'prepare _df_reset as select 1';
+                       execute 'prepare _df_begin as select 1'; end $$)",
         "select string_agg(name || setting, ',') from pg_settings where name like 'df.%'",
         "select string_agg(s::text, ',') from pg_stat_activity s",
         "select string_agg(s::text, ',') from pg_prepared_statements s",
