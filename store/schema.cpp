@@ -12,6 +12,9 @@ constexpr const char* kPlaceholder = "@operator_schema@";
 // Of the class of df._lock_class(), which need not be there yet; no daemon has the number 0.
 constexpr const char* kMigrationLock = "1684406273, 0";
 
+// Takes the operators along: they depend on its functions.
+constexpr const char* kUninstall = "drop schema if exists df cascade";
+
 std::string quote_identifier(const std::string& name) {
   std::string quoted = "\"";
   for (const char c : name) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
@@ -118,12 +121,17 @@ std::string print_schema(const SchemaOptions& options, int installed) {
   return script + "commit;\n";
 }
 
-void uninstall(const std::string& conninfo, const SchemaOptions&) {
+std::string print_uninstall() {
+  return std::string("-- Drops the schema df of durabled with every workflow and its history.\n") +
+         kUninstall + ";\n";
+}
+
+void uninstall(const std::string& conninfo) {
   guarded("uninstall schema", [&] {
     pqxx::connection connection(conninfo);
     pqxx::work work(connection);
     work.exec("set local client_min_messages = warning");
-    work.exec("drop schema if exists df cascade");  // takes the operators along: they depend on its functions
+    work.exec(kUninstall);
     work.commit();
   });
 }

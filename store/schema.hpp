@@ -20,7 +20,9 @@ std::vector<std::string> migrate(const std::string& conninfo, const SchemaOption
 std::string print_schema(const SchemaOptions& options, int installed);
 
 // Drops the schema with everything in it, and the operators. Throws StoreError.
-void uninstall(const std::string& conninfo, const SchemaOptions& options);
+void uninstall(const std::string& conninfo);
+// The same as a script for psql.
+std::string print_uninstall();
 
 struct SchemaState {
   int installed = 0;  // 0: not at all

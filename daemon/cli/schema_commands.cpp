@@ -58,12 +58,16 @@ ExitCode upgrade(const Invocation& invocation, const Options& options) {
 }
 
 ExitCode uninstall(const Invocation& invocation, const Options& options) {
+  if (options.print) {
+    std::cout << store::print_uninstall();
+    return ExitCode::kOk;
+  }
   if (!options.yes) {
     throw CommandError(
         ExitCode::kUsage,
         "this drops the schema df with every workflow and its history; add --yes if you mean it");
   }
-  store::uninstall(invocation.conninfo(), options.schema);
+  store::uninstall(invocation.conninfo());
   std::cout << (invocation.json ? "{\"uninstalled\":true}\n" : "The schema df is gone.\n");
   return ExitCode::kOk;
 }
@@ -74,7 +78,7 @@ std::shared_ptr<Options> add(CLI::App& command, Invocation& invocation, Function
   auto options = std::make_shared<Options>();
   add_database_option(command, invocation);
   add_json_option(command, invocation);
-  add_operator_schema_option(command, *options);
+  command.add_flag("--print", options->print, "Print the SQL and do nothing");
   set_action(command, invocation,
              [&invocation, options, function] { return function(invocation, *options); });
   return options;
@@ -88,15 +92,16 @@ void add_schema_commands(CLI::App& app, Invocation& invocation) {
                   "durabled init --database postgresql://durabled@db1/app\n"
                   "durabled init --operator-schema df_operators\n"
                   "durabled init --print > df.sql        # for a DBA to read and run with psql");
-  install.add_flag("--print", add(install, invocation, init)->print, "Print the SQL and do nothing");
+  add_operator_schema_option(install, *add(install, invocation, init));
 
   CLI::App& up = add_command(app, "upgrade", "Bring the df schema to the version that this program knows",
                              "durabled upgrade --database postgresql://durabled@db1/app\n"
                              "durabled upgrade --print | less       # what it would run");
-  up.add_flag("--print", add(up, invocation, upgrade)->print, "Print the SQL and do nothing");
+  add_operator_schema_option(up, *add(up, invocation, upgrade));
 
   CLI::App& down = add_command(app, "uninstall", "Drop the df schema with everything in it",
-                               "durabled uninstall --yes --database postgresql://durabled@db1/app");
+                               "durabled uninstall --yes --database postgresql://durabled@db1/app\n"
+                               "durabled uninstall --print");
   down.add_flag("-y,--yes", add(down, invocation, uninstall)->yes, "Yes, every workflow and its history");
 }
 

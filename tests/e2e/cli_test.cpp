@@ -272,6 +272,9 @@ TEST_CASE("uninstall asks for --yes and then leaves nothing") {
   const std::string owner = fixture.database.conninfo();
   CHECK(cli({"uninstall", "--database", owner}).code == 2);
   CHECK(fixture.sql().number("select count(*) from pg_namespace where nspname = 'df'") == 1);
+  const CliOutcome script = cli({"uninstall", "--print"}, {{"PGHOST", "/nonexistent"}});
+  CHECK(script.code == 0);
+  Sql(owner).exec("begin; " + script.out);  // and not committed: it does run
   CHECK(cli({"uninstall", "--yes", "--database", owner}).code == 0);
   CHECK(fixture.sql().number("select count(*) from pg_namespace where nspname = 'df'") == 0);
   CHECK(fixture.sql().number("select count(*) from pg_operator where oprname = '~>' and oprnamespace = "

@@ -75,24 +75,36 @@ TEST_CASE("what a step leaves in its session is not seen by the next", "[smoke]"
       .exec(
           "do $$ begin create role alices_group; exception when duplicate_object then end $$;"
           "grant alices_group to alice");
-  const std::string leave =
-      GENERATE(as<std::string>(), "create temp table leftover as select 1 as x",
-               "set search_path = pg_catalog", "select pg_advisory_lock(42)", "prepare leftover as select 1",
-               "listen leftover", "set role alices_group", "set default_transaction_read_only = on",
-               "set default_transaction_isolation = 'serializable'",
-               "set session characteristics as transaction read only",
-               "set standard_conforming_strings = off", "set statement_timeout = 50", "deallocate all",
-               "discard all", "select set_config('df.in_workflow', 'false', false)");
+  alice.exec(
+      "create sequence numbers; create table late (x int);"
+      "create function leave() returns trigger language plpgsql as $$ begin create temp table leftover (x "
+      "int);"
+      " execute 'prepare leftover as select 1'; perform set_config('statement_timeout', '50', false),"
+      " pg_advisory_lock(42), nextval('numbers'); execute 'listen leftover'; return null; end $$;"
+      "create constraint trigger leave after insert on late deferrable initially deferred"
+      " for each row execute function leave()");
+  const std::string leave = GENERATE(
+      as<std::string>(), "create temp table leftover as select 1 as x", "set search_path = pg_catalog",
+      "select pg_advisory_lock(42)", "prepare leftover as select 1", "listen leftover",
+      "set role alices_group", "set default_transaction_read_only = on",
+      "set default_transaction_isolation = 'serializable'",
+      "set session characteristics as transaction read only", "set standard_conforming_strings = off",
+      "set statement_timeout = 50", "deallocate all", "discard all",
+      "select set_config('df.in_workflow', 'false', false)", "select nextval('numbers')",
+      "declare leftover cursor with hold for select 1", "insert into late values (1)");
   INFO(leave);
   run_workflow(alice, "$$" + leave + "$$");
   CHECK_THAT(
       run_workflow(alice, R"($q$select concat_ws(' ', current_user, session_user, to_regclass('leftover'),
       current_setting('search_path'), (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()),
       (select count(*) from pg_prepared_statements where name = 'leftover'),
-      (select count(*) from pg_listening_channels()), current_setting('transaction_read_only'),
+      (select count(*) from pg_listening_channels()), (select count(*) from pg_cursors where name = 'leftover'),
+      current_setting('transaction_read_only'),
       current_setting('transaction_isolation'), current_setting('statement_timeout'), 'a\b',
       current_setting('df.in_workflow')) as seen$q$)"),
-      ContainsSubstring("\"alice alice \\\"$user\\\", public 0 0 0 off read committed 0 a\\\\b true\""));
+      ContainsSubstring("\"alice alice \\\"$user\\\", public 0 0 0 0 off read committed 0 a\\\\b true\""));
+  CHECK_THAT(run_workflow(alice, "df.catch('select lastval()', $$select '$error.sqlstate' as code$$)"),
+             ContainsSubstring("55000"));
   alice.exec("create table effects (x int)");
   run_workflow(alice, "'insert into effects values (1)'");
   CHECK(alice.number("select count(*) from effects") == 1);
