@@ -10,7 +10,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr int kSteps = 10;
+constexpr long long kSteps = 10;
 
 // Ten steps, each of which leaves one row. No unique key: a doubled effect must show, not fail.
 std::string ten_steps() {
@@ -65,7 +65,7 @@ std::string state_of_things(Sql& sql) {
 
 // Until `more` effects are there beyond those of now, or all: so that faults hit work, not idleness.
 void await_progress(Sql& sql, long long more, int workflows) {
-  const long long target = std::min(effects(sql) + more, static_cast<long long>(workflows) * kSteps);
+  const long long target = std::min(effects(sql) + more, workflows * kSteps);
   try {
     wait_until(
         "the work goes on", [&] { return effects(sql) >= target; }, std::chrono::seconds{15});

@@ -55,8 +55,8 @@ struct HttpFixture {
     return host + ":" + std::to_string(server.port()) + ":127.0.0.1";
   }
 
-  std::unique_ptr<daemon::HttpClient> client(daemon::HttpClient::Options options = {}) const {
-    return std::make_unique<daemon::HttpClient>(config, make_policy(config), std::move(options));
+  std::unique_ptr<daemon::HttpClient> client(const daemon::HttpClient::Options& options = {}) const {
+    return std::make_unique<daemon::HttpClient>(config, make_policy(config), options);
   }
 
   daemon::HttpRequest request(const std::string& path, const std::string& method = "GET",

@@ -28,7 +28,7 @@ struct Scene {
       columns.push_back({{"name", column}, {"type", "text"}});
     const boost::json::object set{
         {"rows", boost::json::array{row}}, {"row_count", 1}, {"columns", columns}, {"affected", 1}};
-    names[name] = std::make_shared<dsl::Result>(boost::json::serialize(set));
+    names.bind(name, std::make_shared<dsl::Result>(boost::json::serialize(set)));
   }
 
   Expected<HttpRequest, daemon::HttpFailure> build() {
@@ -167,8 +167,10 @@ TEST_CASE("form parts are parsed before they are substituted", "[http][template]
 
 TEST_CASE("the body of a base64 answer can be uploaded", "[http][template][multipart]") {
   Scene scene(dsl::NodeKind::kHttpMultipart);
-  scene.names["resp"] = std::make_shared<dsl::Result>(
-      R"({"status":200,"body":"/wA=","encoding":"base64","headers":{},"ok":true,"duration_ms":1})");
+  scene.names.bind(
+      "resp",
+      std::make_shared<dsl::Result>(
+          R"({"status":200,"body":"/wA=","encoding":"base64","headers":{},"ok":true,"duration_ms":1})"));
   scene.options.parts = R"([{"name": "f", "data_b64": "$resp.body"}])";
   CHECK(scene.request().parts->at(0).data.display() == std::string("\xFF\0", 2));
 }

@@ -5,7 +5,6 @@
 
 using namespace durabled;
 using test::EngineDriver;
-using test::one;
 
 namespace {
 

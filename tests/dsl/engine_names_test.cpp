@@ -7,7 +7,6 @@ using namespace durabled;
 using test::EngineDriver;
 using test::no_rows;
 using test::one;
-using test::rows;
 
 namespace {
 

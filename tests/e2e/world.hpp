@@ -85,7 +85,7 @@ inline std::string end_of(Sql& sql, const std::string& id,
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
     const bool last = std::chrono::steady_clock::now() >= deadline;
-    const std::string status = status_of(sql, id);
+    std::string status = status_of(sql, id);
     if (last || status == "completed" || status == "failed" || status == "cancelled") return status;
     std::this_thread::sleep_for(std::chrono::milliseconds{5});
   }
