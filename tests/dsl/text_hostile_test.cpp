@@ -125,7 +125,7 @@ TEST_CASE("ten thousand named branches are checked quickly") {
     text += " & ('SELECT $n0, $m" + std::to_string(i) + "' |=> 'n" + std::to_string(i) + "')";
   const auto workflow = parse_workflow(text, {});
   REQUIRE(workflow);
-  CHECK(workflow->warnings.size() == 2 * 4'899);
+  CHECK(workflow->warnings.size() == std::size_t{2} * 4'899);
 }
 
 }  // namespace durabled::test

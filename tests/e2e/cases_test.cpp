@@ -28,7 +28,7 @@ struct Cases : World {
   }
 };
 
-#define DOOR(world) INFO((world.as_sql ? "through df.start" : "through df.submit"))
+#define DOOR(world) INFO(((world).as_sql ? "through df.start" : "through df.submit"))
 
 }  // namespace
 

@@ -96,7 +96,7 @@ TEST_CASE("df.for_each takes a hundred thousand rows, each once, through a kill 
   const std::string result = completes(alice, id, seconds{300});
   const double total = seconds_since(start);
   const long long memory_after = peak_memory(second.pid());
-  WARN("df.for_each, " << kRows << " rows: " << total << " s, " << static_cast<double>(kRows / 2) / half
+  WARN("df.for_each, " << kRows << " rows: " << total << " s, " << kRows / 2.0 / half
                        << " rows/s up to the kill, again at work " << gap << " s after it; at most "
                        << memory_before << " MiB before and " << memory_after << " MiB after");
   CHECK(effects() == kRows);
