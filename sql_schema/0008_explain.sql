@@ -92,37 +92,109 @@ comment on function df._tree(json, text[], text[]) is 'A graph as lines';
 
 -- Warnings --------------------------------------------------------------------------------------------------------
 
--- The names that text refers to. Of a statement, what stands in quotes and comments is no reference for sure, or one that
--- stays as it is when nothing binds it.
+-- The names that text refers to. In a statement, comments and quoted identifiers hold no references; strings do.
 create function df._references(p_text text, p_is_sql boolean) returns setof text language sql immutable parallel safe
 begin atomic
-  select distinct m.parts[2] from pg_catalog.regexp_matches(
-    case when p_is_sql then pg_catalog.regexp_replace(p_text,
-      $re$'([^']|'')*'|"[^"]*"|--[^\n]*|/\*([^*]|\*[^/])*\*/|(\$([A-Za-z_][A-Za-z0-9_]*)?\$).*\3$re$, ' ', 'g')
-    else p_text end,
-    '(^|[^A-Za-z0-9_$])\$([A-Za-z_][A-Za-z0-9_]*)(?![A-Za-z0-9_$])', 'g') as m(parts);
+  select distinct coalesce(nullif(code.parts[2], ''), string.parts[1])
+  from pg_catalog.regexp_matches(p_text, case when p_is_sql
+         then $re$([eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*')|"[^"]*"|--[^\n]*|/\*(?:[^*]|\*[^/])*\*/$re$
+           || $re$|[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*|[0-9]+\$?|\$(?:[A-Za-z_]\w*)?\$|\$([A-Za-z_][A-Za-z0-9_]*)$re$
+         else '(.+)()' end, 'g') code(parts)
+    left join lateral pg_catalog.regexp_matches(
+      code.parts[1], '\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$|\$([A-Za-z_][A-Za-z0-9_]*)', 'g') string(parts) on true
+  where coalesce(nullif(code.parts[2], ''), string.parts[1]) <> '';
 end;
 comment on function df._references(text, boolean) is 'The names that text refers to by $name';
+
+-- For each node, from 1 in preorder, the last one below it.
+create function df._subtree_ends(p_parents int[]) returns int[] language plpgsql immutable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  ends int[] := array(select generate_series(1, cardinality(p_parents)));
+begin
+  for n in reverse cardinality(p_parents)..2 loop
+    ends[p_parents[n]] := greatest(ends[p_parents[n]], ends[n]);
+  end loop;
+  return ends;
+end $$;
+comment on function df._subtree_ends(int[]) is 'Where the part of a graph below each node ends';
+
+-- Walks the graph in the order of execution with the names that may be bound at each place. Branches do not see each
+-- other's names; what comes after them may see any. A loop within a workflow sees those of its earlier iterations.
+create function df._unbound_names(p_graph json) returns table (idx int, name text) language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  kinds text[]; names text[]; queries text[]; parents int[]; slots int[]; ends int[];
+  bound text[] := '{}';     -- on the way here
+  merging text[] := '{}';   -- by branches that have ended of what has not
+  implicit text[] := '{}';  -- $item and $error
+  bound_before int[] := '{}'; merging_before int[] := '{}';  -- how many of each when a node began
+  opened int[] := '{}';     -- the nodes around this place
+  n int := 1;
+  m int;
+  own text;
+begin
+  select array_agg(g.node_type order by g.idx), array_agg(g.result_name order by g.idx), array_agg(g.query order by g.idx),
+         array_agg(g.parent + 1 order by g.idx), array_agg(g.slot order by g.idx)
+  into kinds, names, queries, parents, slots from df._graph_nodes(p_graph) g;
+  ends := df._subtree_ends(parents);
+  loop
+    m := opened[cardinality(opened)];
+    if n > ends[m] then
+      opened := opened[:cardinality(opened) - 1];
+      bound := bound || merging[merging_before[m] + 1:];
+      merging := merging[:merging_before[m]];
+      if names[m] is not null then
+        bound := bound || names[m];
+      end if;
+      if kinds[parents[m]] in ('JOIN', 'RACE', 'ANY')
+         or kinds[parents[m]] = 'IF' and (slots[m] > 0 or queries[parents[m]] is not null) then
+        merging := merging || bound[bound_before[m] + 1:];
+        bound := bound[:bound_before[m]];
+      elsif kinds[parents[m]] in ('CATCH', 'FOR_EACH') and slots[m] = 1 then
+        implicit := implicit[:cardinality(implicit) - 1];
+      end if;
+      continue;
+    end if;
+    exit when n > cardinality(kinds);
+    bound_before[n] := cardinality(bound);
+    merging_before[n] := cardinality(merging);
+    opened := opened || n;
+    if kinds[parents[n]] in ('CATCH', 'FOR_EACH') and slots[n] = 1 then
+      implicit := implicit || case kinds[parents[n]] when 'CATCH' then 'error'
+                                else coalesce(df._try_jsonb(queries[parents[n]]) ->> 'name', 'item') end;
+    end if;
+    if queries[n] is not null then
+      own := case when kinds[n] = 'IF' then df._try_jsonb(queries[n]) ->> 'if_rows' end;
+      return query
+        select n - 1, r from (select own union select * from df._references(queries[n], kinds[n] = 'SQL')) u(r)
+        where r is not null and r <> all (bound) and r <> all (implicit) and (own is null or r = own) order by 2;
+    end if;
+    if kinds[n] = 'LOOP' and n > 1 then
+      bound := bound || array_remove(names[n + 1:ends[n]], null);
+    end if;
+    n := n + 1;
+  end loop;
+end $$;
+comment on function df._unbound_names(json) is 'The names that nodes refer to and nothing before them binds';
 
 -- The traps that the text door warns of, as far as a graph shows them: a step behind what never ends, a name on a whole
 -- join or race where its last branch seems to be meant, a name that nothing binds.
 create function df._warnings(p_graph json) returns setof text language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  kinds text[]; names text[]; queries text[]; parents int[]; slots int[]; bound text[];
+  kinds text[]; names text[]; queries text[]; parents int[]; slots int[]; ends_at int[];
   -- Of the children of each node: how many there are and how many end, whether one breaks or is named, which one before
   -- the last does not end, whether the condition of an if ends, whether the last has a name.
   counts int[]; ending int[]; breaking boolean[]; named boolean[]; stuck int[]; conditional boolean[]; last_named boolean[];
   breaks boolean[];
   ends boolean;
   p int;
-  reference text;
+  found_at int[] := '{}'; found text[] := '{}';
 begin
   select array_agg(g.node_type order by g.idx), array_agg(g.result_name order by g.idx), array_agg(g.query order by g.idx),
          array_agg(g.parent order by g.idx), array_agg(g.slot order by g.idx)
   into kinds, names, queries, parents, slots from df._graph_nodes(p_graph) g;
-  bound := array_remove(names, null) || array['error']
-    || array(select coalesce(df._try_jsonb(q.query) ->> 'name', 'item') from unnest(kinds, queries) q(kind, query)
-             where q.kind = 'FOR_EACH');
+  ends_at := df._subtree_ends(array(select p1 + 1 from unnest(parents) p1));
   counts := array_fill(0, array[cardinality(kinds)]);
   ending := counts; stuck := counts;
   breaking := array_fill(false, array[cardinality(kinds)]);
@@ -153,17 +225,21 @@ begin
   end loop;
   for n in 1..cardinality(kinds) loop
     if kinds[n] = 'THEN' and stuck[n] > 0 then
-      return next 'this step is never reached: ' || case when breaks[stuck[n]] then 'a df.break leaves the loop before it'
-                    else 'the loop before it repeats for ever' end;
+      found_at := found_at || (ends_at[stuck[n]] + 1);
+      found := found || ('this step is never reached: ' || case when breaks[stuck[n]] then 'a df.break leaves the loop before it'
+                           else 'the loop before it repeats for ever' end);
     elsif kinds[n] in ('JOIN', 'RACE') and names[n] is not null and named[n] and not last_named[n] then
-      return next format('the name ''%s'' is bound to the whole %s, not to its last branch', names[n], lower(kinds[n]));
-    end if;
-    if queries[n] is not null then
-      for reference in select r from df._references(queries[n], kinds[n] = 'SQL') r where r <> all (bound) order by r loop
-        return next format('$%s is referenced, but nothing before binds that name', reference);
-      end loop;
+      found_at := found_at || n;
+      found := found || format('the name ''%s'' is bound to the whole %s, not to its last branch', names[n], lower(kinds[n]));
     end if;
   end loop;
+  return query
+    select w.what from (
+      select f.at, 1, f.what from unnest(found_at, found) f(at, what)
+      union all
+      select u.idx + 1, 2, format('$%s is referenced, but nothing before binds that name', u.name)
+      from df._unbound_names(p_graph) u) w(at, rank, what)
+    order by w.at, w.rank, w.what;
 end $$;
 comment on function df._warnings(json) is 'What is likely not meant so in a graph';
 
