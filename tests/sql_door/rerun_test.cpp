@@ -28,14 +28,14 @@ struct Rerun {
   static std::string fragile() { return "'SELECT 1 / (1 - fails::int) AS ok FROM switch'"; }
 
   std::string ended(const std::string& expression, const std::string& status) {
-    const std::string id = sql.text("select df.start(" + expression + ")");
+    std::string id = sql.text("select df.start(" + expression + ")");
     CHECK(sql.text("select df.await_instance($1, 20)", id) == status);
     return id;
   }
   void repair() { sql.exec("update switch set fails = false"); }
   std::string ran() { return sql.text("select coalesce(string_agg(step, ' ' order by n), '') from runs"); }
   std::string again(const std::string& id, const std::string& node) {
-    const std::string rerun = sql.text("select df.rerun($1, $2)", id, node);
+    std::string rerun = sql.text("select df.rerun($1, $2)", id, node);
     CHECK(sql.text("select df.await_instance($1, 20)", rerun) == "completed");
     INFO(sql.text("select df.explain($1)", rerun));
     CHECK(sql.number("select count(*) from df.events where instance_id = $1 and kind = 'InstanceStarted'",
