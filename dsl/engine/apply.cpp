@@ -46,6 +46,11 @@ bool is_step(NodeKind kind) {
   return kind == NodeKind::kSql || kind == NodeKind::kHttp || kind == NodeKind::kHttpMultipart;
 }
 
+bool is_of_instance(EventKind kind) {
+  return kind == EventKind::kInstanceStarted || kind == EventKind::kInstanceCompleted ||
+         kind == EventKind::kInstanceFailed || kind == EventKind::kInstanceCancelled;
+}
+
 }  // namespace
 
 std::optional<HistoryMismatch> Execution::apply(const Event& event) {
@@ -56,6 +61,8 @@ std::optional<HistoryMismatch> Execution::apply(const Event& event) {
 }
 
 std::optional<HistoryMismatch> Execution::fold(const Event& event) {
+  if (is_of_instance(event.kind) && event.address != Address{})
+    return mismatch(event, "the instance's own events have no node");
   switch (event.kind) {
     case EventKind::kInstanceStarted:
       if (started_) return mismatch(event, "the instance has started already");

@@ -75,7 +75,6 @@ struct EscapedUnit {
   bool is_lone = false;
 };
 EscapedUnit read_unicode_escape(std::string_view json, std::size_t position) {
-  EscapedUnit unit;
   const auto first = hex4(json, position + 2);
   if (!first) return {0xFFFD, 2, true};
   if (is_low_surrogate(*first)) return {0xFFFD, 6, true};

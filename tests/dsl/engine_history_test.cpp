@@ -44,6 +44,15 @@ TEST_CASE("an event at a place where nothing is active does not fit, and the rea
              ContainsSubstring("has started already"));
 }
 
+TEST_CASE("an event of the instance itself that has a node does not fit") {
+  for (const dsl::Address& address : {dsl::Address{0, ""}, dsl::Address{dsl::kNoNode, "0"}}) {
+    CHECK_THAT(verdict("'a'", {{EventKind::kInstanceStarted, address, "{}"}}, false),
+               ContainsSubstring("the instance's own events have no node"));
+    CHECK_THAT(verdict("'a'", {{EventKind::kInstanceCancelled, address, kError}}),
+               ContainsSubstring("the instance's own events have no node"));
+  }
+}
+
 TEST_CASE("an event of a kind that its node does not know does not fit") {
   const struct {
     std::string workflow;

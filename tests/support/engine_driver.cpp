@@ -80,7 +80,9 @@ void EngineDriver::start() {
 
 void EngineDriver::feed(dsl::EventKind kind, const dsl::Address& address, const std::string& data,
                         int attempt) {
-  if (apply({next_seq_++, now_, kind, address, attempt, data})) settle();
+  dsl::Event event{next_seq_++, now_, kind, address, attempt, data};
+  if (kind == dsl::EventKind::kStepCompleted || kind == dsl::EventKind::kStepFailed) forget(event.address);
+  if (apply(std::move(event))) settle();
 }
 
 bool EngineDriver::apply(dsl::Event event) {
@@ -164,25 +166,21 @@ void EngineDriver::forget(const dsl::Address& address) {
 }
 
 void EngineDriver::complete(const dsl::Address& address, const std::string& result) {
-  const dsl::Address at = address;  // may point into running_
-  forget(at);
-  feed(dsl::EventKind::kStepCompleted, at, result, 1);
+  feed(dsl::EventKind::kStepCompleted, address, result, 1);
 }
 
 void EngineDriver::fail(const dsl::Address& address, const std::string& code, bool transient) {
-  const dsl::Address at = address;
   int attempt = 1;
   for (const Step& step : running_) {
-    if (step.address == at) attempt = step.attempt;
+    if (step.address == address) attempt = step.attempt;
   }
-  forget(at);
-  dsl::Failure failure = dsl::make_failure(code, "it failed", at.node, attempt);
+  dsl::Failure failure = dsl::make_failure(code, "it failed", address.node, attempt);
   failure.transient = transient;
   failure.final = false;
   std::string data = "{\"error\":" + failure.json;
-  if (const auto retry = run_->retry_at(at, failure, now_, 0.5))
+  if (const auto retry = run_->retry_at(address, failure, now_, 0.5))
     data += ",\"retry_at\":\"" + dsl::format_time(*retry) + '"';
-  feed(dsl::EventKind::kStepFailed, at, data + '}', attempt);
+  feed(dsl::EventKind::kStepFailed, address, data + '}', attempt);
 }
 
 void EngineDriver::fire() {
