@@ -15,7 +15,7 @@ class Checker {
   std::vector<Diagnostic> run() {
     find_unreachable();
     for (NodeIndex index = 0; index < graph_.nodes.size(); ++index) check_name_target(index);
-    for (const UnboundName& unbound : find_unbound_names(graph_)) warn_unbound(unbound);
+    find_unbound();
     std::stable_sort(found_.begin(), found_.end(),
                      [](const Found& a, const Found& b) { return a.node < b.node; });
     std::vector<Diagnostic> warnings;
@@ -32,6 +32,10 @@ class Checker {
   void warn(NodeIndex node, bool at_name, std::string code, std::string message, std::string hint) {
     Position at;
     if (source_ != nullptr) at = at_name ? source_->entries[node].name_at : source_->entries[node].at;
+    warn_at(node, at, std::move(code), std::move(message), std::move(hint));
+  }
+
+  void warn_at(NodeIndex node, const Position& at, std::string code, std::string message, std::string hint) {
     found_.push_back(
         {node, make_diagnostic(Diagnostic::Severity::kWarning, source_ ? source_->text : std::string_view(),
                                at, std::move(code), std::move(message), std::move(hint))});
@@ -139,7 +143,40 @@ class Checker {
     return !named(*last) && std::any_of(node.children.begin(), last, named);
   }
 
-  void warn_unbound(const UnboundName& unbound) {
+  void find_unbound() {
+    std::vector<UnboundName> all = find_unbound_names(graph_);
+    if (source_ != nullptr) {
+      std::stable_sort(all.begin(), all.end(), [](const UnboundName& a, const UnboundName& b) {
+        return a.node == b.node ? a.offset < b.offset : a.node < b.node;
+      });
+    }
+    for (const UnboundName& unbound : all) {
+      warn_unbound(unbound, source_ == nullptr ? Position() : place_of(unbound));
+    }
+  }
+
+  // Where the reference stands; the node's place where an escape before it makes offsets in the value differ
+  // from those in the text. Called for the references of a node in their order, so that all take linear time.
+  Position place_of(const UnboundName& unbound) {
+    const Node& node = graph_[unbound.node];
+    const Position begin = source_->entries[unbound.node].at;
+    const std::size_t body = string_body(source_->text, begin.offset);
+    const std::size_t end = unbound.offset + 1 + unbound.name.size();
+    if (node.kind != NodeKind::kSql || body == begin.offset || end > node.text.size()) return begin;
+    if (scanned_ != unbound.node) {
+      scanned_ = unbound.node;
+      same_ = 0;
+      reached_ = begin;
+    }
+    const auto piece = [&](std::string_view text, std::size_t from) {
+      return text.substr(std::min(from + same_, text.size()), end - same_);
+    };
+    if (piece(source_->text, body) != piece(node.text, 0)) return begin;
+    same_ = end;
+    return reached_ = advance(source_->text, reached_, body + unbound.offset);
+  }
+
+  void warn_unbound(const UnboundName& unbound, const Position& at) {
     std::vector<std::string> candidates;
     if (names_.empty()) {
       for (const Node& node : graph_.nodes) {
@@ -155,8 +192,8 @@ class Checker {
     for (std::string& match : candidates) match = std::string("$").append(match);
     std::string hint = did_you_mean(candidates);
     if (hint.empty()) hint = "name an earlier step's result with |=> '" + unbound.name + "'";
-    warn(unbound.node, false, "unbound_name",
-         "$" + unbound.name + " is referenced, but nothing before binds that name", std::move(hint));
+    warn_at(unbound.node, at, "unbound_name",
+            "$" + unbound.name + " is referenced, but nothing before binds that name", std::move(hint));
   }
 
   const Graph& graph_;
@@ -164,6 +201,9 @@ class Checker {
   std::vector<bool> completes_;
   std::vector<bool> breaks_;  // holds a df.break that leaves the loop around the node
   std::vector<std::string> names_;
+  NodeIndex scanned_ = kNoNode;  // the node whose references were located last,
+  std::size_t same_ = 0;         // how much of its text is the source's,
+  Position reached_;             // and how far it was counted
   std::vector<Found> found_;
 };
 

@@ -1,6 +1,6 @@
 #include "dsl/graph/name_scopes.hpp"
 
-#include <set>
+#include <map>
 #include <string_view>
 #include <unordered_map>
 
@@ -99,9 +99,9 @@ class ScopeWalker {
 
   void check_templates(NodeIndex index) {
     const Node& node = graph_[index];
-    std::set<std::string> names;
+    std::map<std::string, std::size_t> names;
     if (node.kind == NodeKind::kIfRows)
-      names.insert(node.text);
+      names.emplace(node.text, 0);
     else if (node.has_text)
       names.merge(referenced_names(node.text, node.kind == NodeKind::kSql));
     if (const auto* http = std::get_if<HttpOptions>(&node.options)) {
@@ -112,9 +112,9 @@ class ScopeWalker {
     if (const auto* schedule = std::get_if<ScheduleOptions>(&node.options)) {
       names.merge(referenced_names(schedule->timezone, false));
     }
-    for (const std::string& name : names) {
+    for (const auto& [name, offset] : names) {
       const auto found = bound_.find(name);
-      if (found == bound_.end() || found->second == 0) unbound_.push_back({index, name});
+      if (found == bound_.end() || found->second == 0) unbound_.push_back({index, name, offset});
     }
   }
 

@@ -1,6 +1,7 @@
 // Which names may be bound where: LANGUAGE section 5, "Naming".
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace durabled::dsl {
 struct UnboundName {
   NodeIndex node;  // whose template references it
   std::string name;
+  std::size_t offset = 0;  // kSql: where in the node's text its first reference begins
 };
 
 // Every name that a node references although no path before it binds one, once a node, in preorder.

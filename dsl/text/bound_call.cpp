@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "dsl/graph/duration.hpp"
+#include "dsl/graph/rules.hpp"
 #include "dsl/text/functions.hpp"
 
 namespace durabled::dsl {
@@ -69,6 +70,19 @@ std::size_t BoundCall::find_parameter(const Argument& argument) const {
   const std::string hint = did_you_mean(close_matches(argument.name, names));
   throw SyntaxError{"unknown_argument", "df." + call_.name + " has no argument named " + argument.name,
                     hint.empty() ? "it is " + signature(call_, parameters_) : hint, argument.at};
+}
+
+// Messages begin with the parameter's name, but for time zones and the names of results, items and signals.
+Position BoundCall::place_of(std::string_view problem) const {
+  const auto is_about = [&](std::string_view name) {
+    if (name == "timezone") return problem.starts_with("time zone ");
+    if (problem.starts_with(name)) return !is_identifier(problem.substr(0, name.size() + 1));
+    return name == "name" && (problem.starts_with('\'') || problem.starts_with("the signal's name"));
+  };
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (values_[i] != nullptr && is_about(parameters_[i].name)) return values_[i]->at;
+  }
+  return call_.at;
 }
 
 void BoundCall::wrong_type(std::size_t i, const char* expected) const {

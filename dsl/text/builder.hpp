@@ -34,6 +34,8 @@ class GraphBuilder {
 
   // Adds a node whose children are in already, after checking it by the rules of graph/rules.hpp.
   NodeIndex add(Node node, const Position& at);
+  // The same without the check, for a node that has passed it.
+  NodeIndex store(Node node, const Position& at);
   // `operand` as a step: a string is a SQL step, or a whole graph when it is the SQL door's JSON.
   NodeIndex step(const Operand& operand);
 
@@ -47,7 +49,6 @@ class GraphBuilder {
   Graph finish(NodeIndex root, SourceMap& map);
 
  private:
-  NodeIndex store(Node node, const Position& at);
   NodeIndex import_json(const std::string& text, const Position& at);
 
   const GraphLimits& limits_;

@@ -62,6 +62,7 @@ Token ExpressionParser::take() {
   peek();
   Token token = std::move(lookahead_.front());
   lookahead_.pop_front();
+  string_at_ = token.kind == TokenKind::kString ? std::optional(token.at) : std::nullopt;
   return token;
 }
 
@@ -192,7 +193,7 @@ Operand ExpressionParser::parse_parenthesis() {
   if (peek().kind == TokenKind::kEnd) {
     throw SyntaxError{"unbalanced_parenthesis", "this parenthesis is not closed", "", open.at};
   }
-  if (!accept(")")) fail_expected("an operator or )", peek());
+  if (!accept(")")) fail_after_operand("an operator or )");
   operand.is_bare_result = false;
   return operand;
 }
@@ -276,7 +277,7 @@ FunctionCall ExpressionParser::parse_call(const std::string& name, const Positio
     throw SyntaxError{"unbalanced_parenthesis", "the parenthesis of df." + name + " is not closed", "",
                       open.at};
   }
-  if (!accept(")")) fail_expected("an operator, a comma or )", peek());
+  if (!accept(")")) fail_after_operand("an operator, a comma or )");
   return call;
 }
 
@@ -295,11 +296,39 @@ Argument ExpressionParser::parse_argument() {
   return argument;
 }
 
+void ExpressionParser::fail_after_operand(const std::string& expected) {
+  const Token found = peek();
+  const bool is_call = found.is(TokenKind::kIdentifier, "df") && peek(1).is(TokenKind::kPunctuation, ".");
+  const bool is_step = is_call || found.kind == TokenKind::kString || found.is(TokenKind::kPunctuation, "(");
+  if (is_step && quote_hint(found).empty()) {
+    throw SyntaxError{"missing_operator",
+                      "found " + (is_call ? "a function" : Lexer::describe(found)) +
+                          " right after a step; expected " + expected,
+                      "an operator is missing between two steps; for \"and then\" write ~>", found.at};
+  }
+  if (found.is(TokenKind::kPunctuation, "=>")) {
+    throw SyntaxError{"unexpected_token", "expected " + expected + ", found =>",
+                      "to name a step's result write |=> 'name'", found.at};
+  }
+  fail_expected(expected, found);
+}
+
+// A token right behind a closing quote: the string has likely ended too early.
+std::string ExpressionParser::quote_hint(const Token& found) const {
+  const bool is_behind = string_at_ && found.at.offset > 0 && text_[found.at.offset - 1] == '\'';
+  if (!is_behind || found.kind == TokenKind::kPunctuation) return "";
+  const std::string line =
+      string_at_->line == found.at.line ? "" : "line " + std::to_string(string_at_->line) + ", ";
+  return "the string that began at " + line + "column " + std::to_string(string_at_->column) +
+         " ended before here; is a quote missing, or not doubled ('')?";
+}
+
 void ExpressionParser::fail_expected(const std::string& expected, const Token& found) {
   if (found.kind == TokenKind::kIdentifier) fail_word(found);
   const bool closes = found.is(TokenKind::kPunctuation, ")");
   throw SyntaxError{closes && depth_ == 0 ? "unbalanced_parenthesis" : "unexpected_token",
-                    "expected " + expected + ", found " + Lexer::describe(found), "", found.at};
+                    "expected " + expected + ", found " + Lexer::describe(found), quote_hint(found),
+                    found.at};
 }
 
 void ExpressionParser::fail_word(const Token& word) {
@@ -314,6 +343,7 @@ void ExpressionParser::fail_word(const Token& word) {
   } else if (word.quoted) {
     hint = "double quotes are for identifiers; write a string in single quotes";
   }
+  if (const std::string quote = quote_hint(word); !quote.empty()) hint = quote;
   throw SyntaxError{code,
                     "found " + Lexer::describe(word) + "; the text door holds no SQL outside its strings",
                     hint, word.at};

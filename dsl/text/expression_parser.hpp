@@ -46,8 +46,11 @@ class ExpressionParser {
   const Token& peek(std::size_t ahead = 0);
   Token take();
   bool accept(std::string_view punctuation);
+  // For what stands after an operand and is no operator.
+  [[noreturn]] void fail_after_operand(const std::string& expected);
   [[noreturn]] void fail_expected(const std::string& expected, const Token& found);
   [[noreturn]] void fail_word(const Token& word);
+  std::string quote_hint(const Token& found) const;
   [[noreturn]] void fail_operator(const Token& op);
 
   std::string_view text_;
@@ -55,6 +58,7 @@ class ExpressionParser {
   std::deque<Token> lookahead_;
   GraphBuilder builder_;
   const GraphLimits& limits_;
+  std::optional<Position> string_at_;  // of the token taken last, if it is a string
   int depth_ = 0;
 };
 

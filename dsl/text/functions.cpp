@@ -40,6 +40,15 @@ std::vector<NodeIndex> steps(GraphBuilder& builder, const BoundCall& call, std::
   return children;
 }
 
+// What a rule refuses stands at the argument that it is about.
+NodeIndex add(GraphBuilder& builder, const BoundCall& call, Node node) {
+  if (const auto problem = apply_rules(node)) {
+    throw SyntaxError{"bad_argument", "df." + call.call().name + ": " + *problem, "",
+                      call.place_of(*problem)};
+  }
+  return builder.store(std::move(node), call.call().at);
+}
+
 NodeIndex build_sql(GraphBuilder& builder, const BoundCall& call) {
   return builder.add(make(NodeKind::kSql, call.text(0)), call.find(0)->at);
 }
@@ -49,33 +58,33 @@ NodeIndex build_sleep(GraphBuilder& builder, const BoundCall& call) {
   const bool is_template =
       !value.is_node() && value.literal().kind == Kind::kString && has_reference(value.literal().text);
   const std::string text = is_template ? value.literal().text : format_seconds(call.seconds(0, 0));
-  return builder.add(make(NodeKind::kSleep, text), call.call().at);
+  return add(builder, call, make(NodeKind::kSleep, text));
 }
 
 NodeIndex build_wait_for_schedule(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kWaitSchedule, call.text(0));
   node.options = ScheduleOptions{call.text(1, "UTC")};
-  return builder.add(std::move(node), call.call().at);
+  return add(builder, call, std::move(node));
 }
 
 NodeIndex build_wait_for_signal(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kWaitSignal, call.text(0));
   node.options = SignalOptions{call.optional_seconds(1)};
-  return builder.add(std::move(node), call.call().at);
+  return add(builder, call, std::move(node));
 }
 
 NodeIndex build_http(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kHttp, call.text(0));
   node.options = HttpOptions{call.text(1, "POST"), call.optional_text(2), call.optional_text(3), std::nullopt,
                              call.seconds(4, 30)};
-  return builder.add(std::move(node), call.call().at);
+  return add(builder, call, std::move(node));
 }
 
 NodeIndex build_http_multipart(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kHttpMultipart, call.text(0));
   node.options = HttpOptions{call.text(1, "POST"), std::nullopt, call.optional_text(3), call.optional_text(2),
                              call.seconds(4, 30)};
-  return builder.add(std::move(node), call.call().at);
+  return add(builder, call, std::move(node));
 }
 
 NodeIndex build_if(GraphBuilder& builder, const BoundCall& call) {
@@ -85,7 +94,7 @@ NodeIndex build_if(GraphBuilder& builder, const BoundCall& call) {
 NodeIndex build_if_rows(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kIfRows, call.text(0));
   node.children = steps(builder, call, 1, 2);
-  return builder.add(std::move(node), call.call().at);
+  return add(builder, call, std::move(node));
 }
 
 NodeIndex build_loop(GraphBuilder& builder, const BoundCall& call) {
@@ -116,7 +125,7 @@ NodeIndex build_join3(GraphBuilder& builder, const BoundCall& call) {
 NodeIndex build_for_each(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kForEach, steps(builder, call, 0, 2));
   node.options = ForEachOptions{call.integer(2, 10), call.text(3, "item")};
-  return builder.add(std::move(node), call.call().at);
+  return add(builder, call, std::move(node));
 }
 
 NodeIndex build_retry(GraphBuilder& builder, const BoundCall& call) {
@@ -133,13 +142,13 @@ NodeIndex build_retry(GraphBuilder& builder, const BoundCall& call) {
   }
   Node node = make(NodeKind::kRetry, steps(builder, call, 0, 1));
   node.options = std::move(options);
-  return builder.add(std::move(node), call.call().at);
+  return add(builder, call, std::move(node));
 }
 
 NodeIndex build_timeout(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kTimeout, steps(builder, call, 0, 1));
   node.options = TimeoutOptions{call.seconds(1, 0)};
-  return builder.add(std::move(node), call.call().at);
+  return add(builder, call, std::move(node));
 }
 
 NodeIndex build_catch(GraphBuilder& builder, const BoundCall& call) {

@@ -45,6 +45,8 @@ class BoundCall {
   std::int64_t integer(std::size_t i, std::int64_t otherwise) const;
 
   const FunctionCall& call() const { return call_; }
+  // Where the argument stands that a message of graph/rules.hpp is about; the call where it is of none.
+  Position place_of(std::string_view problem) const;
   [[noreturn]] void wrong_type(std::size_t i, const char* expected) const;
 
  private:

@@ -185,17 +185,7 @@ void Lexer::move_to(std::size_t offset) {
 }
 
 Position Lexer::ahead(std::size_t offset) const {
-  Position at = at_;
-  for (; at.offset < offset; ++at.offset) {
-    const char c = text_[at.offset];
-    if (c == '\n') {
-      ++at.line;
-      at.column = 1;
-    } else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) {
-      ++at.column;
-    }
-  }
-  return at;
+  return advance(text_, at_, offset);
 }
 
 void Lexer::skip_space_and_comments() {

@@ -83,7 +83,8 @@ NodeIndex ExpressionParser::parse_text(ParsedWorkflow& workflow) {
                         "expected the end of the text after ;, found " + Lexer::describe(peek()),
                         "a text is one workflow", peek().at};
     }
-    fail_expected(is_start ? "the end of the text" : "an operator or the end of the text", peek());
+    if (is_start) fail_expected("the end of the text", peek());
+    fail_after_operand("an operator or the end of the text");
   }
   return root;
 }

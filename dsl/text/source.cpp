@@ -50,6 +50,12 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+bool differs_in_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
 constexpr std::size_t kExcerptBefore = 60, kExcerptWidth = 100;  // characters
 
 }  // namespace
@@ -64,17 +70,25 @@ std::optional<std::size_t> find_invalid_byte(std::string_view text) {
 }
 
 Position locate(std::string_view text, std::size_t offset) {
-  Position at;
-  at.offset = std::min(offset, text.size());
-  for (std::size_t i = 0; i < at.offset; ++i) {
-    if (text[i] == '\n') {
-      ++at.line;
-      at.column = 1;
-    } else if (!is_continuation(text, i)) {
-      ++at.column;
+  return advance(text, {}, std::min(offset, text.size()));
+}
+
+Position advance(std::string_view text, Position from, std::size_t offset) {
+  for (; from.offset < offset; ++from.offset) {
+    if (text[from.offset] == '\n') {
+      ++from.line;
+      from.column = 1;
+    } else if (!is_continuation(text, from.offset)) {
+      ++from.column;
     }
   }
-  return at;
+  return from;
+}
+
+std::size_t string_body(std::string_view text, std::size_t offset) {
+  if (offset >= text.size()) return offset;
+  if (text[offset] == '\'') return offset + 1;
+  return text[offset] == '$' ? offset + dollar_tag_length(text, offset) : offset;
 }
 
 std::string make_excerpt(std::string_view text, const Position& at) {
@@ -117,8 +131,8 @@ std::vector<std::string> close_matches(std::string_view word, const std::vector<
     if (candidate.size() > 60) continue;
     const std::size_t distance = edit_distance(word, candidate);
     const bool is_part = word.size() >= 3 && candidate.find(word) != std::string::npos;
-    if (is_part || distance <= std::max<std::size_t>(1, word.size() / 3))
-      found.emplace_back(distance, candidate);
+    const bool is_near = word.size() > 1 && distance <= std::max<std::size_t>(1, word.size() / 3);
+    if (is_part || is_near || differs_in_case(word, candidate)) found.emplace_back(distance, candidate);
   }
   std::sort(found.begin(), found.end());
   std::vector<std::string> matches;

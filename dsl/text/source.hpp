@@ -36,6 +36,12 @@ std::optional<std::size_t> find_invalid_byte(std::string_view text);
 // The position of byte `offset`. Linear; the lexer keeps its own count.
 Position locate(std::string_view text, std::size_t offset);
 
+// The same, counted from a place before it.
+Position advance(std::string_view text, Position from, std::size_t offset);
+
+// Where the value of the '…' or $$…$$ that begins at `offset` begins; `offset` itself when none does.
+std::size_t string_body(std::string_view text, std::size_t offset);
+
 // The line at `at`, cut to a readable width, and a caret under the place. Takes time bounded by that width.
 std::string make_excerpt(std::string_view text, const Position& at);
 
@@ -43,7 +49,8 @@ std::string make_excerpt(std::string_view text, const Position& at);
 Diagnostic make_diagnostic(Diagnostic::Severity severity, std::string_view text, const Position& at,
                            std::string code, std::string message, std::string hint);
 
-// Of `candidates`, those that `word` may be a misspelling of, best first, three at most.
+// Of `candidates`, those that `word` may be a misspelling of, best first, three at most. What is as short as
+// a letter is taken for another only when the case alone differs.
 std::vector<std::string> close_matches(std::string_view word, const std::vector<std::string>& candidates);
 // "did you mean df.sleep, df.sql?"; empty for none.
 std::string did_you_mean(const std::vector<std::string>& matches);

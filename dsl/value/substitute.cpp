@@ -261,13 +261,14 @@ Expected<std::string, SubstitutionError> substitute_text(std::string_view text, 
   return out.append(source.text, copied);
 }
 
-std::set<std::string> referenced_names(std::string_view text, bool is_sql) {
+std::map<std::string, std::size_t> referenced_names(std::string_view text, bool is_sql) {
   const ExpandedTemplate source = expand_variables(text, {});
-  std::set<std::string> names;
+  std::map<std::string, std::size_t> names;
+  const auto add = [&names](const Reference& reference) { names.emplace(reference.name, reference.begin); };
   if (is_sql) {
-    for (const ReferenceSite& site : scan_sql(source).sites) names.insert(site.reference.name);
+    for (const ReferenceSite& site : scan_sql(source).sites) add(site.reference);
   } else {
-    for (const Reference& reference : scan_text(source)) names.insert(reference.name);
+    for (const Reference& reference : scan_text(source)) add(reference);
   }
   return names;
 }

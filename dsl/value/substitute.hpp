@@ -1,7 +1,8 @@
 // References in templates: {name} variables first, then $name results. LANGUAGE section 5.
 #pragma once
 
-#include <set>
+#include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -29,7 +30,8 @@ Expected<std::string, SubstitutionError> substitute_sql(std::string_view text, c
 // A name that nothing binds stays as it is. {secret.NAME} is left as it is: only HTTP steps know secrets.
 Expected<std::string, SubstitutionError> substitute_text(std::string_view text, const Bindings& bindings);
 
-// The names that `text` references with $, in SQL or in plain text; for warnings. Never fails.
-std::set<std::string> referenced_names(std::string_view text, bool is_sql);
+// The names that `text` references with $, in SQL or in plain text, and where each is first; for warnings.
+// Never fails.
+std::map<std::string, std::size_t> referenced_names(std::string_view text, bool is_sql);
 
 }  // namespace durabled::dsl

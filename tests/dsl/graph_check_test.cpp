@@ -66,9 +66,9 @@ TEST_CASE("without a text the trap shows by an earlier branch that is named") {
 
 TEST_CASE("a reference needs a name that a path before it binds") {
   CHECK(warnings_of("'A' |=> 'a' ~> 'SELECT $a'") == "");
-  CHECK(warnings_of("'SELECT $a' ~> 'A' |=> 'a'") == "unbound_name@1");
-  CHECK(warnings_of("'SELECT $a' |=> 'a'") == "unbound_name@1");
-  CHECK(warnings_of("'A' |=> 'a' ~> 'SELECT $A'") == "unbound_name@16");
+  CHECK(warnings_of("'SELECT $a' ~> 'A' |=> 'a'") == "unbound_name@9");
+  CHECK(warnings_of("'SELECT $a' |=> 'a'") == "unbound_name@9");
+  CHECK(warnings_of("'A' |=> 'a' ~> 'SELECT $A'") == "unbound_name@24");
   CHECK(warnings_of("'A' |=> 'a' ~> df.if_rows('b', 'C')") == "unbound_name@16");
   CHECK(warnings_of("'A' |=> 'abc' ~> df.http('h/$abd', body => '$abc')") == "unbound_name@18");
   CHECK_THAT(parse("'A' |=> 'abc' ~> 'SELECT $abd'").warnings.at(0).hint,
@@ -76,31 +76,55 @@ TEST_CASE("a reference needs a name that a path before it binds") {
   CHECK(parse("'A' ~>\n  'SELECT $x'").warnings.at(0).line == 2);
 }
 
+TEST_CASE(
+    "an unbound name's warning stands at the reference, and at the string where escapes hide its place") {
+  const auto places_of = [](const char* source) {
+    std::string result;
+    for (const Diagnostic& warning : parse(source).warnings) {
+      result += (result.empty() ? "" : " ") + warning.message.substr(0, warning.message.find(' ')) + "@" +
+                std::to_string(warning.line) + ":" + std::to_string(warning.column);
+    }
+    return result;
+  };
+  CHECK(places_of("$q$ SELECT $zz,\n  'é', $aa $q$") == "$zz@1:12 $aa@2:8");
+  CHECK(places_of("'A' ~> df.sql($$SELECT $x$$)") == "$x@1:24");
+  CHECK(places_of("'SELECT $x, ''a'', $y'") == "$x@1:9 $y@1:1");
+  CHECK(places_of("E'SELECT $x'") == "$x@1:1");
+  CHECK(places_of("'SELECT $x,'\n' $y'") == "$x@1:9 $y@1:1");
+  CHECK(places_of("'A' ~> df.sleep('$x')") == "$x@1:8");
+}
+
+TEST_CASE("a name as short as a letter is no misspelling of another") {
+  CHECK(parse("'A' |=> 'v' ~> 'SELECT $x'").warnings.at(0).hint ==
+        "name an earlier step's result with |=> 'x'");
+  CHECK(parse("'A' |=> 'v' ~> 'SELECT $V'").warnings.at(0).hint == "did you mean $v?");
+}
+
 TEST_CASE("siblings do not see each other's names, what follows sees all of them") {
-  CHECK(warnings_of("('A' |=> 'a') & 'SELECT $a'") == "unbound_name@17");
+  CHECK(warnings_of("('A' |=> 'a') & 'SELECT $a'") == "unbound_name@25");
   CHECK(warnings_of("('A' |=> 'a') & 'B' ~> 'SELECT $a'") == "");
   CHECK(warnings_of("'A' |=> 'a' ~> ('SELECT $a' | 'SELECT $a')") == "");
-  CHECK(warnings_of("df.any('A' |=> 'a', 'SELECT $a') ~> 'SELECT $a'") == "unbound_name@21");
-  CHECK(warnings_of("'C' |=> 'c' ?> ('SELECT $c' |=> 't') !> 'SELECT $t'") == "unbound_name@41");
+  CHECK(warnings_of("df.any('A' |=> 'a', 'SELECT $a') ~> 'SELECT $a'") == "unbound_name@29");
+  CHECK(warnings_of("'C' |=> 'c' ?> ('SELECT $c' |=> 't') !> 'SELECT $t'") == "unbound_name@49");
   CHECK(warnings_of("'C' ?> ('T' |=> 't') ~> 'SELECT $t'") == "");
 }
 
 TEST_CASE("a nested loop keeps its names, a root loop starts each iteration with none") {
-  CHECK(warnings_of("@> ('SELECT $a' ~> ('A' |=> 'a'))") == "unbound_name@5");
+  CHECK(warnings_of("@> ('SELECT $a' ~> ('A' |=> 'a'))") == "unbound_name@13");
   CHECK(warnings_of("'B' ~> @> ('SELECT $a' ~> ('A' |=> 'a'))") == "");
   CHECK(warnings_of("df.loop('A' |=> 'a', 'SELECT $a')") == "");
-  CHECK(warnings_of("df.loop('SELECT $c', 'C' |=> 'c')") == "unbound_name@9");
+  CHECK(warnings_of("df.loop('SELECT $c', 'C' |=> 'c')") == "unbound_name@17");
   CHECK(warnings_of("df.loop('A' |=> 'a', 'C') ~> 'SELECT $a'") == "");
 }
 
 TEST_CASE("$item and $error are bound where they are made, and only there") {
   CHECK(warnings_of("df.for_each('R', 'SELECT $item.id')") == "");
-  CHECK(warnings_of("df.for_each('R', 'SELECT $item.id', name => 'row')") == "unbound_name@18");
+  CHECK(warnings_of("df.for_each('R', 'SELECT $item.id', name => 'row')") == "unbound_name@26");
   CHECK(warnings_of("df.for_each('SELECT $item', 'B') ~> 'SELECT $item'") ==
-        "unbound_name@13 unbound_name@37");
+        "unbound_name@21 unbound_name@45");
   CHECK(warnings_of("df.catch('A', 'SELECT $error.message')") == "");
   CHECK(warnings_of("df.catch('SELECT $error', 'H') ~> 'SELECT $error'") ==
-        "unbound_name@10 unbound_name@35");
+        "unbound_name@18 unbound_name@43");
 }
 
 }  // namespace durabled::test

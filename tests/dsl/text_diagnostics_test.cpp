@@ -62,6 +62,11 @@ TEST_CASE("grammar errors say what was found and what was expected") {
       {"df.seq('A', 'B'", "unbalanced_parenthesis", 1, 7, "df.seq is not closed", ""},
       {"'A')", "unbalanced_parenthesis", 1, 4, "found )", ""},
       {"'A' 'B'", "missing_operator", 1, 5, "expected an operator", "~>"},
+      {"'A' ~> df.sleep(1) df.sleep(2)", "missing_operator", 1, 20, "found a function right after a step",
+       "an operator is missing between two steps; for \"and then\" write ~>"},
+      {"(df.sleep(1) 'B')", "missing_operator", 1, 14, "expected an operator or )", "~>"},
+      {"'A' ('B')", "missing_operator", 1, 5, "found ( right after a step", "~>"},
+      {"'A' => 'x'", "unexpected_token", 1, 5, "found =>", "write |=> 'name'"},
       {"'A'; 'B'", "unexpected_token", 1, 6, "after ;", "one workflow"},
       {"df.start('A') ~> 'B'", "unexpected_token", 1, 15, "end of the text", ""},
       {"SELECT df.sleep(5)", "unexpected_token", 1, 8, "df.start", "SELECT"},
@@ -95,6 +100,17 @@ TEST_CASE("the known traps say what to write instead") {
   });
 }
 
+TEST_CASE("a string that ended too early is named where the rest of it makes no sense") {
+  check({
+      {"'SELECT 1 ~> 'SELECT 2'", "unquoted_sql", 1, 15, "found select",
+       "the string that began at column 1 ended before here; is a quote missing, or not doubled ('')?"},
+      {"'A' ~> 'SELECT 'abc''", "unexpected_name", 1, 17, "found abc", "began at column 8 ended before here"},
+      {"'SELECT\n1 + '1'", "unexpected_token", 2, 6, "found the number 1", "began at line 1, column 1"},
+      {"df.sql('it's')", "unexpected_name", 1, 12, "found s", "began at column 8"},
+      {"'A' select", "unquoted_sql", 1, 5, "found select", "a SQL step is a string"},
+  });
+}
+
 TEST_CASE("argument errors name the function and the argument") {
   check({
       {"df.sleep()", "missing_argument", 1, 1, "seconds is missing", "df.sleep(seconds)"},
@@ -115,32 +131,35 @@ TEST_CASE("argument errors name the function and the argument") {
        ""},
       {"df.sleep(true)", "bad_argument", 1, 10, "found true", ""},
       {"df.sleep('A' ~> 'B')", "bad_argument", 1, 10, "found a step", ""},
-      {"df.timeout('A', 0)", "bad_argument", 1, 1, "greater than 0", ""},
-      {"df.http('u', 'HEAD')", "bad_argument", 1, 1, "found 'HEAD'", ""},
-      {"df.http('')", "bad_argument", 1, 1, "url must not be empty", ""},
-      {"df.http('u', headers => '[]')", "bad_argument", 1, 1, "headers must be a JSON object, found an array",
-       ""},
-      {"df.http('u', headers => '{\"a b\":\"c\"}')", "bad_argument", 1, 1, "'a b' is not a header name", ""},
-      {"df.http('u', headers => '{\"a\":{}}')", "bad_argument", 1, 1, "value of 'a' must be a string", ""},
-      {"df.http('u', headers => '{\"a\":\"b\\r\\nc: d\"}')", "bad_argument", 1, 1, "line break", ""},
-      {"df.http_multipart('u', parts => '[]')", "bad_argument", 1, 1, "one part or more", ""},
-      {"df.http_multipart('u', parts => '[{\"name\":\"a\",\"data_b64\":\"x$y\"}]')", "bad_argument", 1, 1,
+      {"df.timeout('A', 0)", "bad_argument", 1, 17, "greater than 0", ""},
+      {"df.http('u', 'HEAD')", "bad_argument", 1, 14, "found 'HEAD'", ""},
+      {"df.http('')", "bad_argument", 1, 9, "url must not be empty", ""},
+      {"df.http('u', headers => '[]')", "bad_argument", 1, 25,
+       "headers must be a JSON object, found an array", ""},
+      {"df.http('u', headers => '{\"a b\":\"c\"}')", "bad_argument", 1, 25, "'a b' is not a header name", ""},
+      {"df.http('u', headers => '{\"a\":{}}')", "bad_argument", 1, 25, "value of 'a' must be a string", ""},
+      {"df.http('u', headers => '{\"a\":\"b\\r\\nc: d\"}')", "bad_argument", 1, 25, "line break", ""},
+      {"df.http_multipart('u', parts => '[]')", "bad_argument", 1, 33, "one part or more", ""},
+      {"df.http_multipart('u', parts => '[{\"name\":\"a\",\"data_b64\":\"x$y\"}]')", "bad_argument", 1, 33,
        "whole value", ""},
-      {"df.http_multipart('u', parts => '[{\"name\":\"a\",\"data_b64\":\"abc\"}]')", "bad_argument", 1, 1,
+      {"df.http_multipart('u', parts => '[{\"name\":\"a\",\"data_b64\":\"abc\"}]')", "bad_argument", 1, 33,
        "not base64", ""},
-      {"df.wait_for_schedule('61 * * * *')", "bad_argument", 1, 1, "61", ""},
-      {"df.wait_for_schedule('$c', 'Nowhere/Land')", "bad_argument", 1, 1, "Nowhere/Land", ""},
-      {"df.wait_for_signal(' ')", "bad_argument", 1, 1, "must not be empty", ""},
-      {"df.for_each('A', 'B', 0)", "bad_argument", 1, 1, "max_parallel must be between 1 and", ""},
+      {"df.wait_for_schedule('61 * * * *')", "bad_argument", 1, 22, "61", ""},
+      {"df.wait_for_schedule('$c', 'Nowhere/Land')", "bad_argument", 1, 28, "Nowhere/Land", ""},
+      {"df.wait_for_signal(' ')", "bad_argument", 1, 20, "must not be empty", ""},
+      {"df.for_each('A', 'B', 0)", "bad_argument", 1, 23, "max_parallel must be between 1 and", ""},
       {"df.for_each('A', 'B', 1.5)", "bad_argument", 1, 23, "an integer", ""},
-      {"df.retry('A', 0)", "bad_argument", 1, 1, "max_attempts must be between 1 and", ""},
-      {"df.retry('A', 2, backoff => 0.5)", "bad_argument", 1, 1, "backoff must be between 1 and", ""},
+      {"df.retry('A', 0)", "bad_argument", 1, 15, "max_attempts must be between 1 and", ""},
+      {"df.retry('A', 2, backoff => 0.5)", "bad_argument", 1, 29, "backoff must be between 1 and", ""},
+      {"df.for_each('A', 'B', name => 'a b')", "bad_argument", 1, 31, "not a valid identifier", ""},
+      {"df.http('u', timeout_seconds => 0)", "bad_argument", 1, 33, "greater than 0", ""},
+      {"df.wait_for_schedule('* * * *')", "bad_argument", 1, 22, "has 4 fields", ""},
       {"df.retry('A', 2, on => 'all')", "bad_argument", 1, 24, "found 'ALL'", ""},
       {"df.start('A', priority => 40000)", "bad_argument", 1, 27, "between -32768 and 32767", ""},
       {"df.start('A', transaction_mode => 'x')", "bad_argument", 1, 35, "invalid transaction_mode", ""},
       {"'A' |=> '1x'", "invalid_identifier", 1, 5, "'1x' is not a valid identifier", ""},
       {"df.as('A', 'a b')", "invalid_identifier", 1, 12, "'a b' is not a valid identifier", ""},
-      {"df.if_rows('a-b', 'A')", "bad_argument", 1, 1, "'a-b' is not a valid identifier", ""},
+      {"df.if_rows('a-b', 'A')", "bad_argument", 1, 12, "'a-b' is not a valid identifier", ""},
   });
 }
 

@@ -174,7 +174,7 @@ TEST_CASE("check prints every warning of a text") {
       cli({"check", "-e", "'A' & 'B' |=> 'b' ~> df.if('C', 'SELECT $nobody') ~> @> df.sleep(600) ~> 'D'"});
   CHECK(outcome.code == 0);
   for (const char* warning : {"warning: line 1, column 11: the name 'b' is bound to the whole join",
-                              "warning: line 1, column 33: $nobody is referenced",
+                              "warning: line 1, column 41: $nobody is referenced",
                               "warning: line 1, column 74: this step is never"}) {
     CHECK_THAT(outcome.out, ContainsSubstring(warning));
   }

@@ -58,7 +58,7 @@ TEST_CASE("explain shows the warnings of a text, and a text that is none") {
   const std::string explained = served.explain(warned);
   INFO(explained);
   for (const char* trap : {"\nWarning: line 1, column 25: the name 'b' is bound to the whole join",
-                           "\nWarning: line 1, column 58: $nobody is referenced",
+                           "\nWarning: line 1, column 66: $nobody is referenced",
                            "\nWarning: line 1, column 99: this step is never reached"}) {
     CHECK_THAT(explained, ContainsSubstring(trap));
   }
