@@ -1,2 +1,2 @@
-SELECT count(*) = 1 AND bool_and(job = 'job-1' AND state = 'finished' AND url = 'https://files.example.com/1.csv') AS ok
-FROM exports;
+SELECT count(*) = 1 AND bool_and(job LIKE 'job-%' AND state = 'finished' AND url = 'https://files.example.com/1.csv') AS ok
+FROM callback_exports;
