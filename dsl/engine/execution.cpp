@@ -33,6 +33,18 @@ bool is_sqlstate(const std::string& code) {
          });
 }
 
+// What $error is: the fields that the language promises are there, as null where the failure has none.
+ResultPtr bound_error(std::string json) {
+  bool any = JsonWalker(json).next();
+  std::string missing;
+  for (const char* field : {"message", "sqlstate", "detail", "hint", "node", "attempts"}) {
+    if (json_member(json, field)) continue;
+    missing += std::string(std::exchange(any, true) ? ",\"" : "\"") + field + "\":null";
+  }
+  json.insert(json.rfind('}'), missing);
+  return std::make_shared<const Result>(std::move(json));
+}
+
 // The names that `branch` bound or bound anew since it began with `before`.
 void merge_new_names(Names& into, const Names& branch, const Names& before) {
   branch.visit_changes(before,
@@ -283,7 +295,7 @@ void Execution::child_finished(Frame& frame, std::size_t slot, Outcome outcome) 
       }
       if (slot == 1 || outcome.kind != Outcome::Kind::kFailed) return finish(frame, std::move(outcome));
       Names names = frame.names;
-      names.bind("error", std::make_shared<const Result>(outcome.failure->json));
+      names.bind("error", bound_error(outcome.failure->json));
       activate(&frame, 1, node.children[1], frame.scope, std::move(names));
       return;
     }

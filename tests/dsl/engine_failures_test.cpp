@@ -77,6 +77,15 @@ TEST_CASE("a catch runs its handler with the error, and nobody later sees it") {
   CHECK_THAT(run.status(), ContainsSubstring("failed reference"));
 }
 
+TEST_CASE("every field of $error is bound, null where the failure has none") {
+  EngineDriver run(
+      "df.catch('a', 'h $error.detail?, $error.hint?, $error.sqlstate?, $error.node' ~> 'i $error.detail')");
+  run.on_failure("a", "http_503").finish();
+  CHECK_THAT(run.take_log(), ContainsSubstring("run 00000003 h NULL, NULL, NULL, '00000001'"));
+  CHECK_THAT(run.status(),
+             ContainsSubstring("failed reference") && ContainsSubstring("$error.detail is NULL"));
+}
+
 TEST_CASE("an inner catch gives the outer one's error back") {
   EngineDriver run(
       "df.catch('a', df.catch('b', 'inner $error.sqlstate') ~> 'outer $error.sqlstate') ~> 'done'");
