@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 #include <string_view>
@@ -101,6 +102,27 @@ void read_document(Loaded& loaded, const YAML::Node& document, const std::string
   }
 }
 
+// The library's words are about its grammar.
+std::string plain_words(const std::string& yaml, const YAML::Exception& error) {
+  std::istringstream lines(yaml);
+  std::string line;
+  for (int i = 0; i <= error.mark.line && std::getline(lines, line); ++i) {
+    if (i + 1 < error.mark.line) continue;  // the error's line and the one before
+    if (line.substr(0, line.find_first_not_of(" \t")).find('\t') == std::string::npos) continue;
+    return "line " + std::to_string(i + 1) + " is indented with a tab; indent with spaces";
+  }
+  static const std::map<std::string, std::string> kWords = {
+      {YAML::ErrorMsg::MAP_VALUE, "a second value on this line; put a text that holds ': ' in quotes"},
+      {YAML::ErrorMsg::BLOCK_ENTRY, "a list's - must begin a line"},
+      {YAML::ErrorMsg::UNKNOWN_TOKEN, "a text cannot begin with this character; put it in quotes"},
+      {YAML::ErrorMsg::END_OF_MAP, "this line does not fit those above it: look at its indentation"},
+      {YAML::ErrorMsg::END_OF_SEQ, "this line does not fit those above it: look at its indentation"},
+      {YAML::ErrorMsg::END_OF_MAP_FLOW, "a { is not closed by }"},
+      {YAML::ErrorMsg::END_OF_SEQ_FLOW, "a [ is not closed by ]"}};
+  const auto found = kWords.find(error.msg);
+  return found == kWords.end() ? error.msg : found->second;
+}
+
 void read_yaml(Loaded& loaded, const std::string& yaml, const std::string& name) {
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(yaml);
@@ -113,7 +135,8 @@ void read_yaml(Loaded& loaded, const std::string& yaml, const std::string& name)
     if (problem.path().empty()) throw ConfigError(place + ": " + problem.what());
     fail(place, problem.path(), problem.what());
   } catch (const YAML::Exception& error) {
-    throw ConfigError(name + ":" + std::to_string(error.mark.line + 1) + ": " + error.msg);
+    throw ConfigError(name + ":" + std::to_string(error.mark.line + 1) + ": not YAML at column " +
+                      std::to_string(error.mark.column + 1) + ": " + plain_words(yaml, error));
   }
 }
 

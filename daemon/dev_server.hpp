@@ -8,18 +8,21 @@
 #include <filesystem>
 #include <string>
 
+#include "daemon/server_programs.hpp"
+
 namespace durabled::daemon {
 
 struct DevOptions {
   std::string directory = ".durabled/dev";
-  int port = 0;  // 0: a free one
+  int port = 0;  // 0: the one of the last time if it is free, else a free one
 };
 
 // Owns the server's process. Not thread-safe; to be made by a thread that lives as long as the server shall.
 class DevServer {
  public:
-  // Makes the folder on first use, starts the server, installs or upgrades the schema. Blocks for some
-  // seconds the first time. Throws std::runtime_error with the server's log, or store::StoreError.
+  // Makes the folder on first use, starts the server, installs or upgrades the schema. A folder that was made
+  // by another version gets the programs of that one. Blocks for some seconds the first time. Throws
+  // std::runtime_error, with what the server logged where it does not start, or store::StoreError.
   explicit DevServer(const DevOptions& options);
   // Stops the server and waits for it.
   ~DevServer();
@@ -29,8 +32,8 @@ class DevServer {
   // For the service: as the role that owns the schema, through the socket.
   std::string conninfo() const { return conninfo("durabled", "durabled"); }
 
-  // What to tell whoever started it: how to connect and what to try.
-  std::string greeting() const;
+  // What to tell whoever started it: how to connect and what to try; `program`: how this program is called.
+  std::string greeting(const std::string& program) const;
 
  private:
   std::string conninfo(const std::string& database, const std::string& user) const;
@@ -42,13 +45,11 @@ class DevServer {
   void install();
   bool has_ended();
 
-  std::filesystem::path directory_, programs_;
+  std::filesystem::path data() const { return directory_ / "data"; }
+  std::filesystem::path directory_;
+  ServerPrograms programs_;
   int port_ = 0;
   pid_t process_ = 0;
 };
-
-// The directory of initdb and postgres, version 15 or later: $DURABLED_PG_BIN, else PATH, else Debian's, 17
-// preferred. Throws std::runtime_error, saying where it looked.
-std::filesystem::path find_postgres();
 
 }  // namespace durabled::daemon

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <deque>
@@ -74,9 +75,21 @@ int run_as_server(std::vector<std::string> argv, const std::filesystem::path& lo
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-std::string tail_of(const std::filesystem::path& file) {
+std::string output_as_server(std::vector<std::string> argv) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) fail("pipe");
+  const int status = run_as_server(std::move(argv), "/proc/self/fd/" + std::to_string(ends[1]));
+  close(ends[1]);
+  std::array<char, 1'024> text{};
+  const ssize_t size = status == 0 ? read(ends[0], text.data(), text.size()) : 0;
+  close(ends[0]);
+  return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : "";
+}
+
+std::string tail_of(const std::filesystem::path& file, std::uintmax_t offset) {
   constexpr std::size_t kLines = 20;
   std::ifstream in(file);
+  in.seekg(static_cast<std::streamoff>(offset));
   std::deque<std::string> lines;
   for (std::string line; std::getline(in, line);) {
     lines.push_back(line);

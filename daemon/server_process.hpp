@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -27,7 +28,10 @@ pid_t start_as_server(std::vector<std::string> argv, const std::filesystem::path
 // The same, to its end; returns the exit code, 128 + number for a signal.
 int run_as_server(std::vector<std::string> argv, const std::filesystem::path& log);
 
-// The last lines of a file, for messages.
-std::string tail_of(const std::filesystem::path& file);
+// The same; returns what it wrote, which must not be much: "" when it could not be started or failed.
+std::string output_as_server(std::vector<std::string> argv);
+
+// The last lines of a file from `offset` on, for messages.
+std::string tail_of(const std::filesystem::path& file, std::uintmax_t offset);
 
 }  // namespace durabled::daemon

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "config/loader.hpp"
+#include "config/units.hpp"
 #include "daemon/log.hpp"
 #include "daemon/tenure.hpp"
 #include "store/conninfo.hpp"
@@ -122,12 +123,21 @@ class Service {
   }
 
   void stop() {
-    if (std::exchange(stopping_, true)) return;
+    if (std::exchange(stopping_, true)) {
+      log_info("stopping at once");
+      if (tenure_) tenure_->give_back();
+      return;
+    }
     log_info("stopping");
     sd_notify(0, "STOPPING=1");
     retry_timer_.cancel();
     if (tenure_) {
-      tenure_->drain([this] { asio::post(io_, [this] { finish(0); }); });
+      const std::size_t steps = tenure_->drain([this] { asio::post(io_, [this] { finish(0); }); });
+      if (steps > 0) {
+        log_info("waiting for " + std::to_string(steps) + (steps == 1 ? " running step" : " running steps") +
+                 ", at most " + config::print_duration(config_.worker.shutdown_grace) +
+                 "; a second Ctrl-C or SIGTERM stops at once, and what runs is rolled back");
+      }
     } else {
       finish(0);
     }

@@ -193,10 +193,9 @@ void Tenure::on_work_thread(Work work, Then then) {
   });
 }
 
-// How many instances more make sense now: what already waits for a connection is not made longer.
+// How many instances more may be held.
 int Tenure::room() const {
   if (draining_) return 0;
-  if (steps_->waiting() >= static_cast<std::size_t>(config_.worker.claim_batch)) return 0;
   const int free = config_.worker.max_instances - static_cast<int>(coordinator_->held());
   return std::max(0, std::min(free, config_.worker.claim_batch));
 }
@@ -211,9 +210,11 @@ void Tenure::poll() {
   polling_ = true;
   poll_again_ = false;
   const int limit = room();
-  on_work_thread(
-      [limit, worker = worker_.number](store::WorkerStore& store) { return store.poll(worker, limit); },
-      [this, limit](store::PollResult result) { polled(std::move(result), limit); });
+  // What already waits for a connection is not made longer; other roles' have connections of their own.
+  skipped_ = steps_->roles_waiting(static_cast<std::size_t>(config_.worker.claim_batch) / 2);
+  on_work_thread([limit, skipped = skipped_, worker = worker_.number](
+                     store::WorkerStore& store) { return store.poll(worker, limit, skipped); },
+                 [this, limit](store::PollResult result) { polled(std::move(result), limit); });
 }
 
 void Tenure::polled(store::PollResult result, int limit) {
@@ -246,6 +247,10 @@ void Tenure::after_event() {
     }
   }
   if (more_due_ && !polling_ && room() >= config_.worker.claim_batch / 2) poll();
+  if (!skipped_.empty() && !polling_ &&
+      steps_->roles_waiting(static_cast<std::size_t>(config_.worker.claim_batch) / 4).size() <
+          skipped_.size())
+    poll();
   tick();
   if (draining_) check_drained();
 }
@@ -386,7 +391,7 @@ void Tenure::housekeeping() {
   });
 }
 
-void Tenure::drain(std::function<void()> done) {
+std::size_t Tenure::drain(std::function<void()> done) {
   drained_ = std::move(done);
   draining_ = true;
   coordinator_->drain();
@@ -395,6 +400,7 @@ void Tenure::drain(std::function<void()> done) {
     if (!cancelled && weak.lock()) give_back();
   });
   after_event();
+  return coordinator_->steps_in_progress();
 }
 
 void Tenure::check_drained() {

@@ -43,8 +43,11 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
   void begin(std::function<void(const std::string& why)> lost);
   // Takes over what may change while running; instances that are held keep their retry and loop policies.
   void reconfigure(const config::Config& config);
-  // Stops claiming; calls `done` when everything is given back, or after the grace period.
-  void drain(std::function<void()> done);
+  // Stops claiming; calls `done` when everything is given back, or after the grace period. Returns how many
+  // steps it waits for.
+  std::size_t drain(std::function<void()> done);
+  // Requires drain(): waits no longer, running steps are stopped and rolled back. Safe to repeat.
+  void give_back();
   void shut_down();
 
   void commit(store::Turn turn) override;
@@ -66,7 +69,6 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
   void after_event();
   void housekeeping();
   void check_drained();
-  void give_back();
 
   boost::asio::io_context& io_;
   config::Config config_;
@@ -86,6 +88,7 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
 
   boost::asio::steady_timer poll_timer_, tick_timer_, housekeeping_timer_, grace_timer_;
   bool polling_ = false, poll_again_ = false, more_due_ = false;
+  std::vector<std::string> skipped_;  // roles of which the last poll took nothing
   bool flushing_ = false, flush_posted_ = false, draining_ = false, giving_back_ = false;
   std::vector<store::Turn> turns_;
 };

@@ -189,6 +189,31 @@ std::vector<WaitingFor> ClientStore::waiting(const std::string& id) {
   });
 }
 
+std::vector<SentSignal> ClientStore::untaken_signals(const std::string& id, int limit) {
+  return transaction(impl_->connection(), "read the signals", [&](pqxx::work& work) {
+    const pqxx::result rows =
+        exec_params(work,
+                    "select s.name, s.data, " + utc("s.sent_at") +
+                        " from df.signals s where s.instance_id = $1 and s.taken_at is null order by s.id "
+                        "limit $2",
+                    id, limit);
+    std::vector<SentSignal> sent;
+    for (const auto& row : rows) sent.push_back({row[0].c_str(), row[1].c_str(), row[2].c_str()});
+    return sent;
+  });
+}
+
+bool ClientStore::is_served(std::chrono::milliseconds silence) {
+  return transaction(impl_->connection(), "look for daemons", [&](pqxx::work& work) {
+    const double seconds = std::chrono::duration<double>(silence).count();
+    return !exec_params(work,
+                        "select from df.workers where last_seen_at > now() - make_interval(secs => $1) "
+                        "limit 1",
+                        seconds)
+                .empty();
+  });
+}
+
 std::vector<HistoryEvent> ClientStore::history(const std::string& id, std::int64_t after_seq) {
   return transaction(impl_->connection(), "read the history", [&](pqxx::work& work) {
     exec_params(work, "select df.status($1)", id);  // fails where it is not there

@@ -53,6 +53,10 @@ struct WaitingFor {
   std::optional<std::string> name, until;
 };
 
+struct SentSignal {
+  std::string name, data, sent_at;  // data: JSON
+};
+
 struct HistoryEvent {
   std::int64_t seq = 0;
   std::string at, kind;
@@ -82,6 +86,10 @@ class ClientStore {
   InstanceDetail instance(const std::string& id);
   std::vector<NodeState> nodes(const std::string& id);
   std::vector<WaitingFor> waiting(const std::string& id);
+  // The signals that no wait has taken, oldest first, at most `limit`.
+  std::vector<SentSignal> untaken_signals(const std::string& id, int limit);
+  // Whether a daemon of this database was heard of within `silence`.
+  bool is_served(std::chrono::milliseconds silence);
   // The events with a higher seq, in order.
   std::vector<HistoryEvent> history(const std::string& id, std::int64_t after_seq = 0);
 

@@ -56,6 +56,15 @@ std::string record_sql(const sql_schema::Migration& migration) {
 
 void require_current_schema(pqxx::connection& connection) {
   pqxx::nontransaction session(connection);
+  const pqxx::result owner = session.exec(
+      "select pg_get_userbyid(n.nspowner), current_user from pg_namespace n "
+      "where n.nspname = 'df' and not pg_has_role(n.nspowner, 'USAGE')");
+  if (!owner.empty()) {
+    const std::string name = owner[0][0].c_str();
+    throw StoreError(StoreError::Kind::kPermanent, "schema",
+                     "the schema df belongs to role " + name + ", and this daemon logs in as " +
+                         owner[0][1].c_str() + "; it must log in as " + name);
+  }
   const int installed = installed_version(session);
   if (installed == known_version()) return;
   if (installed > known_version()) refuse_newer(installed);

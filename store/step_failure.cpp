@@ -21,6 +21,9 @@ constexpr const char* kRefusals[] = {"no pg_hba.conf entry",
                                      "permission denied for database",
                                      "is not currently accepting connections"};
 
+// For a statement with $1, because none is ever bound. In class 08, it would be tried again.
+constexpr const char* kProtocolViolation = "08P01";
+
 constexpr std::pair<const char*, int> kFields[] = {
     {"detail", PG_DIAG_MESSAGE_DETAIL}, {"hint", PG_DIAG_MESSAGE_HINT},
     {"context", PG_DIAG_CONTEXT},       {"position", PG_DIAG_STATEMENT_POSITION},
@@ -62,6 +65,11 @@ dsl::Failure failure_of(const PGresult* result, const StepOrigin& origin, bool w
   if (failure.code.empty()) {  // libpq's own: the connection broke
     failure.code = "08006";
     message = trimmed(PQresultErrorMessage(result));
+  }
+  if (failure.code == kProtocolViolation && message.starts_with("bind message")) {
+    return make_step_failure(origin, "42P02", "parameters such as $1 cannot be bound in a workflow",
+                             "$1 is not a reference: name an earlier step's result with |=> 'name' and write "
+                             "$name, or give a variable and write {name}");
   }
   failure.transient = is_transient(failure.code);
   failure.json = head(message, failure.code);

@@ -1,9 +1,14 @@
 #include "daemon/cli/app.hpp"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <vector>
 
 #include "config/keys.hpp"
@@ -57,23 +62,40 @@ ExitCode perform(const Invocation& invocation) {
     if (!std::cout) throw CommandError(ExitCode::kFailed, "the output could not be written");
     return code;
   } catch (const CommandError& error) {
-    return report(error.code(), error.what());
+    return report(invocation.json, error.code(), error.what());
   } catch (const store::StoreError& error) {
-    return report(exit_code(error), explain(error));
+    return report(invocation.json, exit_code(error), explain(error));
   } catch (const config::ConfigError& error) {
-    return report(ExitCode::kUsage, error.what());
+    return report(invocation.json, ExitCode::kUsage, error.what());
   } catch (const std::exception& error) {
-    return report(ExitCode::kFailed, error.what());
+    return report(invocation.json, ExitCode::kFailed, error.what());
   }
 }
 
 // CLI11 has exit codes of its own; help and version are no errors.
-int usage_exit(const CLI::App& app, const CLI::ParseError& error) {
+int usage_exit(const CLI::App& app, const CLI::ParseError& error, bool json) {
   if (error.get_exit_code() == 0) return app.exit(error);
-  std::cerr << "durabled: " << error.what() << '\n';
   const auto chosen = app.get_subcommands();
-  std::cerr << "Try: durabled " << (chosen.empty() ? "" : chosen.front()->get_name() + " ") << "--help\n";
-  return static_cast<int>(ExitCode::kUsage);
+  const std::string command = chosen.empty() ? "" : chosen.front()->get_name() + " ";
+  return static_cast<int>(
+      report(json, ExitCode::kUsage, std::string(error.what()) + "\nTry: durabled " + command + "--help"));
+}
+
+// For errors of a command line that is not parsed.
+bool wants_json(int argc, char** argv) {
+  return std::any_of(argv, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
+}
+
+// "durabled" where that is found in PATH and is this program, else as it was called.
+std::string program_name(const std::string& called) {
+  std::error_code none;
+  std::istringstream path(std::getenv("PATH") == nullptr ? "" : std::getenv("PATH"));
+  for (std::string entry; std::getline(path, entry, ':');) {
+    const auto found = std::filesystem::path(entry) / "durabled";
+    if (access(found.c_str(), X_OK) != 0) continue;
+    return std::filesystem::equivalent(found, "/proc/self/exe", none) ? "durabled" : called;
+  }
+  return called;
 }
 
 // CLI11 would say only that a subcommand is missing.
@@ -107,15 +129,16 @@ void add_commands(CLI::App& app, Invocation& invocation) {
 
 int run(int argc, char** argv) {
   Invocation invocation;
+  if (argc > 0) invocation.program = program_name(argv[0]);
   CLI::App app("Durable workflows in SQL, for any PostgreSQL", "durabled");
   add_commands(app, invocation);
   if (const std::string problem = unknown_command(app, argc, argv); !problem.empty()) {
-    return static_cast<int>(report(ExitCode::kUsage, problem));
+    return static_cast<int>(report(wants_json(argc, argv), ExitCode::kUsage, problem));
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return usage_exit(app, error);
+    return usage_exit(app, error, wants_json(argc, argv));
   }
   return static_cast<int>(perform(invocation));
 }

@@ -34,7 +34,8 @@ class CommandError : public std::runtime_error {
 // One command line. The parser fills it in; `action` is what the chosen subcommand does, called after the
 // parse.
 struct Invocation {
-  std::string database;  // --database; empty: see conninfo()
+  std::string program = "durabled";  // how to call this program again
+  std::string database;              // --database; empty: see conninfo()
   bool json = false;
   std::function<ExitCode()> action;
 

@@ -31,7 +31,7 @@ ExitCode print(const Invocation& invocation, const Options& options, const store
                      .text()
               << '\n';
   }
-  if (too_late) return report(ExitCode::kFailed, answer.message);
+  if (too_late) return report(invocation.json, ExitCode::kFailed, answer.message);
   if (!invocation.json) std::cout << answer.message << '\n';
   return ExitCode::kOk;
 }

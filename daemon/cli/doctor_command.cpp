@@ -28,11 +28,13 @@ struct Finding {
 // Collects findings; each check adds one or more.
 class Doctor {
  public:
-  Doctor(config::Config config, std::string conninfo)
-      : config_(std::move(config)), conninfo_(std::move(conninfo)) {}
+  // `source`: where the configuration was read, for people.
+  Doctor(config::Config config, std::string source)
+      : config_(std::move(config)), source_(std::move(source)), conninfo_(config_.database) {}
 
   // The checks build upon each other: without a server or a schema there is nothing more to look at.
   std::vector<Finding> examine() {
+    good("settings", "by the configuration read here, " + source_ + "; a daemon may have others");
     server_ = store::server_facts(conninfo_);
     check_server();
     check_clock();
@@ -75,6 +77,7 @@ class Doctor {
   void check_http();
 
   config::Config config_;
+  std::string source_;
   std::string conninfo_;
   store::ServerFacts server_;
   store::SchemaFacts schema_;
@@ -277,7 +280,7 @@ void Doctor::check_workers() {
 void Doctor::check_http() {
   const config::Config::Http& http = config_.http;
   if (http.allow.empty()) {
-    good("http", "every HTTP step is refused: http.allow is empty");
+    good("http", "every HTTP step is refused: http.allow is empty in the configuration read here");
   } else {
     good("http", std::to_string(http.allow.size()) + " entries allow HTTP steps");
   }
@@ -335,11 +338,12 @@ void print(const std::vector<Finding>& findings, bool healthy, bool json) {
 }
 
 ExitCode examine(const Invocation& invocation, const ConfigOptions& options) {
-  const config::Config config = config::load(config_sources(invocation, options)).config;
+  const config::Sources sources = config_sources(invocation, options);
+  const config::Config config = config::load(sources).config;
   std::vector<Finding> findings;
   ExitCode unhealthy = ExitCode::kFailed;
   try {
-    findings = Doctor(config, config.database).examine();
+    findings = Doctor(config, sources.file.value_or("defaults and environment")).examine();
   } catch (const store::StoreError& error) {
     if (exit_code(error) == ExitCode::kUnreachable) unhealthy = ExitCode::kUnreachable;
     const bool unreachable = unhealthy == ExitCode::kUnreachable;

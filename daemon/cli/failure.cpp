@@ -4,6 +4,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "daemon/cli/json_text.hpp"
+
 namespace durabled::daemon::cli {
 namespace {
 
@@ -75,10 +77,24 @@ std::string explain(const store::StoreError& error) {
   return has_hint ? result : result + advice(error);
 }
 
-ExitCode report(ExitCode code, const std::string& message) {
+ExitCode report(bool json, ExitCode code, const std::string& message) {
   std::cout.flush();
-  std::cerr << "durabled: " << message << '\n';
+  if (json) {
+    const std::string error =
+        JsonObject().text("message", message).number("exit_code", static_cast<long long>(code)).text();
+    std::cerr << JsonObject().raw("error", error).text() << '\n';
+  } else {
+    std::cerr << "durabled: " << message << '\n';
+  }
   return code;
+}
+
+void warn(bool json, const std::string& message) {
+  if (json) {
+    std::cerr << JsonObject().raw("warning", JsonObject().text("message", message).text()).text() << '\n';
+  } else {
+    std::cerr << "warning: " << message << '\n';
+  }
 }
 
 }  // namespace durabled::daemon::cli

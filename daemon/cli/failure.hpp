@@ -19,7 +19,11 @@ bool is_denied(const store::StoreError& error);
 // known.
 std::string explain(const store::StoreError& error);
 
-// Writes "durabled: message" to stderr; returns `code`.
-ExitCode report(ExitCode code, const std::string& message);
+// Writes "durabled: message" to stderr, with --json {"error":{"message","exit_code"}} in a line of its own;
+// returns `code`.
+ExitCode report(bool json, ExitCode code, const std::string& message);
+
+// The same for what does not end the command: "warning: text", {"warning":{"message"}}.
+void warn(bool json, const std::string& message);
 
 }  // namespace durabled::daemon::cli

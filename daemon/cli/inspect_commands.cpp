@@ -1,9 +1,12 @@
 // durabled list, show, history: reading what instances are and were.
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <limits>
 #include <memory>
 
+#include "config/units.hpp"
 #include "daemon/cli/command.hpp"
+#include "daemon/cli/error_text.hpp"
 #include "daemon/cli/follow.hpp"
 #include "daemon/cli/instance_tree.hpp"
 #include "daemon/cli/json_text.hpp"
@@ -36,7 +39,9 @@ JsonObject to_object(const store::InstanceSummary& row) {
       .number("executions", static_cast<long long>(row.executions))
       .text("created_at", row.created_at)
       .text("completed_at", row.completed_at)
-      .text("output", row.output);
+      .raw_or_null("output", row.status == "completed" || !row.output
+                                 ? row.output
+                                 : std::optional(json_quote(*row.output)));
 }
 
 ExitCode list(const Invocation& invocation, const store::ListFilter& filter) {
@@ -68,6 +73,8 @@ struct Shown {
   store::InstanceDetail instance;
   std::vector<store::NodeState> nodes;
   std::vector<store::WaitingFor> waits;
+  std::vector<store::SentSignal> signals;  // that nothing has taken yet
+  bool served = true;                      // false: it is due, and no daemon is there
 };
 
 std::string to_json(const Shown& shown) {
@@ -89,6 +96,14 @@ std::string to_json(const Shown& shown) {
                   .text("until", wait.until)
                   .text());
   }
+  JsonList signals;
+  for (const store::SentSignal& signal : shown.signals) {
+    signals.add(JsonObject()
+                    .text("name", signal.name)
+                    .raw("data", signal.data)
+                    .text("sent_at", signal.sent_at)
+                    .text());
+  }
   return JsonObject()
       .text("id", instance.id)
       .text("label", instance.label)
@@ -106,6 +121,7 @@ std::string to_json(const Shown& shown) {
       .raw_or_null("graph", instance.graph)
       .raw("nodes", nodes.text())
       .raw("waiting", waits.text())
+      .raw("signals", signals.text())
       .raw_or_null("result", instance.result)
       .raw_or_null("error", instance.error)
       .text();
@@ -132,15 +148,21 @@ void print_times(const store::InstanceDetail& instance) {
 void print_instance(const Shown& shown, bool with_ids) {
   const store::InstanceDetail& instance = shown.instance;
   print_field("Instance:", instance.id + (instance.label ? " (" + *instance.label + ')' : ""));
-  print_field(
-      "Status:",
-      paint(status_colour(instance.status), instance.status) +
-          (instance.request && !has_ended(instance.status) ? " (" + *instance.request + " requested)" : ""));
+  const bool is_under_way = instance.request && !has_ended(instance.status) &&
+                            !(*instance.request == "pause" && instance.status == "paused");
+  print_field("Status:", paint(status_colour(instance.status), instance.status) +
+                             (is_under_way ? " (" + *instance.request + " requested)" : ""));
   print_field("Role:", instance.submitted_by.value_or("(dropped)") + ", database " + instance.database +
                            (instance.priority == 0 ? "" : ", priority " + std::to_string(instance.priority)));
   print_times(instance);
   for (const store::WaitingFor& wait : shown.waits) print_field("Now:", describe(wait));
-  if (const auto graph = graph_of(instance)) {
+  if (!shown.served) print_field("Now:", paint(Colour::kYellow, kNotServed));
+  for (const store::SentSignal& signal : shown.signals) {
+    print_field("Signal:", '\'' + signal.name + "' " + one_line(signal.data, 60) + ", sent " +
+                               local_time(signal.sent_at) + ", not taken yet");
+  }
+  const auto graph = graph_of(instance);
+  if (graph) {
     std::cout << '\n' << marked_tree(*graph, shown.nodes, with_ids);
   } else {
     std::cout << '\n' << instance.dsl << '\n';
@@ -148,7 +170,7 @@ void print_instance(const Shown& shown, bool with_ids) {
   if (instance.error) {
     std::cout << '\n';
     print_field("Error:", paint(Colour::kRed, error_message(*instance.error)));
-    for (const std::string& line : error_details(*instance.error)) print_field("", line);
+    for (const std::string& line : error_details(*instance.error, graph)) print_field("", line);
   }
   if (instance.result) {
     std::cout << '\n';
@@ -161,7 +183,12 @@ ExitCode show(const Invocation& invocation, const ShowOptions& options) {
   Shown shown;
   shown.instance = store.instance(options.id);
   shown.nodes = store.nodes(options.id);
-  if (!has_ended(shown.instance.status)) shown.waits = store.waiting(options.id);
+  if (!has_ended(shown.instance.status)) {
+    constexpr int kSignals = 20;
+    shown.waits = store.waiting(options.id);
+    shown.signals = store.untaken_signals(options.id, kSignals);
+    shown.served = shown.instance.status != "pending" || is_served(store);
+  }
   if (invocation.json) {
     std::cout << to_json(shown) << '\n';
   } else {
@@ -202,6 +229,17 @@ ExitCode history(const Invocation& invocation, const std::string& id) {
   return ExitCode::kOk;
 }
 
+// CLI11's own range has the largest double in its message.
+CLI::Validator whole_number_from_1() {
+  return {[](const std::string& text) {
+            const auto number = config::parse_integer(text);
+            return number && *number >= 1 && *number <= std::numeric_limits<int>::max()
+                       ? std::string()
+                       : "expected a whole number from 1, got '" + text + "'";
+          },
+          ""};
+}
+
 void add_list_command(CLI::App& app, Invocation& invocation) {
   CLI::App& command = add_command(app, "list", "List instances, newest first",
                                   "durabled list\n"
@@ -216,7 +254,7 @@ void add_list_command(CLI::App& app, Invocation& invocation) {
   command.add_option("-l,--label", filter->label, "Only those with this label")->type_name("TEXT");
   command.add_option("-n,--limit", filter->limit, "At most so many")
       ->type_name("N")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number_from_1())
       ->capture_default_str();
   add_database_option(command, invocation);
   add_json_option(command, invocation);

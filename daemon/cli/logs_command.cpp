@@ -7,6 +7,8 @@
 #include <thread>
 
 #include "daemon/cli/command.hpp"
+#include "daemon/cli/error_text.hpp"
+#include "daemon/cli/failure.hpp"
 #include "daemon/cli/follow.hpp"
 #include "daemon/cli/instance_tree.hpp"
 #include "daemon/cli/json_text.hpp"
@@ -170,9 +172,11 @@ ExitCode logs(const Invocation& invocation, const Options& options) {
   Log log(store, options.id, invocation.json);
   while (options.follow) {
     // The status first: what ended it is then among the events.
-    const bool ended = has_ended(store.await(options.id, std::chrono::milliseconds{0}));
+    const std::string status = store.await(options.id, std::chrono::milliseconds{0});
     log.print_new();
-    if (ended) return ExitCode::kOk;
+    if (status == "completed") return ExitCode::kOk;
+    if (has_ended(status))
+      return report(invocation.json, ExitCode::kInstanceFailed, "instance " + options.id + ' ' + status);
     std::this_thread::sleep_for(kLook);
   }
   log.print_new();
@@ -182,10 +186,11 @@ ExitCode logs(const Invocation& invocation, const Options& options) {
 }  // namespace
 
 void add_logs_command(CLI::App& app, Invocation& invocation) {
-  CLI::App& command = add_command(app, "logs", "Tell what an instance has done, as sentences",
-                                  "durabled logs 4k2m9xpq\n"
-                                  "durabled logs 4k2m9xpq --follow       # until it has ended\n"
-                                  "durabled logs 4k2m9xpq --json         # one object a line");
+  CLI::App& command =
+      add_command(app, "logs", "Tell what an instance has done, as sentences",
+                  "durabled logs 4k2m9xpq\n"
+                  "durabled logs 4k2m9xpq --follow       # until it has ended; exits with 5 if it failed\n"
+                  "durabled logs 4k2m9xpq --json         # one object a line");
   auto options = std::make_shared<Options>();
   add_id_argument(command, options->id);
   command.add_flag("-f,--follow", options->follow, "Go on until the instance has ended");

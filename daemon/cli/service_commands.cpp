@@ -38,15 +38,18 @@ void add_run_command(CLI::App& app, Invocation& invocation) {
 
 void add_dev_command(CLI::App& app, Invocation& invocation) {
   CLI::App& command =
-      add_command(app, "dev", "Run a private Postgres 17 with the schema and the service, for trying out",
+      add_command(app, "dev", "Run a private Postgres with the schema and the service, for trying out",
                   "durabled dev\n"
-                  "durabled dev --dir /tmp/try --port 5433 --log-level debug");
+                  "durabled dev --dir /tmp/try --port 5433 --log-level debug\n"
+                  "DURABLED_PG_BIN=/usr/lib/postgresql/16/bin durabled dev --dir /tmp/try16");
   auto options = std::make_shared<ConfigOptions>();
   auto dev = std::make_shared<DevOptions>();
   command.add_option("--dir", dev->directory, "Where it keeps its files")
       ->type_name("DIR")
       ->capture_default_str();
-  command.add_option("--port", dev->port, "The loopback port; default: a free one")
+  command
+      .add_option("--port", dev->port,
+                  "The loopback port; default: the last one if it is free, else a free one")
       ->type_name("N")
       ->check(CLI::Range(1, 65535));
   add_config_option(command, *options);
@@ -54,9 +57,10 @@ void add_dev_command(CLI::App& app, Invocation& invocation) {
   set_action(command, invocation, [&invocation, options, dev] {
     // The file of a service on this machine is not meant for this.
     config::Sources config = config_sources(invocation, *options, false);
+    config::load(config);  // what is wrong with it is said before anything is made
     DevServer server(*dev);
     config.overrides["database"] = server.conninfo();
-    std::cout << server.greeting() << std::flush;
+    std::cout << server.greeting(invocation.program) << std::flush;
     return serve(config);
   });
 }

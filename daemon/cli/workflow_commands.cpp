@@ -3,7 +3,9 @@
 #include <iostream>
 #include <memory>
 
+#include "config/units.hpp"
 #include "daemon/cli/command.hpp"
+#include "daemon/cli/failure.hpp"
 #include "daemon/cli/follow.hpp"
 #include "daemon/cli/json_text.hpp"
 #include "daemon/cli/terminal.hpp"
@@ -51,7 +53,7 @@ void take_over(store::Submission& submission, const dsl::ParsedWorkflow& parsed)
   fill(submission.idempotency_key, parsed.idempotency_key);
 }
 
-store::Submission submission(const SubmitOptions& options) {
+store::Submission submission(const Invocation& invocation, const SubmitOptions& options) {
   store::Submission result;
   result.dsl = read_workflow(options.source);
   result.label = options.label;
@@ -63,17 +65,16 @@ store::Submission submission(const SubmitOptions& options) {
   if (options.unseen) return result;
   const auto parsed = check_workflow(result.dsl);
   if (!parsed) throw CommandError(ExitCode::kFailed, parsed.error().to_string());
-  for (const dsl::Diagnostic& warning : parsed->warnings)
-    std::cerr << "warning: " << warning.to_string() << '\n';
+  for (const dsl::Diagnostic& warning : parsed->warnings) warn(invocation.json, warning.to_string());
   take_over(result, *parsed);
   return result;
 }
 
 ExitCode submit(const Invocation& invocation, const SubmitOptions& options) {
-  const store::Submission workflow = submission(options);
+  const store::Submission workflow = submission(invocation, options);
   store::ClientStore store(invocation.conninfo());
   const std::string id = store.submit(workflow);
-  if (options.wait) return wait_for(store, id, options.timeout_seconds, invocation.json);
+  if (options.wait) return wait_for(invocation, store, id, options.timeout_seconds);
   std::cout << (invocation.json ? JsonObject().text("id", id).text() : id) << '\n';
   return ExitCode::kOk;
 }
@@ -134,7 +135,13 @@ void add_submit_options(CLI::App& command, SubmitOptions& options) {
   CLI::Option* wait = command.add_flag("-w,--wait", options.wait, "Wait for its end and print its result");
   command.add_option("--timeout", options.timeout_seconds, "Wait at most so long")
       ->type_name("SECONDS")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            const auto number = config::parse_decimal(text);
+            return number && *number >= 0 ? std::string()
+                                          : "expected a number of seconds, got '" + text + "'";
+          },
+          ""))
       ->needs(wait);
 }
 

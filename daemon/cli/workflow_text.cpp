@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <limits>
@@ -15,19 +16,26 @@ namespace durabled::daemon::cli {
 
 void add_workflow_options(CLI::App& command, WorkflowSource& source) {
   command.add_option("file", source.file, "A file with the workflow; - is stdin")->type_name("FILE");
-  command.add_option("-e,--expression", source.text, "The workflow itself")->type_name("TEXT");
+  // An optional would take -e "" for no text.
+  command
+      .add_option_function<std::string>(
+          "-e,--expression", [&source](const std::string& text) { source.text = text; },
+          "The workflow itself")
+      ->type_name("TEXT");
 }
 
 std::string read_workflow(const WorkflowSource& source) {
-  if (source.file.empty() == source.text.empty()) {
+  if (source.file.empty() != source.text.has_value()) {
     throw CommandError(ExitCode::kUsage, "give the workflow either as a FILE or with -e TEXT");
   }
-  if (!source.text.empty()) return source.text;
+  if (source.text) return *source.text;
   std::ostringstream text;
   if (source.file == "-") {
     text << std::cin.rdbuf();
     return text.str();
   }
+  if (std::filesystem::is_directory(source.file))
+    throw CommandError(ExitCode::kFailed, source.file + ": is a directory; expected a file with a workflow");
   std::ifstream in(source.file, std::ios::binary);
   if (in) text << in.rdbuf();
   // An empty file sets failbit on `text`, which is no error of reading.

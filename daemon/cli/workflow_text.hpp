@@ -2,6 +2,7 @@
 // without a database.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "dsl/text/parser.hpp"
@@ -13,8 +14,8 @@ class App;
 namespace durabled::daemon::cli {
 
 struct WorkflowSource {
-  std::string file;  // "-": stdin
-  std::string text;  // -e
+  std::string file;                 // "-": stdin
+  std::optional<std::string> text;  // -e
 };
 
 void add_workflow_options(CLI::App& command, WorkflowSource& source);

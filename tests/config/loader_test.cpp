@@ -267,6 +267,20 @@ TEST_CASE("a key given twice is an error that names both lines") {
         "test.yaml:3: key 'log': is given twice (first on line 1)");
 }
 
+TEST_CASE("what is not YAML is said in plain words, with line and column") {
+  CHECK(error_of("log:\n\tlevel: info\n") ==
+        "test.yaml:2: not YAML at column 7: line 2 is indented with a tab; indent with spaces");
+  CHECK(
+      error_of("log: {}\nretry: a: b\n") ==
+      "test.yaml:2: not YAML at column 9: a second value on this line; put a text that holds ': ' in quotes");
+  CHECK(error_of("log:\n  level: info\n format: text\n") ==
+        "test.yaml:3: not YAML at column 2: this line does not fit those above it: look at its indentation");
+  CHECK(error_of("database: @db\n") ==
+        "test.yaml:1: not YAML at column 11: a text cannot begin with this character; put it in quotes");
+  CHECK_THAT(error_of("log:\n  level: [info\nsteps: {}\n"), ContainsSubstring("a [ is not closed by ]"));
+  CHECK_THAT(error_of("database: *db\n"), ContainsSubstring("not YAML at column 11: the referenced anchor"));
+}
+
 TEST_CASE("text that is not YAML is an error with its line") {
   CHECK_THAT(error_of("log:\n  level: [info\nsteps: {}\n"), ContainsSubstring("test.yaml:3: "));
   CHECK_THAT(error_of("log: {level: info}\n---\nlog: {level: warn}\n"),

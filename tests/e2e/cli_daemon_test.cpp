@@ -1,8 +1,4 @@
-// The command line beside a running daemon: waiting, showing, following, steering; and `durabled dev`.
-#include <sys/stat.h>
-
-#include <cstdlib>
-
+// The command line beside a running daemon: waiting, showing, following, steering.
 #include "tests/e2e/cli_run.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/daemon_process.hpp"
@@ -61,6 +57,66 @@ TEST_CASE("submit --wait exits with 5 when the instance failed or was cancelled"
   CHECK(outcome.json().at("status").as_string() == "failed");
   CHECK(outcome.json().at("error").at("sqlstate").as_string() == "22012");
   CHECK_THAT(outcome.err, ContainsSubstring("division by zero"));
+}
+
+TEST_CASE("submit --wait says of a failure what failed and where, and show says the same") {
+  Served served;
+  const CliOutcome outcome =
+      served.run({"submit", "-e", "'SELECT 1' ~> $$SELECT 'é',\n  nocolumn\nFROM pg_class$$", "--wait"});
+  CHECK(outcome.code == 5);
+  const std::string id = outcome.out.substr(0, 8);
+  CHECK(outcome.err == "durabled: instance " + id +
+                           " failed: column \"nocolumn\" does not exist\n"
+                           "  node: 00000002, SQL: SELECT 'é', nocolumn FROM pg_class\n"
+                           "  position: line 2, column 3\n"
+                           "      nocolumn\n"
+                           "      ^\n"
+                           "  sqlstate: 42703\n"
+                           "  attempts: 1\n"
+                           "more: " DURABLED_BINARY " show " +
+                           id + "\n");
+  CHECK_THAT(served.run({"show", id}).out,
+             ContainsSubstring("position: line 2, column 3\n") && ContainsSubstring("sqlstate: 42703"));
+  const CliOutcome replaced =
+      served.run({"submit", "-e", "'SELECT {n} nonsense syntax'", "--var", "n=1000", "--wait"});
+  CHECK_THAT(replaced.err, ContainsSubstring("position: character 22 of the statement\n"));
+}
+
+TEST_CASE("a parameter in a statement fails it at once, and says what to write") {
+  Served served;
+  const CliOutcome outcome = served.run({"submit", "-e", "'SELECT $1::int'", "--wait"});
+  CHECK(outcome.code == 5);
+  CHECK_THAT(outcome.err, ContainsSubstring("parameters such as $1 cannot be bound in a workflow") &&
+                              ContainsSubstring("hint: $1 is not a reference") &&
+                              ContainsSubstring("sqlstate: 42P02") && ContainsSubstring("attempts: 1\n"));
+}
+
+TEST_CASE("list --json gives a result as JSON and a failure's message as text") {
+  Served served;
+  REQUIRE(served.run({"submit", "-e", "'SELECT 1.10 AS n'", "--wait"}).code == 0);
+  REQUIRE(served.run({"submit", "-e", "'SELECT 1/0'", "--wait"}).code == 5);
+  const auto list = served.run({"list", "--json"}).json();
+  CHECK(list.at(0).at("output").as_string() == "division by zero");
+  CHECK(list.at(1).at("output").at("rows").at(0).at("n").as_string() == "1.10");
+}
+
+TEST_CASE("logs --follow exits with 5 when the instance failed") {
+  Served served;
+  const std::string id = served.submit("'SELECT 1/0'");
+  const CliOutcome outcome = served.run({"logs", id, "--follow"});
+  CHECK(outcome.code == 5);
+  CHECK_THAT(outcome.out, ContainsSubstring("division by zero"));
+  CHECK(outcome.err == "durabled: instance " + id + " failed\n");
+  CHECK(served.run({"logs", id}).code == 0);
+}
+
+TEST_CASE("run as a role that does not own the schema says which role does") {
+  Served served;
+  const CliOutcome outcome = cli({"run", "--database", served.app});
+  CHECK(outcome.code == 1);
+  CHECK_THAT(outcome.err,
+             ContainsSubstring("the schema df belongs to role durabled_owner, and this daemon logs "
+                               "in as cli_app; it must log in as durabled_owner"));
 }
 
 TEST_CASE("submit --wait --timeout gives up with 1 and leaves the instance running") {
@@ -183,6 +239,16 @@ TEST_CASE("cancel stops a running instance") {
   CHECK_THAT(served.run({"show", id}).out, ContainsSubstring("enough"));
 }
 
+TEST_CASE("show of a paused instance does not say that a pause is requested") {
+  Served served;
+  const std::string id = served.submit("df.wait_for_signal('never')");
+  served.wait_for_signal_wait(id);
+  REQUIRE(served.run({"pause", id}).code == 0);
+  wait_until("it is paused", [&] { return Sql(served.app).text("select df.status($1)", id) == "paused"; });
+  CHECK(served.run({"show", id, "--json"}).json().at("request").as_string() == "pause");
+  CHECK_THAT(served.run({"show", id}).out, ContainsSubstring("Status:   paused\n"));
+}
+
 TEST_CASE("doctor finds nothing wrong where all is well") {
   Served served;
   REQUIRE(served.run({"submit", "-e", "'SELECT 1'", "--wait"}).code == 0);
@@ -195,52 +261,4 @@ TEST_CASE("doctor finds nothing wrong where all is well") {
         "✓ workers", "✓ http        every HTTP step is refused: http.allow is empty"}) {
     CHECK_THAT(outcome.out, ContainsSubstring(check));
   }
-}
-
-TEST_CASE("dev serves from an empty folder, stops with SIGTERM, and finds its data again") {
-  const TemporaryDirectory directory("durabled-dev");
-  REQUIRE(chmod(directory.path().c_str(), 0755) == 0);  // the server's user must be able to enter
-  const std::string folder = (directory.path() / "dev").string();
-  const auto log = directory.path() / "log";
-  const auto start = [&](const std::string& level) {
-    write_file(log, "");
-    return ChildProcess({.argv = {DURABLED_BINARY, "dev", "--dir", folder, "--log-level", level},
-                         .environment = {{"DURABLED_PG_BIN", postgres_programs().string()}},
-                         .output = log,
-                         .directory = directory.path(),
-                         .signal_with_parent = SIGTERM});
-  };
-  const auto address = [&](ChildProcess& dev) {
-    return wait_until(
-        "it serves",
-        [&]() -> std::optional<std::string> {
-          if (!dev.running()) throw std::runtime_error("dev ended:\n" + read_file(log));
-          const std::string text = read_file(log);
-          const auto begin = text.find("postgresql://app@");
-          if (begin == std::string::npos || text.find("serving") == std::string::npos) return std::nullopt;
-          return text.substr(begin, text.find('\n', begin) - begin);
-        },
-        std::chrono::seconds{60});
-  };
-  std::string id;
-  {
-    ChildProcess dev = start("info");
-    const std::string uri = *address(dev);
-    const CliOutcome outcome =
-        cli({"submit", "-e", "'CREATE TABLE mine AS SELECT 1' ~> 'SELECT count(*) FROM mine'", "--wait",
-             "--database", uri});
-    CHECK(outcome.code == 0);
-    id = outcome.out.substr(0, 8);
-    CHECK(
-        Sql(uri).text(
-            "select rolsuper from pg_namespace n join pg_roles r on r.oid = nspowner where nspname = 'df'") ==
-        "f");
-    dev.signal(SIGTERM);
-    CHECK(dev.wait(std::chrono::seconds{30}) == 0);
-    CHECK_FALSE(std::filesystem::exists(folder + "/data/postmaster.pid"));
-  }
-  ChildProcess dev = start("info");
-  CHECK(cli({"show", id, "--database", *address(dev)}).code == 0);
-  dev.signal(SIGTERM);
-  CHECK(dev.wait(std::chrono::seconds{30}) == 0);
 }

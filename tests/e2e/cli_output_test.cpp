@@ -135,8 +135,8 @@ TEST_CASE("--json of every command that shows has its fields") {
   const std::string id = fixture.submit();
   CHECK(keys(fixture.run({"show", id, "--json"}).json()) ==
         Keys{"id", "label", "status", "submitted_by", "database", "priority", "created_at", "started_at",
-             "updated_at", "completed_at", "wake_at", "request", "dsl", "graph", "nodes", "waiting", "result",
-             "error"});
+             "updated_at", "completed_at", "wake_at", "request", "dsl", "graph", "nodes", "waiting",
+             "signals", "result", "error"});
   CHECK(fixture.run({"history", id, "--json"}).json().as_array().empty());
   fixture.sql.exec("insert into df.events values ($1, 1, now(), 'InstanceFailed', null, null, null, $2)", id,
                    R"({"error": {"message": "no luck"}})");
@@ -146,6 +146,94 @@ TEST_CASE("--json of every command that shows has its fields") {
   const auto line = fixture.run({"logs", id, "--json"}).json();
   CHECK(keys(line) == Keys{"seq", "at", "kind", "node", "scope", "text"});
   CHECK(line.at("text").as_string() == "failed no luck");
+}
+
+TEST_CASE("with --json an error is one JSON object in one line on stderr, whatever failed") {
+  Fixture fixture;
+  const std::string ended = fixture.submit();
+  fixture.sql.exec("select df.cancel($1)", ended);
+  const auto fails = [](const CliOutcome& outcome, int code, const std::string& message) {
+    INFO(outcome.err);
+    CHECK(outcome.code == code);
+    REQUIRE(outcome.err.find('\n') + 1 == outcome.err.size());
+    const auto json = boost::json::parse(outcome.err);
+    CHECK(keys(json) == Keys{"error"});
+    CHECK(keys(json.at("error")) == Keys{"message", "exit_code"});
+    CHECK(json.at("error").at("exit_code").as_int64() == code);
+    CHECK_THAT(std::string(json.at("error").at("message").as_string()), ContainsSubstring(message));
+  };
+  for (const char* command : {"show", "history", "logs", "cancel", "pause", "resume", "rerun"})
+    fails(fixture.run({command, "nosuchid", "--json"}), 4, "not found or access denied: nosuchid");
+  fails(fixture.run({"signal", ended, "go", "--json"}), 1, "already cancelled");
+  fails(fixture.run({"submit", "-e", "'A' ~>", "--json"}), 1, "line 1, column 7");
+  fails(cli({"check", "-e", "'A' ~>", "--json"}), 1, "line 1, column 7");
+  fails(fixture.run({"submit", "-e", "'SELECT 1'", "--wait", "--timeout", "0", "--json"}), 1,
+        "still pending");
+  fails(fixture.run({"uninstall", "--json"}), 2, "--yes");
+  fails(fixture.run({"list", "--limit", "0", "--json"}), 2, "--limit");
+  fails(cli({"lst", "--json"}), 2, "did you mean list?");
+  fails(cli({"list", "--json"}, {{"PGHOST", "/nonexistent"}}), 3, "/nonexistent");
+  const CliOutcome warned = fixture.run({"submit", "-e", "'SELECT $x'", "--json"});
+  CHECK(warned.code == 0);
+  CHECK_THAT(std::string(boost::json::parse(warned.err).at("warning").at("message").as_string()),
+             ContainsSubstring("$x is referenced"));
+}
+
+TEST_CASE("a number that is none is named with what is expected") {
+  CHECK_THAT(cli({"list", "--limit", "0"}).err,
+             ContainsSubstring("--limit: expected a whole number from 1, got '0'\n"));
+  CHECK_THAT(cli({"list", "--limit", "many"}).err, ContainsSubstring("from 1, got 'many'\n"));
+  for (const char* timeout : {"abc", "-1"}) {
+    CHECK_THAT(
+        cli({"submit", "-e", "'A'", "--wait", std::string("--timeout=") + timeout}).err,
+        ContainsSubstring("--timeout: expected a number of seconds, got '" + std::string(timeout) + "'\n"));
+  }
+}
+
+TEST_CASE("a folder is no workflow, and neither is an empty text") {
+  const CliOutcome folder = cli({"check", "/tmp"});
+  CHECK(folder.code == 1);
+  CHECK_THAT(folder.err, ContainsSubstring("/tmp: is a directory"));
+  const CliOutcome empty = cli({"check", "-e", ""});
+  CHECK(empty.code == 1);
+  CHECK_THAT(empty.err, ContainsSubstring("the text is empty"));
+}
+
+TEST_CASE("submit --wait and show say that no daemon serves the database") {
+  Fixture fixture;
+  const CliOutcome waited = fixture.run({"submit", "-e", "'SELECT 1'", "--wait", "--timeout", "0.1"});
+  CHECK(waited.code == 1);
+  CHECK_THAT(waited.err, ContainsSubstring("is still pending; no daemon serves this database"));
+  const std::string id = waited.out.substr(0, 8);
+  CHECK_THAT(fixture.run({"show", id}).out, ContainsSubstring("no daemon serves this database"));
+  fixture.sql.exec("insert into df.workers (name, host, pid, version) values ('w', 'h', 1, '0')");
+  CHECK(fixture.run({"show", id}).out.find("no daemon") == std::string::npos);
+  fixture.sql.exec("update df.workers set last_seen_at = now() - interval '1 hour'");
+  CHECK_THAT(fixture.run({"show", id}).out, ContainsSubstring("no daemon serves this database"));
+}
+
+TEST_CASE("show lists the signals that nothing has taken, until the end") {
+  Fixture fixture;
+  const std::string id = fixture.submit();
+  REQUIRE(fixture.run({"signal", id, "go", "{\"by\": 1.10}"}).code == 0);
+  CHECK_THAT(fixture.run({"show", id}).out, ContainsSubstring("Signal:   'go' {\"by\": 1.10}, sent "));
+  const auto signal = fixture.run({"show", id, "--json"}).json().at("signals").at(0);
+  CHECK(keys(signal) == Keys{"name", "data", "sent_at"});
+  fixture.sql.exec("select df.cancel($1, 'enough')", id);
+  const std::string ended = fixture.run({"show", id}).out;
+  CHECK(ended.find("Signal:") == std::string::npos);
+  CHECK_THAT(ended, ContainsSubstring("Error:    enough"));
+  CHECK(ended.find("node:") == std::string::npos);
+  CHECK(ended.find("attempts:") == std::string::npos);
+}
+
+TEST_CASE("doctor says which configuration it judges by") {
+  Fixture fixture;
+  const TemporaryDirectory directory("durabled-cli");
+  const std::string file = (directory.path() / "durabled.yaml").string();
+  write_file(file, "log: {level: info}\n");
+  CHECK_THAT(fixture.run({"doctor", "--config", file}).out,
+             ContainsSubstring("settings    by the configuration read here, " + file));
 }
 
 TEST_CASE("--json of the commands of the schema says what they did") {

@@ -1,0 +1,84 @@
+#include "daemon/cli/error_text.hpp"
+
+#include <boost/json.hpp>
+#include <charconv>
+#include <sstream>
+
+#include "daemon/cli/instance_tree.hpp"
+#include "dsl/graph/duration.hpp"
+#include "dsl/text/source.hpp"
+
+namespace durabled::daemon::cli {
+namespace {
+
+boost::json::object object_of(const std::string& json) {
+  boost::system::error_code bad;
+  boost::json::value value = boost::json::parse(json, bad);
+  return !bad && value.is_object() ? std::move(value.as_object()) : boost::json::object();
+}
+
+// A field as text; "" when it is not there or null.
+std::string field(const boost::json::object& error, const char* name) {
+  const boost::json::value* value = error.if_contains(name);
+  if (value == nullptr || value->is_null()) return "";
+  return value->is_string() ? std::string(value->as_string()) : boost::json::serialize(*value);
+}
+
+// The byte at which character `position`, from 1, begins.
+std::optional<std::size_t> byte_of(const std::string& text, const std::string& position) {
+  std::size_t left = 0;
+  const char* end = position.data() + position.size();
+  if (std::from_chars(position.data(), end, left).ptr != end || left == 0) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool begins = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
+    if (begins && --left == 0) return i;
+  }
+  return std::nullopt;
+}
+
+// The server counts in the statement that it got: in the node's text only where nothing was replaced.
+void add_place(std::vector<std::string>& lines, const dsl::Node* node, const std::string& position) {
+  if (position.empty()) return;
+  const bool is_same =
+      node != nullptr && node->kind == dsl::NodeKind::kSql && !dsl::has_reference(node->text);
+  const auto offset = is_same ? byte_of(node->text, position) : std::nullopt;
+  if (!offset) {
+    lines.push_back("position: character " + position + " of the statement");
+    return;
+  }
+  const dsl::Position at = dsl::locate(node->text, *offset);
+  lines.push_back("position: line " + std::to_string(at.line) + ", column " + std::to_string(at.column));
+  std::istringstream excerpt(dsl::make_excerpt(node->text, at));
+  for (std::string line; std::getline(excerpt, line);) lines.push_back("  " + line);
+}
+
+}  // namespace
+
+std::string error_message(const std::string& error_json) {
+  const boost::json::object error = object_of(error_json);
+  const boost::json::value* message = error.if_contains("message");
+  return message == nullptr || !message->is_string() ? error_json : std::string(message->as_string());
+}
+
+std::vector<std::string> error_details(const std::string& error_json,
+                                       const std::optional<dsl::Graph>& graph) {
+  const boost::json::object error = object_of(error_json);
+  std::vector<std::string> lines;
+  const std::string id = field(error, "node"), attempts = field(error, "attempts");
+  const bool was_tried =
+      !id.empty() && attempts != "0";  // what is cancelled or has no text failed at no node
+  if (was_tried) {
+    const auto texts = graph ? node_lines(*graph) : std::map<std::string, std::string>();
+    const auto text = texts.find(id);
+    lines.push_back("node: " + id + (text == texts.end() ? "" : ", " + text->second));
+  }
+  const dsl::NodeIndex index = graph ? dsl::node_index(*graph, id) : dsl::kNoNode;
+  add_place(lines, index == dsl::kNoNode ? nullptr : &(*graph)[index], field(error, "position"));
+  for (const char* key : {"detail", "hint", "sqlstate"}) {
+    if (const std::string text = field(error, key); !text.empty()) lines.push_back(key + (": " + text));
+  }
+  if (was_tried && !attempts.empty()) lines.push_back("attempts: " + attempts);
+  return lines;
+}
+
+}  // namespace durabled::daemon::cli

@@ -1,0 +1,23 @@
+// The PostgreSQL server programs of this machine: which there are, of which version, and which to take.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace durabled::daemon {
+
+struct ServerPrograms {
+  std::filesystem::path directory;  // of initdb and postgres
+  int major = 0;
+  std::string version;  // "17.4"
+};
+
+// $DURABLED_PG_BIN and nothing else where that is set; otherwise the newest of: pgNN/bin in .durabled beside
+// the directory of this program and in /var/cache/durabled (where ./dev puts them),
+// /usr/lib/postgresql/NN/bin, and PATH. With `major`, only
+// those of that version. What the user that runs the server cannot execute does not count. Throws
+// std::runtime_error, saying where it looked.
+ServerPrograms find_server_programs(std::optional<int> major);
+
+}  // namespace durabled::daemon

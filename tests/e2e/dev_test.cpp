@@ -1,0 +1,152 @@
+// `durabled dev`: a private server in a folder, from the first start to the next.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "tests/e2e/cli_run.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/postgres_server.hpp"
+#include "tests/support/sql.hpp"
+
+using namespace durabled::test;
+
+namespace {
+
+constexpr std::chrono::seconds kStart{60};
+
+class Dev {
+ public:
+  Dev() { REQUIRE(chmod(directory_.path().c_str(), 0755) == 0); }  // the server's user must be able to enter
+
+  std::string folder() const { return (directory_.path() / "dev").string(); }
+  std::string log() const { return read_file(directory_.path() / "log"); }
+
+  ChildProcess start() {
+    write_file(directory_.path() / "log", "");
+    return ChildProcess({.argv = {DURABLED_BINARY, "dev", "--dir", folder()},
+                         .environment = environment(),
+                         .output = directory_.path() / "log",
+                         .directory = directory_.path(),
+                         .signal_with_parent = SIGTERM});
+  }
+  static std::map<std::string, std::string> environment() {
+    return {{"DURABLED_PG_BIN", postgres_programs().string()}};
+  }
+
+  // The URI of role app, once the daemon serves.
+  std::string address(ChildProcess& dev) const {
+    return *wait_until(
+        "it serves",
+        [&]() -> std::optional<std::string> {
+          if (!dev.running()) throw std::runtime_error("dev ended:\n" + log());
+          const std::string text = log();
+          const auto begin = text.find("postgresql://app@");
+          if (begin == std::string::npos || text.find("serving") == std::string::npos) return std::nullopt;
+          return text.substr(begin, text.find_first_of(" \n", begin) - begin);
+        },
+        kStart);
+  }
+
+ private:
+  TemporaryDirectory directory_{"durabled-dev"};
+};
+
+}  // namespace
+
+TEST_CASE("dev serves from an empty folder, stops with SIGTERM, and finds its data and its port again") {
+  Dev dev;
+  std::string id, uri;
+  {
+    ChildProcess process = dev.start();
+    uri = dev.address(process);
+    const CliOutcome outcome =
+        cli({"submit", "-e", "'CREATE TABLE mine AS SELECT 1' ~> 'SELECT count(*) FROM mine'", "--wait",
+             "--database", uri});
+    CHECK(outcome.code == 0);
+    id = outcome.out.substr(0, 8);
+    CHECK(
+        Sql(uri).text(
+            "select rolsuper from pg_namespace n join pg_roles r on r.oid = nspowner where nspname = 'df'") ==
+        "f");
+    const std::string version = Sql(uri).text("select split_part(current_setting('server_version'), ' ', 1)");
+    CHECK_THAT(dev.log(), ContainsSubstring("PostgreSQL " + version + " (" + postgres_programs().string()));
+    CHECK_THAT(dev.log(), ContainsSubstring("psql postgresql://durabled@127.0.0.1:") &&
+                              ContainsSubstring(DURABLED_BINARY " submit -e"));
+
+    const CliOutcome second = cli({"dev", "--dir", dev.folder()}, Dev::environment());
+    CHECK(second.code == 1);
+    CHECK(second.out.empty());
+    CHECK_THAT(second.err,
+               ContainsSubstring("durabled: a server runs in " + dev.folder() + " already (process "));
+    CHECK(second.err.find('\n') + 1 == second.err.size());
+
+    process.signal(SIGTERM);
+    CHECK(process.wait(std::chrono::seconds{30}) == 0);
+    CHECK_FALSE(std::filesystem::exists(dev.folder() + "/data/postmaster.pid"));
+  }
+  ChildProcess process = dev.start();
+  CHECK(dev.address(process) == uri);
+  CHECK(cli({"show", id, "--database", uri}).code == 0);
+  process.signal(SIGTERM);
+  CHECK(process.wait(std::chrono::seconds{30}) == 0);
+}
+
+TEST_CASE("Ctrl-C says what it waits for, and a second one does not wait") {
+  Dev dev;
+  ChildProcess process = dev.start();
+  const std::string uri = dev.address(process);
+  const CliOutcome submitted = cli({"submit", "-e", "'SELECT pg_sleep(20)'", "--database", uri});
+  REQUIRE(submitted.code == 0);
+  wait_until("the step runs", [&] {
+    return cli({"show", submitted.out.substr(0, 8), "--database", uri}).out.find("⏳ SQL") !=
+           std::string::npos;
+  });
+  process.signal(SIGINT);
+  wait_until("it says so",
+             [&] { return dev.log().find("waiting for 1 running step, at most 30s") != std::string::npos; });
+  CHECK(process.running());
+  process.signal(SIGINT);
+  CHECK(process.wait(std::chrono::seconds{8}) == 0);
+  CHECK_THAT(dev.log(), ContainsSubstring("stopping at once"));
+}
+
+TEST_CASE("dev looks at its configuration before it makes anything") {
+  const TemporaryDirectory directory("durabled-dev");
+  const std::string folder = (directory.path() / "dev").string();
+  const CliOutcome outcome = cli({"dev", "--dir", folder, "--set", "foo.bar=1"}, Dev::environment());
+  CHECK(outcome.code == 2);
+  CHECK_THAT(outcome.err, ContainsSubstring("key 'foo.bar': unknown key"));
+  CHECK_FALSE(std::filesystem::exists(folder));
+}
+
+TEST_CASE("dev takes the newest programs, and for a folder those of the version that made it") {
+  const TemporaryDirectory directory("durabled-dev");
+  REQUIRE(chmod(directory.path().c_str(), 0755) == 0);
+  const auto programs = directory.path() / "bin";
+  std::filesystem::create_directories(programs);
+  write_file(programs / "postgres", "#!/bin/sh\necho 'postgres (PostgreSQL) 99.1 (Debian)'\n");
+  write_file(programs / "initdb", "#!/bin/sh\necho this is initdb 99\nexit 1\n");
+  for (const char* name : {"postgres", "initdb"}) REQUIRE(chmod((programs / name).c_str(), 0755) == 0);
+  const std::map<std::string, std::string> path{{"PATH", programs.string() + ":/usr/bin:/bin"}};
+  const std::string folder = (directory.path() / "dev").string();
+  const auto fails = [&](const std::map<std::string, std::string>& environment, const std::string& message) {
+    const CliOutcome outcome = cli({"dev", "--dir", folder}, environment);
+    CHECK(outcome.code == 1);
+    CHECK_THAT(outcome.err, ContainsSubstring(message));
+    return outcome.err;
+  };
+  CHECK(fails(path, "initdb failed:\nthis is initdb 99\n").find("99\nthis") == std::string::npos);
+  CHECK(fails(path, "initdb failed:\nthis is initdb 99\n").find("99\nthis") == std::string::npos);
+  std::filesystem::create_directories(folder + "/data");
+  write_file(folder + "/data/PG_VERSION", "98\n");
+  const std::string other = fails(path, folder + " was made by PostgreSQL 98: give another --dir");
+  CHECK_THAT(other, ContainsSubstring("99.1"));
+  CHECK(other.find('\n') + 1 == other.size());
+  fails(Dev::environment(),
+        "was made by PostgreSQL 98: give another --dir, or its programs (PostgreSQL 98 is "
+        "needed, and DURABLED_PG_BIN has ");
+  fails({{"DURABLED_PG_BIN", directory.path().string()}}, "DURABLED_PG_BIN is ");
+}
