@@ -178,7 +178,7 @@ begin
 end $$;
 comment on function df._unbound_names(json) is 'The names that nodes refer to and nothing before them binds';
 
--- The traps that the text door warns of, as far as a graph shows them: a step behind what never ends, a name on a whole
+-- The traps that the text door warns of, as far as a graph shows them: a break in no loop, a step behind what never ends, a name on a whole
 -- join or race where its last branch seems to be meant, a name that nothing binds.
 create function df._warnings(p_graph json) returns setof text language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -187,6 +187,7 @@ declare
   -- the last does not end, whether the condition of an if ends, whether the last has a name.
   counts int[]; ending int[]; breaking boolean[]; named boolean[]; stuck int[]; conditional boolean[]; last_named boolean[];
   breaks boolean[];
+  looped boolean[];  -- whether a loop is around each node
   ends boolean;
   p int;
   found_at int[] := '{}'; found text[] := '{}';
@@ -199,6 +200,7 @@ begin
   ending := counts; stuck := counts;
   breaking := array_fill(false, array[cardinality(kinds)]);
   named := breaking; conditional := breaking; last_named := breaking; breaks := breaking;
+  looped := breaking;
   for n in reverse cardinality(kinds)..1 loop
     breaks[n] := kinds[n] = 'BREAK' or kinds[n] <> 'LOOP' and breaking[n];
     ends := case
@@ -224,7 +226,12 @@ begin
     conditional[p] := conditional[p] or slots[n] = 0 and ends;
   end loop;
   for n in 1..cardinality(kinds) loop
-    if kinds[n] = 'THEN' and stuck[n] > 0 then
+    p := parents[n] + 1;
+    looped[n] := coalesce(looped[p] or kinds[p] = 'LOOP', false);
+    if kinds[n] = 'BREAK' and not looped[n] then
+      found_at := found_at || n;
+      found := found || 'this df.break is in no loop, so that it can only fail'::text;
+    elsif kinds[n] = 'THEN' and stuck[n] > 0 then
       found_at := found_at || (ends_at[stuck[n]] + 1);
       found := found || ('this step is never reached: ' || case when breaks[stuck[n]] then 'a df.break leaves the loop before it'
                            else 'the loop before it repeats for ever' end);
@@ -268,15 +275,21 @@ create function df._mark(p_status text) returns text language sql immutable para
                        when 'skipped' then '⊘' else '○' end;
 comment on function df._mark(text) is 'The mark of a node''s status';
 
--- The time of a node is that from the first event that names it, or from the event before a step that has only its end
--- recorded, to its last.
+-- Of a step from the start of its first attempt, of a wait from its own, to its end; in a loop or a df.for_each its last
+-- time. Null where it is not known, as of nodes that enclose others.
 create function df._node_times(p_id text) returns table (node_id text, took interval) language sql stable
 begin atomic
-  select e.node, max(e.at) - min(case when e.kind in ('StepCompleted', 'StepFailed', 'SignalReceived') then e.before else e.at end)
-  from (select l.*, pg_catalog.lag(l.at, 1, l.at) over (order by l.seq) as before from df.events l where l.instance_id = p_id) e
-  where e.node is not null group by e.node;
+  select e.node,
+         case when not bool_or(e.kind = 'IterationCompleted' or e.kind = 'TimerStarted' and e.data ->> 'kind' = 'pace')
+                and bool_or(e.is_end or e.kind in ('SignalReceived', 'TimerFired'))
+                and bool_and(e.started_at is not null or not e.is_end)
+              then greatest(max(e.at) - coalesce(min(e.started_at), min(e.at)), interval '0') end
+  from (select l.*, l.kind in ('StepCompleted', 'StepFailed') as is_end,
+               first_value(l.scope) over (partition by l.node order by l.seq desc) as last_scope
+        from df.events l where l.instance_id = p_id and l.node is not null) e
+  where e.scope = e.last_scope group by e.node;
 end;
-comment on function df._node_times(text) is 'How long the nodes of an instance took';
+comment on function df._node_times(text) is 'How long the steps and waits of an instance took';
 
 create function df._duration(p_time interval) returns text language sql immutable parallel safe
   return case when extract(epoch from p_time) < 1 then pg_catalog.round(extract(epoch from p_time) * 1000)::text || ' ms'

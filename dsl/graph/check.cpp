@@ -13,6 +13,7 @@ class Checker {
   Checker(const Graph& graph, const SourceMap* source) : graph_(graph), source_(source) {}
 
   std::vector<Diagnostic> run() {
+    find_lost_breaks();
     find_unreachable();
     for (NodeIndex index = 0; index < graph_.nodes.size(); ++index) check_name_target(index);
     find_unbound();
@@ -39,6 +40,19 @@ class Checker {
     found_.push_back(
         {node, make_diagnostic(Diagnostic::Severity::kWarning, source_ ? source_->text : std::string_view(),
                                at, std::move(code), std::move(message), std::move(hint))});
+  }
+
+  void find_lost_breaks() {
+    std::vector<bool> in_loop(graph_.nodes.size(), false);
+    for (NodeIndex index = 0; index < graph_.nodes.size(); ++index) {
+      const Node& node = graph_[index];
+      for (const NodeIndex child : node.children)
+        in_loop[child] = in_loop[index] || node.kind == NodeKind::kLoop;
+      if (node.kind == NodeKind::kBreak && !in_loop[index]) {
+        warn(index, false, "lost_break", "this df.break is in no loop, so that it can only fail",
+             "a loop is @> (a ~> df.break()) with its whole body in parentheses, or df.loop(…)");
+      }
+    }
   }
 
   // Children come after their parents in preorder, so one pass from the back knows them first.

@@ -13,6 +13,7 @@ namespace durabled::dsl {
 //
 // - "unreachable": a step after one that never completes (an endless loop without a df.break of its own, a
 //   df.break).
+// - "lost_break": a df.break that no loop is around.
 // - "named_compound": a name on a join, a race or an if where the writer likely meant its last branch. From
 //   text: the name was put on the bare result of an operator (A & B |=> 'b'), not on parentheses or a call.
 //   Without positions: the last branch has no name and an earlier one has. Sequences are no trap: their

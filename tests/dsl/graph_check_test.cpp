@@ -38,6 +38,14 @@ TEST_CASE("steps after what never ends are unreachable") {
   CHECK_THAT(parse("@> 'A' ~> 'B'").warnings.at(0).hint, ContainsSubstring("parentheses"));
 }
 
+TEST_CASE("a break that no loop is around can only fail") {
+  CHECK(warnings_of("'A' ~> df.break()") == "lost_break@8");
+  CHECK(warnings_of("@> 'A' ~> df.break()") == "lost_break@11 unreachable@11");
+  CHECK(warnings_of("@> df.for_each('A', df.if('B', df.break()))") == "");
+  CHECK(warnings_of("df.loop('A', 'B' ?> df.break())") == "");
+  CHECK_THAT(parse("@> 'A' ~> df.break()").warnings.at(0).hint, ContainsSubstring("@> (a ~> df.break())"));
+}
+
 TEST_CASE("a name on the bare result of an operator may have been meant for its last branch") {
   CHECK(warnings_of("'A' |=> 'a' & 'B' |=> 'b'") == "named_compound@19");
   CHECK(warnings_of("'A' | 'B' |=> 'b'") == "named_compound@11");
