@@ -193,9 +193,10 @@ void Tenure::on_work_thread(Work work, Then then) {
   });
 }
 
-// How many instances more may be held.
+// How many instances more make sense now: what already waits for a connection is not made longer.
 int Tenure::room() const {
   if (draining_) return 0;
+  if (steps_->waiting() >= static_cast<std::size_t>(config_.worker.claim_batch)) return 0;
   const int free = config_.worker.max_instances - static_cast<int>(coordinator_->held());
   return std::max(0, std::min(free, config_.worker.claim_batch));
 }
@@ -210,11 +211,9 @@ void Tenure::poll() {
   polling_ = true;
   poll_again_ = false;
   const int limit = room();
-  // What already waits for a connection is not made longer; other roles' have connections of their own.
-  skipped_ = steps_->roles_waiting(static_cast<std::size_t>(config_.worker.claim_batch) / 2);
-  on_work_thread([limit, skipped = skipped_, worker = worker_.number](
-                     store::WorkerStore& store) { return store.poll(worker, limit, skipped); },
-                 [this, limit](store::PollResult result) { polled(std::move(result), limit); });
+  on_work_thread(
+      [limit, worker = worker_.number](store::WorkerStore& store) { return store.poll(worker, limit); },
+      [this, limit](store::PollResult result) { polled(std::move(result), limit); });
 }
 
 void Tenure::polled(store::PollResult result, int limit) {
@@ -247,10 +246,6 @@ void Tenure::after_event() {
     }
   }
   if (more_due_ && !polling_ && room() >= config_.worker.claim_batch / 2) poll();
-  if (!skipped_.empty() && !polling_ &&
-      steps_->roles_waiting(static_cast<std::size_t>(config_.worker.claim_batch) / 4).size() <
-          skipped_.size())
-    poll();
   tick();
   if (draining_) check_drained();
 }

@@ -88,7 +88,6 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
 
   boost::asio::steady_timer poll_timer_, tick_timer_, housekeeping_timer_, grace_timer_;
   bool polling_ = false, poll_again_ = false, more_due_ = false;
-  std::vector<std::string> skipped_;  // roles of which the last poll took nothing
   bool flushing_ = false, flush_posted_ = false, draining_ = false, giving_back_ = false;
   std::vector<store::Turn> turns_;
 };
