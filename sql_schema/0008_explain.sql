@@ -178,8 +178,8 @@ begin
 end $$;
 comment on function df._unbound_names(json) is 'The names that nodes refer to and nothing before them binds';
 
--- The traps that the text door warns of, as far as a graph shows them: a break in no loop, a step behind what never ends, a name on a whole
--- join or race where its last branch seems to be meant, a name that nothing binds.
+-- The traps that the text door warns of, as far as a graph shows them: a break in no loop, a step behind what
+-- never ends, a name on a whole join or race where its last branch seems to be meant, a name that nothing binds.
 create function df._warnings(p_graph json) returns setof text language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   kinds text[]; names text[]; queries text[]; parents int[]; slots int[]; ends_at int[];
