@@ -296,13 +296,17 @@ create function df._explain_instance(p_id text) returns text language plpgsql st
 declare
   instance record;
   graph constant json := df._graph(p_id);
+  output text := df._output(p_id);
   marks text[];
   notes text[];
   body text;
 begin
   select i.id, i.label, i.status, i.dsl into instance from df.instances i where i.id = p_id;
   if graph is null then
-    body := 'Text: ' || df._one_line(left(instance.dsl, 1000));
+    -- Why a text is none has its line with a caret under it.
+    body := coalesce(nullif(output, split_part(output, E'\n', 1)) || E'\n\n', '')
+      || 'Text: ' || df._one_line(left(instance.dsl, 1000));
+    output := split_part(output, E'\n', 1);
   else
     select array_agg(df._mark(s.inferred_status) order by s.node_id),
            array_agg(case when s.inferred_status in ('completed', 'failed') and t.took is not null
@@ -312,8 +316,8 @@ begin
     body := df._tree(graph, marks, notes);
   end if;
   return 'Instance: ' || instance.id || coalesce(' (' || df._one_line(instance.label) || ')', '')
-    || E'\nStatus: ' || instance.status || E'\nOutput: ' || coalesce(df._one_line(df._output(p_id)), '-')
-    || coalesce((select string_agg(E'\nWarning: ' || df._one_line(w.value), '' order by w.n)
+    || E'\nStatus: ' || instance.status || E'\nOutput: ' || coalesce(df._one_line(output), '-')
+    || coalesce((select string_agg(E'\nWarning: ' || w.value, '' order by w.n)
                  from df.events e, json_array_elements_text(e.data -> 'warnings') with ordinality w(value, n)
                  where e.instance_id = p_id and e.kind = 'InstanceStarted'), '')
     || E'\n\n' || body;

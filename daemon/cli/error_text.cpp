@@ -74,8 +74,10 @@ std::vector<std::string> error_details(const std::string& error_json,
   }
   const dsl::NodeIndex index = graph ? dsl::node_index(*graph, id) : dsl::kNoNode;
   add_place(lines, index == dsl::kNoNode ? nullptr : &(*graph)[index], field(error, "position"));
+  const std::string message = field(error, "message");  // of a text that is none, it has its hint with it
   for (const char* key : {"detail", "hint", "sqlstate"}) {
-    if (const std::string text = field(error, key); !text.empty()) lines.push_back(key + (": " + text));
+    const std::string line = key + (": " + field(error, key));
+    if (!field(error, key).empty() && !message.ends_with(line)) lines.push_back(line);
   }
   if (was_tried && !attempts.empty()) lines.push_back("attempts: " + attempts);
   return lines;

@@ -82,6 +82,19 @@ TEST_CASE("submit --wait says of a failure what failed and where, and show says 
   CHECK_THAT(replaced.err, ContainsSubstring("position: character 22 of the statement\n"));
 }
 
+TEST_CASE("a text that is none is shown with its place and its hint once") {
+  Served served;
+  const CliOutcome outcome = served.run({"submit", "-e", "'A' || 'B'", "--no-check", "--wait"});
+  CHECK(outcome.code == 5);
+  const std::string id = outcome.out.substr(0, 8);
+  CHECK(outcome.err ==
+        "durabled: instance " + id +
+            " failed: line 1, column 5: unknown operator ||; the text door holds no SQL outside "
+            "its strings\n  'A' || 'B'\n      ^\nhint: for a race write |; to join texts, do it "
+            "in SQL\nmore: " DURABLED_BINARY " show " +
+            id + "\n");
+}
+
 TEST_CASE("a parameter in a statement fails it at once, and says what to write") {
   Served served;
   const CliOutcome outcome = served.run({"submit", "-e", "'SELECT $1::int'", "--wait"});

@@ -62,12 +62,17 @@ TEST_CASE("explain shows the warnings of a text, and a text that is none") {
                            "\nWarning: line 1, column 99: this step is never reached"}) {
     CHECK_THAT(explained, ContainsSubstring(trap));
   }
+  CHECK_THAT(explained, ContainsSubstring("^\nhint: "));
   served.sql.exec("select df.cancel($1)", warned);
   const std::string bad =
       served.sql.text("insert into df.submit (dsl) values ('not a workflow') returning id");
   CHECK(served.end_of(bad) == "failed");
-  CHECK_THAT(served.explain(bad),
-             ContainsSubstring("Status: failed") && ContainsSubstring("Text: not a workflow"));
+  CHECK_THAT(
+      served.explain(bad),
+      ContainsSubstring("Status: failed") && ContainsSubstring("Text: not a workflow") &&
+          ContainsSubstring("Output: line 1, column 1: found not; the text door holds no SQL outside its "
+                            "strings\n\n") &&
+          ContainsSubstring("\n  not a workflow\n  ^\nhint: "));
 }
 
 TEST_CASE("nodes, info and executions show an instance that has ended") {
