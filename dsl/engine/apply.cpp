@@ -63,6 +63,7 @@ std::optional<HistoryMismatch> Execution::apply(const Event& event) {
 std::optional<HistoryMismatch> Execution::fold(const Event& event) {
   if (is_of_instance(event.kind) && event.address != Address{})
     return mismatch(event, "the instance's own events have no node");
+  if (finished_) return mismatch(event, "the instance has ended already");
   switch (event.kind) {
     case EventKind::kInstanceStarted:
       if (started_) return mismatch(event, "the instance has started already");
@@ -72,7 +73,6 @@ std::optional<HistoryMismatch> Execution::fold(const Event& event) {
     case EventKind::kInstanceCompleted:
     case EventKind::kInstanceFailed:
     case EventKind::kInstanceCancelled:
-      if (finished_) return mismatch(event, "the instance has ended already");
       if (event.kind == EventKind::kInstanceCompleted && !outcome_)
         return mismatch(event, "there is still something to do");
       finished_ = true;

@@ -104,6 +104,13 @@ TEST_CASE("nothing comes after the end") {
   }
 }
 
+TEST_CASE("an instance that has ended before it started does not start") {
+  CHECK_THAT(
+      verdict("'a'", {{EventKind::kInstanceFailed, {}, kError}, {EventKind::kInstanceStarted, {}, "{}"}},
+              false),
+      ContainsSubstring("the instance has ended already"));
+}
+
 TEST_CASE("a history with nodes and scopes that the graph does not have can be sorted for a replay") {
   const EngineDriver run("df.loop(df.loop('a', 'b'), 'c')");
   std::vector<dsl::Event> history;
