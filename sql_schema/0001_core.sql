@@ -132,7 +132,7 @@ create index instances_runnable on df.instances (priority desc, wake_at)
   where wake_at is not null and worker_id is null and status <> 'paused';
 create index instances_held on df.instances (worker_id) where worker_id is not null;
 create index instances_newest on df.instances (created_at desc, id desc);
-create index instances_waiting on df.instances (submitted_by, updated_at desc)
+create index instances_waiting on df.instances (submitted_by)
   where worker_id is null and status in ('running', 'paused');  -- those that were put down: df.waiting
 create index instances_ended on df.instances (completed_at) where completed_at is not null;
 create unique index instances_idempotency on df.instances (submitted_by, idempotency_key) where idempotency_key is not null;

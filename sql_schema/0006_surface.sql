@@ -230,6 +230,61 @@ returns text language sql immutable parallel safe
     else p_status end;
 comment on function df._inferred_status(text, text, text, int, boolean, boolean) is 'The status of a node that its parent shows';
 
+-- A df.break has no event of its own. Where a loop has completed, this says of the nodes between it and the break that left
+-- it that they have completed, and of what would have come after that it was skipped; null elsewhere. `p_sizes` are those
+-- of the subtrees. What the events do not decide (a break in either branch of an if) stays open.
+create function df._break_path(p_types text[], p_parents int[], p_sizes int[], p_rows boolean[], p_up text[]) returns text[]
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  types text[] := p_types; up text[] := p_up;
+  breaks boolean[]; path text[] := array_fill(null::text, array[cardinality(p_types)]);
+  inside int[]; left_by int[];
+  c int; begun int; p int;
+begin
+  if 'BREAK' <> all (types) then return path; end if;
+  types[1] := types[1]; up[1] := up[1];  -- unpacked, as in _node_states
+  select array_agg(t = 'BREAK' order by n) into breaks from unnest(p_types) with ordinality u(t, n);
+  for n in reverse cardinality(types)..2 loop
+    p := p_parents[n] + 1;
+    breaks[p] := breaks[p] or breaks[n] and types[n] <> 'LOOP';
+  end loop;
+  for n in 1..cardinality(types) loop
+    continue when not breaks[n] or types[n] = 'BREAK' or types[n] <> 'LOOP' and path[n] is distinct from 'completed';
+    inside := '{}';
+    begun := 0;
+    c := n + 1;
+    while c < n + p_sizes[n] loop
+      inside := inside || c;
+      if up[c] <> 'pending' then begun := cardinality(inside); end if;
+      c := c + p_sizes[c];
+    end loop;
+    if types[n] = 'LOOP' then
+      left_by := case when up[inside[2]] = 'completed' then '{}'
+                      when up[inside[1]] = 'completed' then inside[2:2] else inside[1:1] end;
+    elsif types[n] = 'THEN' then
+      c := inside[begun];
+      begun := begun + (coalesce(not breaks[c] or up[c] in ('completed', 'failed'), true))::int;
+      left_by := inside[begun:begun];
+      foreach c in array inside[begun + 1:] loop path[c] := 'skipped'; end loop;
+    elsif types[n] = 'IF' and (p_rows[n] or begun > 0) then
+      left_by := case when begun > (not p_rows[n])::int or up[inside[1]] not in ('pending', 'completed') then inside[begun:begun]
+                      else array(select b from unnest(inside[1 + (not p_rows[n])::int:]) b where breaks[b]) end;
+      if cardinality(left_by) > 1 then left_by := '{}'; end if;
+    elsif types[n] = 'CATCH' then
+      left_by := case when up[inside[1]] = 'failed' then inside[2:2] else inside[1:1] end;
+    elsif types[n] in ('RACE', 'ANY') then
+      left_by := array(select b from unnest(inside) b where up[b] = 'pending');
+    else
+      left_by := inside;
+    end if;
+    foreach c in array left_by loop
+      if breaks[c] and up[c] not in ('completed', 'failed') then path[c] := 'completed'; end if;
+    end loop;
+  end loop;
+  return path;
+end $$;
+comment on function df._break_path(text[], int[], int[], boolean[], text[]) is 'Which way a break has left its loop';
+
 -- Every node with its last event. Two passes over the tree: up, what children say of a node; down, what it says of them.
 create function df._node_states(p_id text)
 returns table (node_id text, node_type text, query text, result_name text, left_node text, right_node text, status text,
@@ -242,6 +297,7 @@ declare
   own text[]; up text[]; down text[]; origins text[]; scopes text[]; executions text[];
   iterations jsonb;
   sizes int[]; children text[]; parts text[];
+  path text[];
   c int; p int;
   later boolean; other boolean;
   instance_status constant text := df._instance_status(p_id);
@@ -287,6 +343,7 @@ begin
     end loop;
     up[n] := df._compound_status(types[n], own[n], is_rows[n], children);
   end loop;
+  path := df._break_path(types, parents, sizes, is_rows, up);
   for n in 1..cardinality(ids) loop
     p := parents[n] + 1;
     if p is null then
@@ -311,12 +368,14 @@ begin
         other := other or c <> n and up[c] <> 'pending' and (is_rows[p] or slots[c] > 0);
         c := c + sizes[c];
       end loop;
-      down[n] := df._inferred_status(up[n], types[p], down[p], slots[n] + is_rows[p]::int, later, other);
+      down[n] := case when down[p] = 'completed' and path[n] is not null then path[n]
+                      else df._inferred_status(up[n], types[p], down[p], slots[n] + is_rows[p]::int, later, other) end;
     end if;
     origins[n] := case when down[n] <> up[n] then coalesce(origins[p], ids[p], ids[n]) end;
   end loop;
   return query
-    select g.id, g.node_type, g.query, g.result_name, ids[g.left_idx + 1], ids[g.right_idx + 1], up[g.idx + 1],
+    select g.id, g.node_type, g.query, g.result_name, ids[g.left_idx + 1], ids[g.right_idx + 1],
+           case down[g.idx + 1] when 'skipped' then 'pending' else down[g.idx + 1] end,
            case when l.kind in ('StepCompleted', 'SignalReceived') and up[g.idx + 1] = 'completed' then l.data end,
            case when l.kind = 'StepFailed' then l.data -> 'error' end, executions[g.idx + 1], l.at, down[g.idx + 1], origins[g.idx + 1]
     from df._graph_nodes(df._graph(p_id)) g
@@ -324,7 +383,7 @@ begin
                where e.instance_id = p_id and e.node is not null order by e.node, e.seq desc) l on l.node = g.id
     order by g.idx;
 end $$;
-comment on function df._node_states(text) is 'Each node of an instance: what its events say, and what follows from the others';
+comment on function df._node_states(text) is 'Each node of an instance: its status, and where it follows from the others';
 
 create function df.instance_nodes(p_instance_id text)
 returns table (node_id text, node_type text, query text, result_name text, left_node text, right_node text, status text,
@@ -338,7 +397,7 @@ language sql stable begin atomic
   from df._node_states($1) s;
 end;
 comment on function df.instance_nodes(text) is
-  'The nodes of an instance. status: what its events say; inferred_status: also skipped, and what follows from an ancestor';
+  'The nodes of an instance. inferred_status is skipped where nothing will come of a node any more; its status is pending then';
 
 create view df.nodes with (security_invoker = true) as
   select s.node_id as id, i.id as instance_id, s.node_type, s.query, s.result_name, s.left_node, s.right_node, s.status,
@@ -354,45 +413,80 @@ comment on view df._worker_epoch is 'Since when a daemon serves this database, a
 
 -- Waiting ---------------------------------------------------------------------------------------------------------
 
--- A wait is the last event of its node and scope: whatever ends it is an event, too. What a race or a timeout has
--- abandoned has none, so the node must still be running.
-create function df._waits(p_id text)
-returns table (node_id text, kind text, name text, since timestamptz, until timestamptz, seq bigint)
-language sql stable begin atomic
-  select e.node, case e.kind when 'SignalAwaited' then 'signal' when 'StepFailed' then 'retry' else e.data ->> 'kind' end,
-         coalesce(e.data ->> 'name', e.data ->> 'cron'), e.at,
-         coalesce(e.data ->> 'fire_at', e.data ->> 'until', e.data ->> 'retry_at')::timestamptz, e.seq
+-- A wait is the last event of its node and scope: whatever ends it is an event, too.
+create function df._last_waits(p_id text)
+returns table (seq bigint, node text, scope text, kind text, at timestamptz, data json)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select e.seq, e.node, e.scope, e.kind, e.at, e.data
   from (select distinct on (l.node, l.scope) l.* from df.events l
         where l.instance_id = p_id and l.node is not null order by l.node, l.scope, l.seq desc) e
-  where (e.kind = 'SignalAwaited' or e.kind = 'TimerStarted' and e.data ->> 'kind' in ('timer', 'schedule')
-         or e.kind = 'StepFailed' and e.data ->> 'retry_at' is not null)
-    and exists (select from df._node_states(p_id) s where s.node_id = e.node and s.inferred_status = 'running');
-end;
-comment on function df._waits(text) is 'What one instance waits for';
+  where e.kind = 'SignalAwaited' or e.kind = 'TimerStarted' and e.data ->> 'kind' in ('timer', 'schedule')
+     or e.kind = 'StepFailed' and e.data ->> 'retry_at' is not null
+$$;
+comment on function df._last_waits(text) is 'The waits of an instance that no event has ended';
 
--- Each instance costs a walk over its graph, so that a list is limited; index instances_waiting finds its instances.
-create function df.waiting(p_instance_id text default null)
-returns table (instance_id text, node_id text, kind text, name text, since timestamptz, until timestamptz)
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+-- What abandons a wait without an event is a race, an any or a timeout that has ended: then its node runs no more, or
+-- only in a later iteration of a loop around it.
+create function df._waits(p_id text)
+returns table (node_id text, kind text, name text, since timestamptz, until timestamptz)
+language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
+declare
+  abandons constant boolean := exists (
+    select from df.events e where e.instance_id = p_id and e.kind = 'InstanceStarted'
+                              and e.data::text ~ '"node_type":"(RACE|ANY|TIMEOUT)"');
+  abandoned bigint[];
 begin
-  if p_instance_id is not null then
-    perform df._instance_status(p_instance_id);
-    return query select i.id, w.node_id, w.kind, w.name, w.since, w.until
-                 from df.instances i cross join lateral df._waits(i.id) w
-                 where i.id = p_instance_id and i.status in ('running', 'paused') order by w.seq;
-    return;
+  if abandons and exists (select from df._last_waits(p_id)) then
+    with recursive nodes as materialized (
+      select g.idx, g.id, g.parent, s.inferred_status
+      from df._graph_nodes(df._graph(p_id)) g join df._node_states(p_id) s on s.node_id = g.id
+    ), around as (
+      select w.seq, w.scope, n.id, n.parent, n.inferred_status <> 'running' as ended
+      from df._last_waits(p_id) w join nodes n on n.id = w.node
+      union all
+      select a.seq, a.scope, n.id, n.parent, false from around a join nodes n on n.idx = a.parent
+    )
+    select array_agg(a.seq) into abandoned from around a
+    where a.ended or exists (select from df.events x where x.instance_id = p_id and x.node = a.id and x.seq > a.seq
+                             and x.kind = 'IterationCompleted' and (x.scope = '' or starts_with(a.scope, x.scope || '.')));
   end if;
   return query
-    with recent as materialized (
-      select i.id, i.updated_at from df.instances i
-      where i.submitted_by = df._me() and i.worker_id is null and i.status in ('running', 'paused')
-      order by i.updated_at desc limit 100)
-    select r.id, w.node_id, w.kind, w.name, w.since, w.until from recent r cross join lateral df._waits(r.id) w
-    order by r.updated_at desc, r.id, w.seq;
+    select w.node, case w.kind when 'SignalAwaited' then 'signal' when 'StepFailed' then 'retry' else w.data ->> 'kind' end,
+           coalesce(w.data ->> 'name', w.data ->> 'cron'), w.at,
+           coalesce(w.data ->> 'fire_at', w.data ->> 'until', w.data ->> 'retry_at')::timestamptz
+    from df._last_waits(p_id) w where abandoned is null or w.seq <> all (abandoned) order by w.seq;
 end $$;
+comment on function df._waits(text) is 'What one instance waits for';
+
+-- Those that may wait: what was put down (index instances_waiting) and what a daemon holds (instances_held). The policy of
+-- df.instances decides anyway who sees what; naming the role lets the index find its instances among those of all.
+create function df._waiting_instances(p_id text) returns setof text language plpgsql stable
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+begin
+  if p_id is not null then
+    perform df._instance_status(p_id);
+    return query select i.id from df.instances i where i.id = p_id and i.status in ('running', 'paused');
+    return;
+  end if;
+  return query select i.id from df.instances i where i.worker_id is not null;
+  if df._is_operator() or not row_security_active('df.instances') then
+    return query select i.id from df.instances i where i.worker_id is null and i.status in ('running', 'paused');
+  else
+    return query select i.id from df.instances i
+                 where i.submitted_by = df._me() and i.worker_id is null and i.status in ('running', 'paused');
+  end if;
+end $$;
+comment on function df._waiting_instances(text) is 'The instances that may wait for something, of those that the caller may see';
+
+-- Plain SQL that becomes a part of the query, so that a LIMIT looks at no more instances than it needs.
+create function df.waiting(p_instance_id text default null)
+returns table (instance_id text, node_id text, kind text, name text, since timestamptz, until timestamptz)
+language sql stable begin atomic
+  select i.id, w.node_id, w.kind, w.name, w.since, w.until
+  from df._waiting_instances($1) i(id) cross join lateral df._waits(i.id) w;
+end;
 comment on function df.waiting(text) is
-  'What an instance waits for: timer, schedule, signal or retry; since and until when. Without an id: the 100 of the '
-  'caller''s own instances that began to wait last';
+  'What instances wait for: timer, schedule, signal or retry; since and until when. Without an id: all that the caller sees';
 
 create function df.metrics()
 returns table (total_instances bigint, running_instances bigint, completed_instances bigint, failed_instances bigint,

@@ -57,8 +57,8 @@ std::string record_sql(const sql_schema::Migration& migration) {
 void require_current_schema(pqxx::connection& connection) {
   pqxx::nontransaction session(connection);
   const pqxx::result owner = session.exec(
-      "select pg_get_userbyid(n.nspowner), current_user from pg_namespace n "
-      "where n.nspname = 'df' and not pg_has_role(n.nspowner, 'USAGE')");
+      "select pg_catalog.pg_get_userbyid(n.nspowner), current_user from pg_catalog.pg_namespace n "
+      "where n.nspname = 'df' and not pg_catalog.pg_has_role(n.nspowner, 'USAGE'::text)");
   if (!owner.empty()) {
     const std::string name = owner[0][0].c_str();
     throw StoreError(StoreError::Kind::kPermanent, "schema",

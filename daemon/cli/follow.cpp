@@ -29,7 +29,7 @@ std::string await_end(const Invocation& invocation, store::ClientStore& store, c
                       std::optional<double> timeout_seconds) {
   Progress progress;
   const auto begin = Clock::now();
-  bool looked = false;
+  std::optional<bool> served;  // looked at once it has been pending for long
   std::string status = store.await(id, milliseconds{0});
   while (!has_ended(status)) {
     milliseconds slice = kSlice;
@@ -38,12 +38,14 @@ std::string await_end(const Invocation& invocation, store::ClientStore& store, c
       if (left.count() <= 0) break;
       slice = std::min(slice, std::chrono::ceil<milliseconds>(left));
     }
-    if (status == "pending" && !looked && Clock::now() - begin > kPatience) {
-      looked = true;
-      if (!is_served(store)) warn(invocation.json, std::string(kNotServed) + "; waiting for one");
+    if (status == "pending" && !served && Clock::now() - begin > kPatience) {
+      served = is_served(store);
+      if (!*served && !progress.is_shown()) warn(invocation.json, std::string(kNotServed) + "; waiting for one");
     }
+    const bool is_alone = status == "pending" && !served.value_or(true);
     const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
-    progress.show(id + ' ' + status + "  " + readable(elapsed) + "  " + activity(store, id));
+    progress.show(id + ' ' + status + "  " + readable(elapsed) + "  " +
+                  (is_alone ? kNotServed : activity(store, id)));
     status = store.await(id, slice);
   }
   return status;

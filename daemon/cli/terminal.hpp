@@ -57,6 +57,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   void show(const std::string& text);
+  bool is_shown() const { return on_; }
 
  private:
   bool on_;

@@ -204,6 +204,9 @@ TEST_CASE("submit --wait and show say that no daemon serves the database") {
   const CliOutcome waited = fixture.run({"submit", "-e", "'SELECT 1'", "--wait", "--timeout", "0.1"});
   CHECK(waited.code == 1);
   CHECK_THAT(waited.err, ContainsSubstring("is still pending; no daemon serves this database"));
+  CHECK_THAT(fixture.run({"submit", "-e", "'SELECT 1'", "--wait", "--timeout", "2.5"}).err,
+             ContainsSubstring("warning: no daemon serves this database (") &&
+                 ContainsSubstring("; waiting for one\n"));
   const std::string id = waited.out.substr(0, 8);
   CHECK_THAT(fixture.run({"show", id}).out, ContainsSubstring("no daemon serves this database"));
   fixture.sql.exec("insert into df.workers (name, host, pid, version) values ('w', 'h', 1, '0')");

@@ -88,7 +88,7 @@ TEST_CASE("nodes, info and executions show an instance that has ended") {
              {"00000001", "SQL", "SELECT 1 AS a", "x", null, null, "completed", "completed", null},
              {"00000002", "RACE", null, null, "00000003", "00000004", "completed", "completed", null},
              {"00000003", "SQL", "SELECT 2", null, null, null, "completed", "completed", null},
-             {"00000004", "SLEEP", "60", null, null, null, "running", "skipped", "00000002"}});
+             {"00000004", "SLEEP", "60", null, null, null, "pending", "skipped", "00000002"}});
   CHECK(served.sql.text(
             "select status_details ->> 'execution_id' from df.instance_nodes($1) where node_id = '00000003'",
             id) == id + "::1::00000003::1");
@@ -225,7 +225,49 @@ TEST_CASE("a node tells in which branch and iteration it is, and is pending agai
   CHECK(served.sql.exec("select node_id, status, inferred_status, inferred_status_from_ancestor_id from "
                         "df.instance_nodes($1) where node_id in ('00000001', '00000009') order by 1",
                         id) == Rows{{"00000001", "completed", "completed", std::nullopt},
-                                    {"00000009", "running", "skipped", "00000000"}});
+                                    {"00000009", "pending", "skipped", "00000000"}});
+}
+
+TEST_CASE("no node of an instance that has ended is said to run or to be about to") {
+  Served served;
+  served.sql.exec("create sequence n");
+  const auto check = [&](const std::string& expression, const std::string& status,
+                         const std::string& states) {
+    const std::string id = served.start(expression);
+    if (status == "cancelled") {
+      served.wait_for_waits(id, 1);
+      served.sql.exec("select df.cancel($1)", id);
+    }
+    CHECK(served.end_of(id) == status);
+    INFO(served.explain(id));
+    for (const char* source : {"df.instance_nodes($1)",
+                               "(select id as node_id, node_type, status from df.nodes "
+                               "where instance_id = $1) n"}) {
+      CHECK(
+          served.sql.text(std::string("select string_agg(node_type || ' ' || status, ', ' order by node_id) "
+                                      "from ") +
+                              source,
+                          id) == states);
+    }
+  };
+  check("df.loop('SELECT nextval(''n'') AS n' |=> 'i', 'SELECT $i.n < 3')", "completed",
+        "LOOP completed, SQL completed, SQL completed");
+  check("df.loop('SELECT 1' ~> df.if('SELECT true', df.break('1'), 'SELECT 2') ~> 'SELECT 3') ~> 'SELECT 4'",
+        "completed",
+        "THEN completed, LOOP completed, THEN completed, SQL completed, IF completed, SQL completed, "
+        "BREAK completed, SQL pending, SQL pending, SQL completed");
+  check("df.loop('SELECT 1', df.break('3'))", "completed", "LOOP completed, SQL completed, BREAK completed");
+  check("df.loop('SELECT 1' ~> df.catch('SELECT 1/0', df.break()), 'SELECT true')", "completed",
+        "LOOP completed, THEN completed, SQL completed, CATCH completed, SQL failed, BREAK completed, SQL "
+        "pending");
+  check("df.loop(df.if('SELECT false', df.break()) ~> 'SELECT 1', 'SELECT false')", "completed",
+        "LOOP completed, THEN completed, IF completed, SQL completed, BREAK pending, SQL completed, SQL "
+        "completed");
+  check("'SELECT 1' ~> df.sleep(600) & 'SELECT 2'", "cancelled",
+        "JOIN pending, THEN pending, SQL completed, SLEEP pending, SQL completed");
+  check("'SELECT 1' | df.sleep(600)", "completed", "RACE completed, SQL completed, SLEEP pending");
+  check("'SELECT 1' ~> df.loop('SELECT 1/0') ~> 'SELECT 2'", "failed",
+        "THEN failed, SQL completed, LOOP failed, SQL failed, SQL pending");
 }
 
 TEST_CASE("waiting tells of timers, schedules, signals and retries, since when and until when") {
