@@ -172,7 +172,7 @@ create index signals_untaken on df.signals (instance_id, id) where taken_at is n
 
 create table df.vars (
   owner regrole not null default df._me(),
-  name text not null check (name ~ '^[A-Za-z_][A-Za-z0-9_]*$'),
+  name text not null constraint "the name of a variable is an identifier" check (name ~ '^[A-Za-z_][A-Za-z0-9_]*$'),
   value text not null,
   primary key (owner, name)
 );
@@ -273,6 +273,10 @@ begin
           coalesce(new.priority, 0), coalesce(new.start_at, df._now()), new.idempotency_key)
   on conflict (submitted_by, idempotency_key) where idempotency_key is not null do nothing
   returning id, database, vars, priority, wake_at into new.id, new.database, new.vars, new.priority, new.start_at;
+  elsif jsonb_typeof(new.vars) <> 'object' then
+    raise invalid_parameter_value using
+      message = format('df.submit: vars must be a JSON object, not %s', left(new.vars::text, 100)),
+      hint = 'Write {"name": "value"}: {name} in the workflow stands for the value. NULL takes those of df.setvar.';
   if not found then
     select id, database, vars, priority into new.id, new.database, new.vars, new.priority
     from df.instances where submitted_by = df._me() and idempotency_key = new.idempotency_key;

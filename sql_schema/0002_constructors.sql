@@ -251,7 +251,18 @@ begin
   return df._leaf('HTTP', df._http_config('df.http', url, method, ',"body":' || pg_catalog.to_json(body)::text, headers::text,
     timeout_seconds));
 end $$;
-comment on function df.http is 'One HTTP call: GET POST PUT DELETE PATCH';
+comment on function df.http(text, text, text, anycompatible, numeric) is 'One HTTP call: GET POST PUT DELETE PATCH';
+
+-- A body of type jsonb, with a method and without. The order of the second's arguments keeps literals without a type,
+-- which mean text, from being ambiguous.
+create function df.http(url text, method text, body jsonb, headers anycompatible default null, timeout_seconds numeric default 30)
+returns text language plpgsql stable parallel safe as $$
+begin return df.http(url, method, body::text, headers, timeout_seconds); end $$;
+comment on function df.http(text, text, jsonb, anycompatible, numeric) is 'One HTTP call with a body of type jsonb';
+create function df.http(url text, body jsonb, timeout_seconds numeric default 30, headers anycompatible default null)
+returns text language plpgsql stable parallel safe as $$
+begin return df.http(url, 'POST', body::text, headers, timeout_seconds); end $$;
+comment on function df.http(text, jsonb, numeric, anycompatible) is 'One HTTP POST with a body of type jsonb';
 
 -- parts has a default only because method before it has one.
 create function df.http_multipart(url text, method text default 'POST', parts anycompatible default null,

@@ -76,6 +76,12 @@ begin
   return format('Signal "%s" sent to instance %s', name, instance_id);
 end $$;
 comment on function df.signal(text, text, text) is 'Sends a signal, in the caller''s transaction; a payload that is not JSON becomes a JSON string';
+create function df.signal(instance_id text, name text, data json) returns text language sql
+  return df.signal($1, $2, $3::text);
+comment on function df.signal(text, text, json) is 'Sends a signal';
+create function df.signal(instance_id text, name text, data jsonb) returns text language sql
+  return df.signal($1, $2, $3::text);
+comment on function df.signal(text, text, jsonb) is 'Sends a signal';
 
 -- Looks again every 2 ms at first, every 30 ms later.
 create function df.await_instance(instance_id text, timeout_seconds double precision default 30) returns text
@@ -114,10 +120,20 @@ create function df.setvar(name text, value text) returns text language plpgsql
 #variable_conflict use_column
 begin
   perform df._outside_workflow('df.setvar');
+  if $1 is null or $1 !~ '^[A-Za-z_][A-Za-z0-9_]*$' then
+    raise invalid_name using message = format('df.setvar: %s is not a valid identifier', quote_nullable($1)),
+      hint = 'A name is made of letters, digits and _, and does not begin with a digit.';
+  elsif $2 is null then
+    raise null_value_not_allowed using message = 'df.setvar: the value must not be NULL', hint = 'df.unsetvar removes a variable.';
+  end if;
   insert into df.vars (name, value) values ($1, $2) on conflict (owner, name) do update set value = excluded.value;
   return $2;
 end $$;
 comment on function df.setvar(text, text) is 'Sets a variable of the caller';
+create function df.setvar(name text, value anyelement) returns text language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+begin return df.setvar($1, $2::text); end $$;
+comment on function df.setvar(text, anyelement) is 'Sets a variable of the caller to the text of a value of any type';
 
 create function df.getvar(name text) returns text language sql stable
   return (select v.value from df.vars v where v.owner = df._me() and v.name = $1);

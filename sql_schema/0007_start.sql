@@ -194,6 +194,8 @@ begin
   perform df._instance_status($1);
   insert into df.reruns (source, from_node) values ($1, $2) returning id into new_id;
   return new_id;
+exception when object_not_in_prerequisite_state then  -- told without what happens inside
+  raise object_not_in_prerequisite_state using message = sqlerrm;
 end $$;
 comment on function df.rerun(text, text) is
   'A new instance of the same workflow; with from_node it keeps the results of everything before that node';

@@ -18,7 +18,7 @@ std::string signature(Sql& sql, const std::string& name) {
   std::string all;
   for (const Row& row :
        sql.exec("select pg_get_function_arguments(p.oid), pg_get_function_result(p.oid) from pg_proc p "
-                "where p.pronamespace = 'df'::regnamespace and p.proname = $1 order by p.pronargs",
+                "where p.pronamespace = 'df'::regnamespace and p.proname = $1 order by p.pronargs, p.oid",
                 name)) {
     all += (all.empty() ? "" : " | ") + *row[0] + " -> " + *row[1];
   }
@@ -47,13 +47,16 @@ TEST_CASE("functions have the arguments and results of the contract") {
       {"cancel", "instance_id text, reason text DEFAULT NULL::text -> text"},
       {"pause", "instance_id text -> text"},
       {"resume", "instance_id text -> text"},
-      {"signal", "instance_id text, name text, data text DEFAULT '{}'::text -> text"},
+      {"signal",
+       "instance_id text, name text, data text DEFAULT '{}'::text -> text | instance_id text, name text, "
+       "data "
+       "json -> text | instance_id text, name text, data jsonb -> text"},
       {"status", "instance_id text -> text"},
       {"result", "instance_id text -> json"},
       {"error", "instance_id text -> json"},
       {"await_instance", "instance_id text, timeout_seconds double precision DEFAULT 30 -> text"},
       {"rerun", "instance_id text, from_node text DEFAULT NULL::text -> text"},
-      {"setvar", "name text, value text -> text"},
+      {"setvar", "name text, value text -> text | name text, value anyelement -> text"},
       {"getvar", "name text -> text"},
       {"unsetvar", "name text -> boolean"},
       {"clearvars", " -> bigint"},
@@ -106,8 +109,12 @@ TEST_CASE("constructors have the arguments and defaults of the contract") {
       {"sleep", "seconds anycompatible"},
       {"wait_for_schedule", "cron text, timezone text DEFAULT 'UTC'::text"},
       {"wait_for_signal", "name text, timeout_seconds anycompatible" + null + "unknown"},
-      {"http", "url text, method text DEFAULT 'POST'::text, body text" + null +
-                   "text, headers anycompatible" + null + "unknown, timeout_seconds numeric DEFAULT 30"},
+      {"http", "url text, body jsonb, timeout_seconds numeric DEFAULT 30, headers anycompatible" + null +
+                   "unknown -> text | url text, method text DEFAULT 'POST'::text, body text" + null +
+                   "text, headers anycompatible" + null +
+                   "unknown, timeout_seconds numeric DEFAULT 30 -> text | url text, method text, body jsonb, "
+                   "headers anycompatible" +
+                   null + "unknown, timeout_seconds numeric DEFAULT 30"},
       {"http_multipart", "url text, method text DEFAULT 'POST'::text, parts anycompatible" + null +
                              "unknown, headers anycompatible" + null +
                              "unknown, timeout_seconds numeric DEFAULT 30"},
