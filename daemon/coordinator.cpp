@@ -52,6 +52,8 @@ void Coordinator::claimed(store::ClaimedInstance claimed) {
 // From a row as it was claimed or reclaimed to a running instance.
 void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
   instance.token = claimed.token;
+  instance.role = claimed.role.value_or("");
+  ++held_by_role_[instance.role];
   instance.may_http = claimed.may_http;
   instance.database = claimed.database;
   instance.label = claimed.label;
@@ -70,7 +72,6 @@ void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
     return fail(instance, dsl::make_failure("role_dropped",
                                             "the role that submitted this instance no longer exists", 0, 0));
   }
-  instance.role = *claimed.role;
   if (claimed.history.empty()) return begin_anew(instance, claimed);
   const bool started = claimed.history.front().kind == EventKind::kInstanceStarted;
   const auto json = dsl::json_member(claimed.history.front().data, "graph");
@@ -346,9 +347,19 @@ void Coordinator::drop(const std::string& id) {
   if (found->second->timer) timers_.erase({*found->second->timer, id});
   instances_.erase(found);
 }
+  if (const auto count = held_by_role_.find(found->second->role); --count->second == 0)
+    held_by_role_.erase(count);
 
 void Coordinator::drain() {
   draining_ = true;
+std::set<std::string> Coordinator::roles_holding(std::size_t instances) const {
+  std::set<std::string> roles;
+  for (const auto& [role, count] : held_by_role_) {
+    if (count >= instances) roles.insert(role);
+  }
+  return roles;
+}
+
   std::vector<std::string> ids;
   for (const auto& [id, instance] : instances_) ids.push_back(id);
   for (const std::string& id : ids) {

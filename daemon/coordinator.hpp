@@ -106,6 +106,8 @@ class Coordinator {
 
   std::size_t held() const { return instances_.size(); }
   std::size_t steps_in_progress() const { return steps_by_id_.size(); }
+  // The roles of which at least so many are held.
+  std::set<std::string> roles_holding(std::size_t instances) const;
   // When the earliest of the instances put down lately becomes due; asked once.
   std::optional<dsl::Time> take_earliest_wake();
   // Log lines for people: (level, text) pairs go here.
@@ -164,6 +166,7 @@ class Coordinator {
   std::function<dsl::Time()> now_;
   std::map<std::string, std::unique_ptr<Instance>> instances_;
   std::map<StepId, Instance*> steps_by_id_;
+  std::map<std::string, std::size_t> held_by_role_;
   std::set<std::pair<dsl::Time, std::string>> timers_;
   std::set<std::pair<dsl::Time, StepId>> unmarked_;  // running steps whose start is not in the history
   std::optional<dsl::Time> earliest_wake_;

@@ -73,12 +73,12 @@ ExitCode perform(const Invocation& invocation) {
 }
 
 // CLI11 has exit codes of its own; help and version are no errors.
-int usage_exit(const CLI::App& app, const CLI::ParseError& error, bool json) {
+int usage_exit(const CLI::App& app, const CLI::ParseError& error, const std::string& program, bool json) {
   if (error.get_exit_code() == 0) return app.exit(error);
   const auto chosen = app.get_subcommands();
   const std::string command = chosen.empty() ? "" : chosen.front()->get_name() + " ";
-  return static_cast<int>(
-      report(json, ExitCode::kUsage, std::string(error.what()) + "\nTry: durabled " + command + "--help"));
+  return static_cast<int>(report(json, ExitCode::kUsage,
+                                 std::string(error.what()) + "\nTry: " + program + ' ' + command + "--help"));
 }
 
 // For errors of a command line that is not parsed.
@@ -99,7 +99,7 @@ std::string program_name(const std::string& called) {
 }
 
 // CLI11 would say only that a subcommand is missing.
-std::string unknown_command(const CLI::App& app, int argc, char** argv) {
+std::string unknown_command(const CLI::App& app, const std::string& program, int argc, char** argv) {
   const std::string word = argc > 1 ? argv[1] : "-";
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
@@ -108,7 +108,7 @@ std::string unknown_command(const CLI::App& app, int argc, char** argv) {
   if (word.starts_with('-') || std::find(names.begin(), names.end(), word) != names.end()) return "";
   const std::string near = config::closest_word(word, names);
   return "unknown command '" + word + "'" + (near.empty() ? "" : "; did you mean " + near + "?") +
-         "\nTry: durabled --help";
+         "\nTry: " + program + " --help";
 }
 
 }  // namespace
@@ -132,13 +132,13 @@ int run(int argc, char** argv) {
   if (argc > 0) invocation.program = program_name(argv[0]);
   CLI::App app("Durable workflows in SQL, for any PostgreSQL", "durabled");
   add_commands(app, invocation);
-  if (const std::string problem = unknown_command(app, argc, argv); !problem.empty()) {
+  if (const std::string problem = unknown_command(app, invocation.program, argc, argv); !problem.empty()) {
     return static_cast<int>(report(wants_json(argc, argv), ExitCode::kUsage, problem));
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return usage_exit(app, error, wants_json(argc, argv));
+    return usage_exit(app, error, invocation.program, wants_json(argc, argv));
   }
   return static_cast<int>(perform(invocation));
 }

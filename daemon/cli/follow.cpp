@@ -40,12 +40,13 @@ std::string await_end(const Invocation& invocation, store::ClientStore& store, c
     }
     if (status == "pending" && !served && Clock::now() - begin > kPatience) {
       served = is_served(store);
-      if (!*served && !progress.is_shown()) warn(invocation.json, std::string(kNotServed) + "; waiting for one");
+      if (!*served && !progress.is_shown())
+        warn(invocation.json, not_served(invocation) + "; waiting for one");
     }
     const bool is_alone = status == "pending" && !served.value_or(true);
     const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
     progress.show(id + ' ' + status + "  " + readable(elapsed) + "  " +
-                  (is_alone ? kNotServed : activity(store, id)));
+                  (is_alone ? not_served(invocation) : activity(store, id)));
     status = store.await(id, slice);
   }
   return status;
@@ -71,6 +72,11 @@ bool is_served(store::ClientStore& store) {
   return store.is_served(config::Config{}.worker.lease_ttl);
 }
 
+std::string not_served(const Invocation& invocation) {
+  return "no daemon serves this database (start one: " + invocation.program + " run, or look with " +
+         invocation.program + " doctor)";
+}
+
 std::string describe(const store::WaitingFor& wait) {
   std::string text = "waiting for " + wait.kind + (wait.name ? " '" + *wait.name + '\'' : "");
   if (wait.kind == "timer") text = "sleeping";
@@ -92,7 +98,7 @@ ExitCode wait_for(const Invocation& invocation, store::ClientStore& store, const
   if (!has_ended(status)) {
     return report(
         invocation.json, ExitCode::kFailed,
-        "instance " + id + " is still " + status + (is_served(store) ? "" : std::string("; ") + kNotServed));
+        "instance " + id + " is still " + status + (is_served(store) ? "" : "; " + not_served(invocation)));
   }
   std::string message = "instance " + id + ' ' + status;
   if (instance.error) {

@@ -13,8 +13,8 @@ bool has_ended(const std::string& status);
 
 // Whether a daemon was heard of lately.
 bool is_served(store::ClientStore& store);
-inline constexpr const char* kNotServed =
-    "no daemon serves this database (start one: durabled run, or look with durabled doctor)";
+// "no daemon serves this database", and what to do.
+std::string not_served(const Invocation& invocation);
 
 // Waits until the instance has ended and prints how and with what; shows what it is at meanwhile, on a
 // terminal. kOk when it completed, kInstanceFailed when it failed or was cancelled, kFailed when the time ran

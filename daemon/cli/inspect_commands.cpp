@@ -145,7 +145,7 @@ void print_times(const store::InstanceDetail& instance) {
   }
 }
 
-void print_instance(const Shown& shown, bool with_ids) {
+void print_instance(const Invocation& invocation, const Shown& shown, bool with_ids) {
   const store::InstanceDetail& instance = shown.instance;
   print_field("Instance:", instance.id + (instance.label ? " (" + *instance.label + ')' : ""));
   const bool is_under_way = instance.request && !has_ended(instance.status) &&
@@ -156,7 +156,7 @@ void print_instance(const Shown& shown, bool with_ids) {
                            (instance.priority == 0 ? "" : ", priority " + std::to_string(instance.priority)));
   print_times(instance);
   for (const store::WaitingFor& wait : shown.waits) print_field("Now:", describe(wait));
-  if (!shown.served) print_field("Now:", paint(Colour::kYellow, kNotServed));
+  if (!shown.served) print_field("Now:", paint(Colour::kYellow, not_served(invocation)));
   for (const store::SentSignal& signal : shown.signals) {
     print_field("Signal:", '\'' + signal.name + "' " + one_line(signal.data, 60) + ", sent " +
                                local_time(signal.sent_at) + ", not taken yet");
@@ -192,7 +192,7 @@ ExitCode show(const Invocation& invocation, const ShowOptions& options) {
   if (invocation.json) {
     std::cout << to_json(shown) << '\n';
   } else {
-    print_instance(shown, options.ids);
+    print_instance(invocation, shown, options.ids);
   }
   return ExitCode::kOk;
 }

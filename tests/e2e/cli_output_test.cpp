@@ -78,7 +78,7 @@ TEST_CASE(
     CHECK(outcome.code == 2);
     CHECK(outcome.out.empty());
     CHECK_THAT(outcome.err, ContainsSubstring("durabled: ") && ContainsSubstring(message) &&
-                                ContainsSubstring("Try: durabled " + arguments[0] + " --help"));
+                                ContainsSubstring("Try: " DURABLED_BINARY " " + arguments[0] + " --help"));
   };
   for (const char* command : {"dev", "run", "init", "upgrade", "uninstall", "list", "doctor"})
     refused({command, "--odd"}, "--odd");
