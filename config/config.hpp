@@ -31,7 +31,7 @@ struct Config {
 
   struct Steps {
     int connections = 16;           // in total
-    int connections_per_role = 16;  // for one role and database
+    int connections_per_role = 12;  // in all databases
     Milliseconds idle_timeout{60'000};
     Milliseconds mark_running_after{500};  // a step that lasts longer gets an event for its start
     std::size_t max_result_bytes = 16 << 20;

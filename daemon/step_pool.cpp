@@ -13,6 +13,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr int kConnectAttempts = 5;
+constexpr int kMaxConnectThreads = 64;
 constexpr std::chrono::milliseconds kConnectRetry{400};
 
 }  // namespace
@@ -33,12 +34,15 @@ struct StepPool::Session {
   bool alone = false;
   bool cancelling = false;  // a cancel request is on its way: it must not hit the next statement
   bool release_when_cancelled = false;
-  std::chrono::steady_clock::time_point idle_since{};
+  std::chrono::steady_clock::time_point idle_since{}, running_since{};
   std::shared_ptr<int> alive = std::make_shared<int>(0);
 };
 
 StepPool::StepPool(asio::io_context& io, StepPoolOptions options)
-    : io_(io), options_(std::move(options)), retry_timer_(io) {}
+    : io_(io),
+      options_(std::move(options)),
+      connect_threads_(static_cast<std::size_t>(std::min(options_.connections, kMaxConnectThreads))),
+      retry_timer_(io) {}
 
 StepPool::~StepPool() {
   shut_down();
@@ -50,13 +54,15 @@ void StepPool::shut_down() {
   retry_timer_.cancel();
   targets_.clear();
   jobs_.clear();
-  threads_.join();
+  connect_threads_.join();
+  cancel_threads_.join();
 }
 
 void StepPool::cancel_running() {
   for (const auto& [key, target] : targets_) {
     for (const auto& session : target.sessions) {
-      if (session->phase == Session::Phase::kRunning) asio::post(threads_, session->session->canceller());
+      if (session->phase == Session::Phase::kRunning)
+        asio::post(cancel_threads_, session->session->canceller());
     }
   }
 }
@@ -70,12 +76,25 @@ void StepPool::start(StepId id, const std::string& role, const std::string& data
                      store::StepStatement statement) {
   Job& job = jobs_[id];
   const std::string login = options_.set_role ? options_.own_role : role;
+  job.role = role;
   job.target = {login, database};
   job.statement = std::move(statement);
   job.statement.role = login == role ? "none" : role;
+  enqueue(id);
+  dispatch();
+}
+
+void StepPool::enqueue(StepId id) {
+  const Job& job = jobs_.at(id);
   targets_[job.target].waiting.push_back(id);
   ++waiting_;
-  dispatch();
+  ++waiting_by_role_[job.role];
+}
+
+// It is taken out of its target's queue.
+void StepPool::dequeued(const Job& job) {
+  --waiting_;
+  if (const auto found = waiting_by_role_.find(job.role); --found->second == 0) waiting_by_role_.erase(found);
 }
 
 void StepPool::dispatch() {
@@ -102,13 +121,12 @@ bool StepPool::dispatch_one(const store::StepTarget& key, Target& target) {
     if (session->phase != Session::Phase::kIdle) continue;
     const StepId id = target.waiting.front();
     target.waiting.pop_front();
-    --waiting_;
+    dequeued(jobs_.at(id));
     assign(*session, id);
     return true;
   }
   if (target.connecting >= static_cast<int>(target.waiting.size())) return false;
-  if (static_cast<int>(target.sessions.size()) + target.connecting >= options_.connections_per_role)
-    return false;
+  if (open_of(key.role) >= options_.connections_per_role && !evict_idle(&key.role)) return false;
   if (target.failures > 0 && (target.connecting > 0 || std::chrono::steady_clock::now() < target.retry_at))
     return false;
   if (open_ >= options_.connections && !evict_idle()) return false;
@@ -116,9 +134,26 @@ bool StepPool::dispatch_one(const store::StepTarget& key, Target& target) {
   return true;
 }
 
-bool StepPool::evict_idle() {
+std::set<std::string> StepPool::roles_waiting(std::size_t steps) const {
+  std::set<std::string> roles;
+  for (const auto& [role, count] : waiting_by_role_) {
+    if (count >= steps) roles.insert(role);
+  }
+  return roles;
+}
+
+// In all databases.
+int StepPool::open_of(const std::string& role) const {
+  int open = 0;
+  for (auto at = targets_.lower_bound({role, ""}); at != targets_.end() && at->first.role == role; ++at)
+    open += static_cast<int>(at->second.sessions.size()) + at->second.connecting;
+  return open;
+}
+
+bool StepPool::evict_idle(const std::string* role) {
   Session* oldest = nullptr;
   for (auto& [key, target] : targets_) {
+    if (!target.waiting.empty() || (role != nullptr && key.role != *role)) continue;
     for (const auto& session : target.sessions) {
       if (session->phase != Session::Phase::kIdle) continue;
       if (oldest == nullptr || session->idle_since < oldest->idle_since) oldest = session.get();
@@ -136,9 +171,9 @@ void StepPool::connect(const store::StepTarget& key) {
   const store::ConnectParams params =
       store::step_params(options_.conninfo, key, key.role, options_.own_role,
                          extra == options_.roles.end() ? "" : extra->second, !options_.prepared_statements);
-  asio::post(threads_, [weak = weak_from_this(), &io = io_, key, params,
-                        session_options = store::StepSession::Options{
-                            options_.prepared_statements, key.database != options_.served_database}] {
+  asio::post(connect_threads_, [weak = weak_from_this(), &io = io_, key, params,
+                                session_options = store::StepSession::Options{
+                                    options_.prepared_statements, key.database != options_.served_database}] {
     auto box = std::make_shared<std::unique_ptr<store::StepSession>>();  // handlers must be copyable
     std::shared_ptr<store::StoreError> error;
     try {
@@ -192,9 +227,9 @@ void StepPool::fail_waiting(Target& target, const store::StoreError& error) {
   const bool transient = error.kind() != store::StoreError::Kind::kPermanent;
   std::deque<StepId> failed;
   failed.swap(target.waiting);
-  waiting_ -= failed.size();
   for (const StepId id : failed) {
     Job& job = jobs_.at(id);
+    dequeued(job);
     job.queued = false;
     dsl::Failure failure =
         dsl::make_failure(transient ? "08001" : "28000",
@@ -220,6 +255,7 @@ void StepPool::assign(Session& session, StepId id) {
   session.job = id;
   session.alone = job.statement.alone;
   session.phase = Session::Phase::kRunning;
+  session.running_since = std::chrono::steady_clock::now();
   session.session->run(std::move(job.statement));
   begin_exchange(session);
 }
@@ -263,7 +299,7 @@ void StepPool::stop(StepId id) {
   if (job.queued) {
     job.queued = false;
     std::erase(targets_.at(job.target).waiting, id);
-    --waiting_;
+    dequeued(job);
     asio::post(io_, [weak = weak_from_this(), id] {
       const auto self = weak.lock();
       if (!self || self->closed_) return;
@@ -275,8 +311,8 @@ void StepPool::stop(StepId id) {
   if (job.session == nullptr || job.session->phase != Session::Phase::kRunning || job.session->cancelling)
     return;
   job.session->cancelling = true;
-  asio::post(threads_, [weak = weak_from_this(), &io = io_, cancel = job.session->session->canceller(),
-                        session = job.session, alive = std::weak_ptr<int>(job.session->alive)] {
+  asio::post(cancel_threads_, [weak = weak_from_this(), &io = io_, cancel = job.session->session->canceller(),
+                               session = job.session, alive = std::weak_ptr<int>(job.session->alive)] {
     cancel();
     asio::post(io, [weak, session, alive] {
       const auto self = weak.lock();
@@ -327,10 +363,14 @@ void StepPool::watch(Session& session) {
 void StepPool::exchange_over(Session& session) {
   const StepId id = session.job;
   switch (session.phase) {
-    case Session::Phase::kRunning:
+    case Session::Phase::kRunning: {
       session.phase = Session::Phase::kExecuted;
-      callbacks_.executed(id, session.session->take_outcome());
+      store::StepOutcome outcome = session.session->take_outcome();
+      outcome.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
+                                                                           session.running_since);
+      callbacks_.executed(id, std::move(outcome));
       return;
+    }
     case Session::Phase::kCommitting:
       session.phase = Session::Phase::kCommitted;
       // A commit that the server refused leaves a failed transaction behind.

@@ -13,6 +13,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "daemon/coordinator.hpp"
@@ -28,7 +29,7 @@ struct StepPoolOptions {
   std::string served_database;
   bool set_role = false;                     // one login, SET LOCAL ROLE
   std::map<std::string, std::string> roles;  // conninfo that is added for a role's login
-  int connections = 16, connections_per_role = 16;
+  int connections = 16, connections_per_role = 12;
   std::chrono::milliseconds idle_timeout{60'000};
   bool prepared_statements = true;
 };
@@ -55,7 +56,8 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   void finish(StepId id) override;
   void stop(StepId id) override;
 
-  std::size_t waiting() const { return waiting_; }  // for a connection
+  // The roles of which at least so many steps wait for a connection.
+  std::set<std::string> roles_waiting(std::size_t steps) const;
   void close_idle(std::chrono::steady_clock::time_point now);
   // Makes the server stop what runs, on the pool's own threads; shut_down() waits for them.
   void cancel_running();
@@ -65,6 +67,7 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
  private:
   struct Session;
   struct Job {
+    std::string role;
     store::StepTarget target;
     store::StepStatement statement;
     Session* session = nullptr;  // nullptr: waits for one, or has lost it
@@ -78,12 +81,16 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
     std::chrono::steady_clock::time_point retry_at{};
   };
 
+  void enqueue(StepId id);
+  void dequeued(const Job& job);
   void dispatch();
   bool dispatch_one(const store::StepTarget& key, Target& target);
   void connect(const store::StepTarget& key);
   void connected(const store::StepTarget& key, std::unique_ptr<store::StepSession> session);
   void connect_failed(const store::StepTarget& key, const store::StoreError& error);
-  bool evict_idle();
+  int open_of(const std::string& role) const;
+  // Closes a connection that nothing waits for, of this role only if one is given.
+  bool evict_idle(const std::string* role = nullptr);
   void assign(Session& session, StepId id);
   void begin_exchange(Session& session);
   void pump(Session& session);
@@ -96,13 +103,17 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   boost::asio::io_context& io_;
   StepPoolOptions options_;
   Callbacks callbacks_;
-  boost::asio::thread_pool threads_{2};
+  // Connecting blocks, for as long as connect_timeout allows; each of as many connections as there may be can
+  // do so without holding up another. Cancelling must not wait for that.
+  boost::asio::thread_pool connect_threads_;
+  boost::asio::thread_pool cancel_threads_{2};
   boost::asio::steady_timer retry_timer_;
   std::map<store::StepTarget, Target> targets_;
   std::map<StepId, Job> jobs_;
   store::StepTarget last_served_;
   int open_ = 0;  // sessions and connects under way
   std::size_t waiting_ = 0;
+  std::map<std::string, std::size_t> waiting_by_role_;  // those that have any
   bool closed_ = false;
   bool dispatching_ = false;
 };

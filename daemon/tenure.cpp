@@ -193,12 +193,24 @@ void Tenure::on_work_thread(Work work, Then then) {
   });
 }
 
-// How many instances more make sense now: what already waits for a connection is not made longer.
+// How many instances to take at once: half of the room that is left at most, see busy_roles().
 int Tenure::room() const {
-  if (draining_) return 0;
-  if (steps_->waiting() >= static_cast<std::size_t>(config_.worker.claim_batch)) return 0;
-  const int free = config_.worker.max_instances - static_cast<int>(coordinator_->held());
-  return std::max(0, std::min(free, config_.worker.claim_batch));
+  const int free = free_places();
+  return draining_ || free == 0 ? 0 : std::clamp(free / 2, 1, config_.worker.claim_batch);
+}
+
+int Tenure::free_places() const {
+  return std::max(0, config_.worker.max_instances - static_cast<int>(coordinator_->held()));
+}
+
+// Roles of which nothing more is claimed. What waits for a connection of theirs is not made longer. And no
+// role holds more than so many times what it leaves free: however many take all they can, there is room for
+// one more.
+std::set<std::string> Tenure::busy_roles(int part) const {
+  const auto at_least_one = [](int count) { return static_cast<std::size_t>(std::max(1, count)); };
+  std::set<std::string> roles = steps_->roles_waiting(at_least_one(config_.worker.claim_batch / part));
+  roles.merge(coordinator_->roles_holding(at_least_one(4 * free_places() / part)));
+  return roles;
 }
 
 void Tenure::poll_soon() {
@@ -211,8 +223,11 @@ void Tenure::poll() {
   polling_ = true;
   poll_again_ = false;
   const int limit = room();
+  skipped_ = busy_roles(2);
   on_work_thread(
-      [limit, worker = worker_.number](store::WorkerStore& store) { return store.poll(worker, limit); },
+      [limit, skipped = skipped_, worker = worker_.number](store::WorkerStore& store) {
+        return store.poll(worker, limit, {skipped.begin(), skipped.end()});
+      },
       [this, limit](store::PollResult result) { polled(std::move(result), limit); });
 }
 
@@ -245,7 +260,8 @@ void Tenure::after_event() {
       });
     }
   }
-  if (more_due_ && !polling_ && room() >= config_.worker.claim_batch / 2) poll();
+  if (more_due_ && !polling_ && free_places() >= config_.worker.claim_batch / 2) poll();
+  if (!skipped_.empty() && !polling_ && busy_roles(4).size() < skipped_.size()) poll();
   tick();
   if (draining_) check_drained();
 }

@@ -12,6 +12,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -60,6 +61,8 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
   void on_work_thread(Work work, Then then);
 
   int room() const;
+  int free_places() const;
+  std::set<std::string> busy_roles(int part) const;
   void poll_soon();
   void poll();
   void polled(store::PollResult result, int limit);
@@ -88,6 +91,7 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
 
   boost::asio::steady_timer poll_timer_, tick_timer_, housekeeping_timer_, grace_timer_;
   bool polling_ = false, poll_again_ = false, more_due_ = false;
+  std::set<std::string> skipped_;  // roles of which the last poll took nothing
   bool flushing_ = false, flush_posted_ = false, draining_ = false, giving_back_ = false;
   std::vector<store::Turn> turns_;
 };

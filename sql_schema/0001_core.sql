@@ -111,7 +111,8 @@ create table df.instances (
   error json,
   result_seq bigint,
   dsl text not null,
-  vars jsonb not null default '{}' check (jsonb_typeof(vars) = 'object'),
+  vars jsonb not null default '{}' constraint "variables are a JSON object" check (jsonb_typeof(vars) = 'object')
+    constraint "variables have at most 1 MiB" check (octet_length(vars::text) <= 1048576),
   idempotency_key text,
   request text check (request in ('cancel', 'pause', 'resume')),
   request_reason text,
@@ -129,6 +130,9 @@ comment on column df.instances.fencing_token is 'Raised by each claim: a daemon 
 
 -- What a claim looks for, and nothing else.
 create index instances_runnable on df.instances (priority desc, wake_at)
+  where wake_at is not null and worker_id is null and status <> 'paused';
+-- The same for each role, for when a daemon has enough of one.
+create index instances_runnable_by_role on df.instances (submitted_by, priority desc, wake_at)
   where wake_at is not null and worker_id is null and status <> 'paused';
 create index instances_held on df.instances (worker_id) where worker_id is not null;
 create index instances_newest on df.instances (created_at desc, id desc);

@@ -100,10 +100,41 @@ begin
 end $$;
 comment on function df._may_http(oid) is 'Whether a role may make HTTP calls: by the grant on df.http';
 
+-- Locks the instances of this priority that are due.
+create function df._due(p_priority smallint, p_now timestamptz, p_limit int) returns table (id text) language sql
+  set search_path = pg_catalog, pg_temp as $$
+  select i.id from df.instances i
+  where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.priority = p_priority and i.wake_at <= p_now
+  order by i.priority desc, i.wake_at limit p_limit for update skip locked
+$$;
+comment on function df._due(smallint, timestamptz, int) is 'Locks the instances of a priority that are due';
+
+-- The same without those of some roles: from one role that has any to the next, so that those are not walked.
+create function df._due_of_others(p_priority smallint, p_now timestamptz, p_limit int, p_roles oid[]) returns table (id text)
+  language sql set search_path = pg_catalog, pg_temp as $$
+  with recursive roles as (
+    (select i.submitted_by as role from df.instances i
+     where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.submitted_by limit 1)
+    union all
+    select (select i.submitted_by from df.instances i
+            where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by > r.role
+            order by i.submitted_by limit 1)
+    from roles r where r.role is not null)
+  select d.id from roles r cross join lateral (
+    select i.id from df.instances i
+    where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by = r.role
+      and i.priority = p_priority and i.wake_at <= p_now
+    order by i.wake_at limit p_limit for update skip locked) d
+  where r.role <> all (p_roles) limit p_limit
+$$;
+comment on function df._due_of_others(smallint, timestamptz, int, oid[]) is
+  'Locks the instances of a priority that are due, but for those of some roles';
+
 -- One round of a daemon: takes up to p_limit due instances (highest priority first, then by time), and reads which of
 -- those that it holds want attention. Row kinds: 'claimed'; 'attention'; 'next' (wake_at: when the next becomes due).
 -- It raises or lowers the worker's wish to be notified, too: a daemon that took all it could take comes back by itself.
-create function df._poll(p_worker int, p_limit int)
+-- Of the roles in p_busy nothing is claimed: the daemon has more of theirs than it has connections for.
+create function df._poll(p_worker int, p_limit int, p_busy text[])
 returns table (kind text, id text, token bigint, status text, dsl text, label text, vars jsonb, role text, database text,
                wake_at timestamptz, request text, request_reason text, started boolean, may_http boolean)
 language plpgsql set search_path = pg_catalog, pg_temp
@@ -115,6 +146,7 @@ declare
   level smallint;
   taken int;
   claimed boolean := false;
+  busy constant oid[] := array(select r.oid from pg_catalog.pg_roles r where r.rolname = any (p_busy));
   upcoming timestamptz;
   earliest timestamptz;
 begin
@@ -133,9 +165,9 @@ begin
     if upcoming <= t then
       return query
         with due as (
-          select i.id from df.instances i
-          where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.priority = level and i.wake_at <= t
-          order by i.priority desc, i.wake_at limit room for update skip locked)
+          select d.id from df._due(level, t, room) d where busy = '{}'
+          union all
+          select d.id from df._due_of_others(level, t, room, busy) d where busy <> '{}')
         update df.instances i
         set worker_id = p_worker, fencing_token = i.fencing_token + 1, wake_at = null, attention = false,
             status = 'running', started_at = coalesce(i.started_at, t), updated_at = t

@@ -17,7 +17,7 @@ Options parse(const std::string& conninfo) {
 // runs.
 constexpr const char* kOptions =
     "-c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1 "
-    "-c standard_conforming_strings=on -c client_connection_check_interval=2000";
+    "-c standard_conforming_strings=on -c array_nulls=on -c client_connection_check_interval=2000";
 
 }  // namespace
 

@@ -36,6 +36,16 @@ std::string trimmed(const char* text) {
   return message;
 }
 
+// What a step raises is kept in every history that it comes to.
+constexpr std::size_t kMaxField = 64 * 1024;
+
+std::string bounded(std::string text) {
+  if (text.size() <= kMaxField) return text;
+  std::size_t end = kMaxField;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not within a character
+  return text.erase(end) + "…";
+}
+
 std::string head(const std::string& message, const std::string& code) {
   std::string json = "{\"message\":";
   append_json_string(json, message);
@@ -49,8 +59,9 @@ std::string tail(const StepOrigin& origin) {
 }  // namespace
 
 bool is_transient(const std::string& sqlstate) {
-  return sqlstate.starts_with("40") || sqlstate.starts_with("08") || sqlstate.starts_with("53") ||
-         sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03" || sqlstate == "55P03";
+  return sqlstate.starts_with("40") || (sqlstate.starts_with("08") && sqlstate != kProtocolViolation) ||
+         sqlstate.starts_with("53") || sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03" ||
+         sqlstate == "55P03";
 }
 
 std::string error_field(const PGresult* result, int code) {
@@ -72,12 +83,12 @@ dsl::Failure failure_of(const PGresult* result, const StepOrigin& origin, bool w
                              "$name, or give a variable and write {name}");
   }
   failure.transient = is_transient(failure.code);
-  failure.json = head(message, failure.code);
+  failure.json = head(bounded(message), failure.code);
   for (const auto& [name, code] : kFields) {
     const std::string text = error_field(result, code);
     if (text.empty() || (code == PG_DIAG_CONTEXT && !with_context)) continue;
     failure.json += std::string(",\"") + name + "\":";
-    append_json_string(failure.json, text);
+    append_json_string(failure.json, bounded(text));
   }
   failure.json += tail(origin);
   return failure;

@@ -55,6 +55,8 @@ class StepSession::Impl {
   void send_clean();
   void discard();
   void ask_for_types();
+  void stop_reading();
+  dsl::Failure result_too_large() const;
   bool take_answers();
   void handle(PGresultPtr result, Sent kind);
   void handle_answer(PGresultPtr result, Sent kind);
@@ -221,8 +223,8 @@ void StepSession::Impl::commit(const StepCommit& commit) {
         node.c_str(), event.address.scope.c_str(), attempt.c_str(), event.data.c_str(),
         commit.turn.empty() ? nullptr : commit.turn.c_str()});
   send_commit();
-  // The checkpoint has told what there is to clean.
-  if (!options_.prepared_statements) {
+  // The checkpoint has told what there is to clean. A session that roles share is looked at once more.
+  if (!options_.prepared_statements || statement_.role != "none") {
     send_clean();
   } else {
     for (const own::Statement& statement : own::kClean) send(statement, Sent::kClean);
@@ -282,6 +284,18 @@ bool StepSession::Impl::take_answers() {
   return pipeline_.idle();
 }
 
+// What is not read cannot be skipped: the server stops when it finds the connection closed.
+void StepSession::Impl::stop_reading() {
+  failure_ = result_too_large();
+  pipeline_.lose();
+}
+
+dsl::Failure StepSession::Impl::result_too_large() const {
+  return make_failure("54000",
+                      "the result is larger than " + std::to_string(statement_.max_result_bytes) + " bytes",
+                      "Return less, or raise steps.max_result_bytes.");
+}
+
 void StepSession::Impl::ask_for_types() {
   std::string oids = "{";
   for (const dsl::TypeOid oid : reader_->unknown_types())
@@ -327,6 +341,7 @@ void StepSession::Impl::handle_answer(PGresultPtr result, Sent kind) {
         settings_changed_ = true;
       }
       reader_->add(std::move(result));
+      if (reader_->too_large()) stop_reading();
       return;
     case Sent::kSettings:
       xid_ = last_column();
@@ -414,11 +429,7 @@ void StepSession::Impl::end_of_exchange() {
 }
 
 void StepSession::Impl::end_of_run() {
-  if (!failure_ && reader_->too_large()) {
-    failure_ = make_failure(
-        "54000", "the result is larger than " + std::to_string(statement_.max_result_bytes) + " bytes",
-        "Return less, or raise steps.max_result_bytes.");
-  }
+  if (!failure_ && reader_->too_large()) failure_ = result_too_large();
   if (!failure_) {
     if (const auto twice = reader_->duplicate_columns(); !twice.empty()) {
       std::string names;

@@ -31,10 +31,12 @@ inline constexpr Statement kSettingsPooled = {
     " pg_catalog.set_config('df.node_id', $4, $6), pg_catalog.set_config('df.attempt', $5, $6),"
     " pg_catalog.set_config('df.in_workflow', 'true', $6),"
     " pg_catalog.set_config('standard_conforming_strings', 'on', $6),"
+    " pg_catalog.set_config('array_nulls', 'on', $6),"
     " pg_catalog.set_config('datestyle', 'ISO', $6), pg_catalog.set_config('intervalstyle', 'postgres', $6),"
     " pg_catalog.set_config('bytea_output', 'hex', $6), pg_catalog.set_config('extra_float_digits', '1', $6),"
     " case when $6 then pg_catalog.pg_current_xact_id() end"};
-// What a step has deferred to its commit would run after the checkpoint has looked.
+// What a step has deferred to its commit would run after the checkpoint has looked. A trigger may defer work
+// of its own once more: that is not seen, and cannot come to another role, see StepSession::Impl::commit.
 inline constexpr Statement kConstraints = {nullptr, "set constraints all immediate"};
 // Returns whether the step left something that only DISCARD ALL takes away.
 inline constexpr Statement kCheckpoint = {

@@ -135,7 +135,7 @@ std::string WorkerStore::database() const {
   return impl_->database;
 }
 
-PollResult WorkerStore::poll(int worker, int limit) {
+PollResult WorkerStore::poll(int worker, int limit, const std::vector<std::string>& busy) {
   return guarded("poll", [&] {
     PollResult result;
     pqxx::work work(impl_->connection);
@@ -147,8 +147,8 @@ PollResult WorkerStore::poll(int worker, int limit) {
                     " case when wake_at < '2200-01-01' then (extract(epoch from wake_at) * 1000000)::bigint "
                     "end as wake_at,"
                     " request, request_reason, started, may_http"
-                    " from df._poll($1, $2)",
-                    worker, limit);
+                    " from df._poll($1, $2, $3)",
+                    worker, limit, array_of(busy));
     std::map<std::string, ClaimedInstance*> resumed, claimed;
     std::map<std::string, Attention*> attention;
     result.claimed.reserve(static_cast<std::size_t>(rows.size()));

@@ -80,8 +80,9 @@ class WorkerStore {
   std::string own_role() const;
   std::string database() const;
 
-  // Claims at most `limit` due instances and reads what wants attention; one transaction. Safe to repeat.
-  PollResult poll(int worker, int limit);
+  // Claims at most `limit` due instances, none of the roles `busy`, and reads what wants attention; one
+  // transaction. Safe to repeat.
+  PollResult poll(int worker, int limit, const std::vector<std::string>& busy);
 
   // Commits each turn or reports it; one transaction. Requires: ordered by instance id.
   // InDoubt: the caller reclaims the instances concerned.

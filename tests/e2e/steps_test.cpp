@@ -183,6 +183,18 @@ TEST_CASE("errors keep what the server said, and say what the daemon refuses", "
              ContainsSubstring("larger than 65536 bytes"));
   CHECK_THAT(run_failing(alice, "'select repeat(''x'', 1000) from generate_series(1, 100000)'"),
              ContainsSubstring("larger than 65536 bytes"));
+  // It is not read to its end.
+  CHECK_THAT(fails(alice, submit(alice, "'select repeat(''x'', 1000), generate_series(1, 1000000000)'"),
+                   std::chrono::seconds{5}),
+             ContainsSubstring("larger than 65536 bytes"));
+  wait_until("the server has stopped it", [&] {
+    return Sql(world.database().conninfo("postgres"))
+               .number(
+                   "select count(*) from pg_stat_activity where application_name = 'durabled step' and"
+                   " state = 'active' and datname = current_database()") == 0;
+  });
+  CHECK(run_failing(alice, "$$do $x$ begin raise exception using message = repeat('é', 1000000); end $x$$$")
+            .size() < 200'000);
   alice.exec("create table large (x text)");
   CHECK_THAT(run_failing(alice,
                          "'insert into large select repeat(''x'', 1000) from generate_series(1, 1000)"
