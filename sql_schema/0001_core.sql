@@ -154,9 +154,12 @@ create table df.events (
   scope text,
   attempt int,
   data json,
+  started_at timestamptz,
   primary key (instance_id, seq)
 );
 comment on table df.events is 'The append-only history, one row an event; written by daemons only (docs/events.md)';
+comment on column df.events.at is 'When it happened, by the database''s clock';
+comment on column df.events.started_at is 'Of a step''s end: when the attempt began, where that is known';
 
 create table df.signals (
   id bigint generated always as identity,
@@ -177,9 +180,18 @@ create index signals_untaken on df.signals (instance_id, id) where taken_at is n
 create table df.vars (
   owner regrole not null default df._me(),
   name text not null constraint "the name of a variable is an identifier" check (name ~ '^[A-Za-z_][A-Za-z0-9_]*$'),
-  value text not null,
+  value text,
   primary key (owner, name)
 );
+-- Clients have no right to DELETE: whoever has it on a table may LOCK it, and others' submissions with it. An update to NULL
+-- removes a row instead.
+create function df._remove_var() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from df.vars where owner = new.owner and name = new.name and value is null;
+  return null;
+end $$;
+comment on function df._remove_var() is 'Removes a variable that was set to NULL';
+create trigger remove_var after insert or update on df.vars for each row when (new.value is null) execute function df._remove_var();
 comment on table df.vars is 'Variables: {name} in a workflow; an instance gets a copy when it is submitted';
 
 -- Row-level security ----------------------------------------------------------------------------------------------
@@ -270,6 +282,10 @@ create function df._submit() returns trigger language plpgsql set search_path = 
 begin
   if new.dsl is null then
     raise not_null_violation using message = 'df.submit: dsl is missing: it holds the workflow';
+  elsif jsonb_typeof(new.vars) <> 'object' then
+    raise invalid_parameter_value using
+      message = format('df.submit: vars must be a JSON object, not %s', left(new.vars::text, 100)),
+      hint = 'Write {"name": "value"}: {name} in the workflow stands for the value. NULL takes those of df.setvar.';
   end if;
   insert into df.instances (dsl, label, database, vars, priority, wake_at, idempotency_key)
   values (new.dsl, new.label, coalesce(new.database, current_database()),
@@ -277,10 +293,6 @@ begin
           coalesce(new.priority, 0), coalesce(new.start_at, df._now()), new.idempotency_key)
   on conflict (submitted_by, idempotency_key) where idempotency_key is not null do nothing
   returning id, database, vars, priority, wake_at into new.id, new.database, new.vars, new.priority, new.start_at;
-  elsif jsonb_typeof(new.vars) <> 'object' then
-    raise invalid_parameter_value using
-      message = format('df.submit: vars must be a JSON object, not %s', left(new.vars::text, 100)),
-      hint = 'Write {"name": "value"}: {name} in the workflow stands for the value. NULL takes those of df.setvar.';
   if not found then
     select id, database, vars, priority into new.id, new.database, new.vars, new.priority
     from df.instances where submitted_by = df._me() and idempotency_key = new.idempotency_key;

@@ -50,6 +50,16 @@ begin
 end $$;
 comment on function df._release(int) is 'Gives back up to 1000 instances of a worker; forgets the worker when it holds none';
 
+-- Anybody may wait for a worker's lock, and has it when the worker is gone.
+create function df._is_held_by_us(p_worker int) returns boolean language sql
+  set search_path = pg_catalog, pg_temp as $$
+  select exists (
+    select from pg_locks l join pg_stat_activity a on a.pid = l.pid join pg_roles r on r.oid = a.usesysid
+    where l.locktype = 'advisory' and l.database = (select d.oid from pg_database d where d.datname = current_database())
+      and l.classid = df._lock_class() and l.objid = p_worker and l.objsubid = 2 and l.granted and r.rolname = current_user)
+$$;
+comment on function df._is_held_by_us(int) is 'Whether a session of the daemons'' role holds a worker''s lock';
+
 -- A worker is dead when its session lock is free, if it ever held one (behind a pooler it does not), or when it was not
 -- heard of for p_ttl.
 create function df._release_dead(p_me int, p_ttl interval, p_locks boolean) returns int language plpgsql
@@ -60,7 +70,8 @@ declare
 begin
   for w in select id, last_seen_at, session_lock from df.workers where id <> p_me order by id for update skip locked loop
     if w.last_seen_at < df._now() - p_ttl
-       or (p_locks and w.session_lock and pg_try_advisory_xact_lock(df._lock_class(), w.id)) then
+       or (p_locks and w.session_lock
+           and (pg_try_advisory_xact_lock(df._lock_class(), w.id) or not df._is_held_by_us(w.id))) then
       released := released + df._release(w.id);
     end if;
   end loop;
@@ -197,7 +208,7 @@ begin
   return query select 'next', null::text, null::bigint, null::text, null::text, null::text, null::jsonb, null::text,
                       null::text, earliest, null::text, null::text, null::boolean, null::boolean;
 end $$;
-comment on function df._poll(int, int) is 'One round of a daemon: claims what is due, reads what wants attention';
+comment on function df._poll(int, int, text[]) is 'One round of a daemon: claims what is due, reads what wants attention';
 
 -- A daemon that is not sure whether a commit happened takes its own instance anew: nothing older can commit after that.
 create function df._reclaim(p_worker int, p_instance text) returns bigint language plpgsql
@@ -297,7 +308,8 @@ end $$;
 comment on function df._apply_start(text, timestamptz, json) is 'What a text says in an enclosing df.start';
 
 -- The part of a turn beside its first event; p_turn's keys, all optional:
---   events   [{seq, kind, node, scope, attempt, data}]
+--   events   [{seq, kind, node, scope, attempt, data, at_us, took_us}]; at_us: when, in microseconds from p_at; took_us: how long
+--            the attempt ran
 --   status   completed | failed | cancelled | paused | waiting (put down until wake_at, or until a signal comes)
 --   wake_at, result_seq, error    with status
 --   inbox    with waiting and paused: how many untaken signals the daemon knew
@@ -309,6 +321,7 @@ comment on function df._apply_start(text, timestamptz, json) is 'What a text say
 -- Runs within _commit_turn and, like it, qualifies every name instead of setting a search_path.
 create function df._apply_turn(p_instance text, p_at timestamptz, p_turn json) returns void language plpgsql as $$
 declare
+  microsecond constant interval := '00:00:00.000001';
   turn record;
   waiting boolean;
   overtaken boolean;
@@ -317,10 +330,14 @@ begin
     as t (events pg_catalog.json, status pg_catalog.text, wake_at pg_catalog.timestamptz, inbox bigint, request pg_catalog.text,
           result_seq bigint, error pg_catalog.json, signals pg_catalog.json, prune pg_catalog.json,
           start pg_catalog.json);
-  insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
-  select p_instance, e.seq, p_at, e.kind, e.node, e.scope, e.attempt, e.data
+  insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data, started_at)
+  select p_instance, e.seq, h.happened, e.kind, e.node, e.scope, e.attempt, e.data,
+         h.happened operator(pg_catalog.-) (e.took_us operator(pg_catalog.*) microsecond)
   from pg_catalog.json_to_recordset(turn.events)
-    as e (seq bigint, kind pg_catalog.text, node pg_catalog.text, scope pg_catalog.text, attempt int, data pg_catalog.json);
+    as e (seq bigint, kind pg_catalog.text, node pg_catalog.text, scope pg_catalog.text, attempt int, data pg_catalog.json,
+          at_us double precision, took_us double precision)
+  cross join lateral (
+    select p_at operator(pg_catalog.+) (coalesce(e.at_us, 0) operator(pg_catalog.*) microsecond) as happened) h;
   if turn.signals is not null then
     update df.signals set taken_at = p_at
     where instance_id operator(pg_catalog.=) p_instance
@@ -364,6 +381,8 @@ comment on function df._apply_turn(text, timestamptz, json) is 'What a turn writ
 -- the step, when the lease is lost (DF001), when the step's transaction is not the one it began with (DF002), or when the
 -- step gave itself another role than p_role (DF004; null: it may). The session must be that of the role whose step it is,
 -- or of the daemon itself: a key alone opens nobody else's history.
+-- The attempt began when the transaction did, which the session knows without being told; p_at is now, by a clock that may
+-- differ by some milliseconds.
 -- p_dirty returns whether the step left something in its session that only DISCARD ALL takes away.
 -- It has no search_path of its own, because setting one costs a third of the whole call (the path is worked out anew in
 -- each transaction). Instead every name in it is qualified, operators too, and it calls nothing unqualified.
@@ -379,8 +398,9 @@ begin
   if pg_catalog.current_setting('role') operator(pg_catalog.<>) p_role then
     perform df._refuse_role();
   end if;
-  insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
-  select p_instance, p_seq, p_at, p_kind, p_node, p_scope, p_attempt, p_data
+  insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data, started_at)
+  select p_instance, p_seq, p_at, p_kind, p_node, p_scope, p_attempt, p_data,
+         pg_catalog.now() operator(pg_catalog.+) (p_at operator(pg_catalog.-) pg_catalog.clock_timestamp())
   from df.instances i join df._worker_keys k on k.worker_id operator(pg_catalog.=) i.worker_id
   where i.id operator(pg_catalog.=) p_instance and i.fencing_token operator(pg_catalog.=) p_token
     and k.key operator(pg_catalog.=) p_key

@@ -142,7 +142,7 @@ comment on function df.getvar(text) is 'A variable of the caller, or NULL';
 create function df.unsetvar(name text) returns boolean language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform df._outside_workflow('df.unsetvar');
-  delete from df.vars v where v.owner = df._me() and v.name = $1;
+  update df.vars v set value = null where v.owner = df._me() and v.name = $1;
   return found;
 end $$;
 comment on function df.unsetvar(text) is 'Removes a variable of the caller; whether there was one';
@@ -152,7 +152,7 @@ declare
   removed bigint;
 begin
   perform df._outside_workflow('df.clearvars');
-  delete from df.vars v where v.owner = df._me();
+  update df.vars v set value = null where v.owner = df._me();
   get diagnostics removed = row_count;
   return removed;
 end $$;

@@ -9,7 +9,7 @@ create function df._client_functions(p_http boolean) returns setof regprocedure 
   select p.oid::regprocedure from pg_proc p
   where p.pronamespace = 'df'::regnamespace and p.prorettype <> 'trigger'::regtype
     and p.proname not in ('grant_usage', 'revoke_usage', 'metrics', 'prune', '_client_functions', '_grant_or_revoke',
-                          '_register', '_heartbeat', '_release', '_release_dead', '_deliver_signals', '_poll', '_due', '_due_of_others', '_reclaim', '_may_http',
+                          '_register', '_heartbeat', '_release', '_release_dead', '_is_held_by_us', '_deliver_signals', '_poll', '_due', '_due_of_others', '_reclaim', '_may_http',
                           '_apply_turn', '_apply_start', '_put_back', '_take_key', '_commit_turns', '_prune_batch', '_rerun_problem', '_copy_history')
     and (p_http or p.proname not in ('http', 'http_multipart'))
 $$;
@@ -45,7 +45,7 @@ begin
                  'update (request, request_reason) on df.instances to %I', p_role);
   execute format('grant insert (instance_id, name, data) on df.signals to %I', p_role);
   execute format('grant insert (source, from_node) on df.reruns to %I', p_role);
-  execute format('grant select, insert, update, delete on df.vars to %I', p_role);
+  execute format('grant select, insert (name, value), update (value) on df.vars to %I', p_role);
   execute format('grant usage on sequence df._instance_numbers to %I', p_role);
   for f in select df._client_functions(p_http) loop
     execute format('grant execute on routine %s to %I', f, p_role);
@@ -62,10 +62,15 @@ begin
   if include_http and not df._may_http(quote_ident(session_user)::regrole) then
     raise insufficient_privilege using message = 'a role that may not use df.http cannot grant it';
   end if;
+  -- What a role had before, from the owner or by hand, no delegate may take away by giving it again.
+  delete from df._usage u where not exists (select from pg_roles r where r.oid = u.grantee);
+  if pg_has_role(session_user, current_user, 'member')
+     or not exists (select from pg_namespace n, aclexplode(n.nspacl) a
+                    where n.nspname = 'df' and a.grantee = to_regrole(quote_ident(role_name))) then
+    insert into df._usage values (quote_ident(role_name)::regrole, quote_ident(session_user)::regrole)
+    on conflict (grantee) do update set granted_by = excluded.granted_by;
+  end if;
   perform df._grant_or_revoke(true, role_name, include_http, with_grant);
-  insert into df._usage values (quote_ident(role_name)::regrole, quote_ident(session_user)::regrole)
-  on conflict (grantee) do update set granted_by = excluded.granted_by
-    where pg_has_role(session_user, current_user, 'member');
   return format('Role %I may use durable workflows%s', role_name, case when include_http then ', HTTP included' else '' end);
 end $$;
 comment on function df.grant_usage(text, boolean, boolean) is

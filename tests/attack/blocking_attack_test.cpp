@@ -78,6 +78,38 @@ TEST_CASE("advisory locks on the daemon's numbers do not keep a daemon from star
   attack.others_go_on();
 }
 
+TEST_CASE("a client that waits for a daemon's lock does not make it look alive when it is gone") {
+  Attack attack;
+  const std::string number = attack.owner().text("select id from df.workers");
+  Sql waiter(attack.conninfo("mallory"));
+  std::thread queued([&] { waiter.exec("select pg_advisory_lock(df._lock_class(), $1)", number); });
+  wait_until("it waits", [&] {
+    return attack.owner().number(
+               "select count(*) from pg_locks where locktype = 'advisory' and not granted") == 1;
+  });
+  const std::string id = attack.victim().text("select df.start(df.seq('select pg_sleep(2)', 'select 2'))");
+  wait_until("its step is under way", [&] {
+    return attack.owner().number("select count(*) from df.instances where id = $1 and worker_id is not null",
+                                 id) > 0;
+  });
+  DaemonProcess another(attack.database().conninfo());
+  another.wait_until_ready();
+  attack.daemon().kill9();
+  queued.join();
+  CHECK(attack.victim().text("select df.await_instance($1, 8)", id) ==
+        "completed");  // the lease lasts longer
+}
+
+TEST_CASE("no client can lock a table that others need") {
+  Attack attack;
+  for (const Row& table : attack.owner().exec(
+           "select c.oid::regclass::text from pg_class c where c.relnamespace = 'df'::regnamespace and "
+           "c.relkind in ('r', 'v')")) {
+    for (const char* mode : {"share", "exclusive", "access exclusive"})
+      attack.attempt_in_vain("lock table " + table[0].value() + " in " + mode + " mode");
+  }
+}
+
 TEST_CASE("a flood of notifications does not hold up others") {
   Attack attack;
   std::thread flood([&] {

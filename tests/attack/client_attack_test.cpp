@@ -135,7 +135,7 @@ TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one
        {"update df.instances set request = 'cancel'", "grant all on df.instances to mallory",
         "update df.instances set request = 'pause' where id = 'VICTIM'",
         "update df.instances set request_reason = 'x' where submitted_by = 'victim'::regrole",
-        "delete from df.vars", "update df.vars set value = 'x'",
+        "delete from df.vars", "truncate df.vars", "update df.vars set value = 'x'",
         "update df.vars set owner = 'victim'::regrole",
         "insert into df.submit (dsl, id) values ('x', 'VICTIM')",
         "insert into df.submit (dsl, idempotency_key) values ('x', 'VICTIM')"}) {

@@ -86,7 +86,8 @@ TEST_CASE("nothing is granted to everybody") {
 TEST_CASE("a delegate passes usage on, takes back what it gave, and no more") {
   const TestDatabase database = fresh_database();
   Sql owner(database.conninfo());
-  for (const char* role : {"grants_delegate", "grants_second", "grants_third", "grants_other"})
+  for (const char* role :
+       {"grants_delegate", "grants_second", "grants_third", "grants_other", "grants_by_hand"})
     database.server().create_role(role);
   owner.exec("select df.grant_usage('grants_delegate', with_grant => true), df.grant_usage('grants_other')");
   Sql delegate(database.conninfo("grants_delegate"));
@@ -98,6 +99,13 @@ TEST_CASE("a delegate passes usage on, takes back what it gave, and no more") {
              ContainsSubstring("df.http"));
   CHECK_THAT(delegate.expects_error("42501", "select df.revoke_usage('grants_other')"),
              ContainsSubstring("was not given usage by"));
+  // Not by giving it once more, either: neither what the owner gave, nor what somebody granted by hand.
+  owner.exec("grant usage on schema df to grants_by_hand");
+  for (const char* role : {"grants_other", "grants_by_hand"}) {
+    delegate.exec("select df.grant_usage($1)", role);
+    CHECK_THAT(delegate.expects_error("42501", "select df.revoke_usage($1)", role),
+               ContainsSubstring("was not given usage by"));
+  }
   CHECK_THAT(delegate.expects_error("22023", "select df.revoke_usage('durabled_owner')"),
              ContainsSubstring("owns the schema"));
   delegate.exec("select df.grant_usage('grants_other')");  // does not make it the delegate's
