@@ -216,7 +216,9 @@ void Coordinator::http_done(StepId id, HttpResult result) {
   const auto found = steps_by_id_.find(id);
   if (found == steps_by_id_.end()) return;
   found->second->steps.at(id).retry_after = result.retry_after;
-  executed(id, {std::move(result.result), std::move(result.failure)});
+  store::StepOutcome outcome{std::move(result.result), std::move(result.failure)};
+  outcome.took = result.took;
+  executed(id, std::move(outcome));
 }
 
 void Coordinator::committed(StepId id, store::CommitOutcome outcome) {
@@ -268,6 +270,7 @@ void Coordinator::reload(Instance& instance, StepId refused_step, std::optional<
     const Step& step = instance.steps.at(refused_step);
     instance.refused = step.address;
     instance.refused_attempt = step.attempt;
+    instance.refused_took = step.outcome.took;
     instance.refusal->final = false;
   }
   end_step(instance, refused_step);
@@ -289,6 +292,7 @@ void Coordinator::reclaimed(const std::string& instance_id, std::optional<store:
   instance.id = instance_id;
   instance.refused = old->refused;
   instance.refused_attempt = old->refused_attempt;
+  instance.refused_took = old->refused_took;
   instance.refusal = std::move(old->refusal);
   instance.fatal = std::move(old->fatal);
   drop(instance_id);
@@ -345,13 +349,11 @@ void Coordinator::drop(const std::string& id) {
   if (found == instances_.end()) return;
   orphan_steps(*found->second);
   if (found->second->timer) timers_.erase({*found->second->timer, id});
-  instances_.erase(found);
-}
   if (const auto count = held_by_role_.find(found->second->role); --count->second == 0)
     held_by_role_.erase(count);
+  instances_.erase(found);
+}
 
-void Coordinator::drain() {
-  draining_ = true;
 std::set<std::string> Coordinator::roles_holding(std::size_t instances) const {
   std::set<std::string> roles;
   for (const auto& [role, count] : held_by_role_) {
@@ -360,6 +362,8 @@ std::set<std::string> Coordinator::roles_holding(std::size_t instances) const {
   return roles;
 }
 
+void Coordinator::drain() {
+  draining_ = true;
   std::vector<std::string> ids;
   for (const auto& [id, instance] : instances_) ids.push_back(id);
   for (const std::string& id : ids) {

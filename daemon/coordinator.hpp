@@ -77,6 +77,7 @@ struct HttpResult {
   std::optional<std::string> result;  // the envelope
   std::optional<dsl::Failure> failure;
   std::optional<double> retry_after;  // seconds that the server asked for
+  std::optional<std::chrono::microseconds> took = {};
 };
 
 class Coordinator {
@@ -105,9 +106,9 @@ class Coordinator {
   void drain();
 
   std::size_t held() const { return instances_.size(); }
-  std::size_t steps_in_progress() const { return steps_by_id_.size(); }
   // The roles of which at least so many are held.
   std::set<std::string> roles_holding(std::size_t instances) const;
+  std::size_t steps_in_progress() const { return steps_by_id_.size(); }
   // When the earliest of the instances put down lately becomes due; asked once.
   std::optional<dsl::Time> take_earliest_wake();
   // Log lines for people: (level, text) pairs go here.
@@ -165,8 +166,8 @@ class Coordinator {
   TurnPort& turn_port_;
   std::function<dsl::Time()> now_;
   std::map<std::string, std::unique_ptr<Instance>> instances_;
-  std::map<StepId, Instance*> steps_by_id_;
   std::map<std::string, std::size_t> held_by_role_;
+  std::map<StepId, Instance*> steps_by_id_;
   std::set<std::pair<dsl::Time, std::string>> timers_;
   std::set<std::pair<dsl::Time, StepId>> unmarked_;  // running steps whose start is not in the history
   std::optional<dsl::Time> earliest_wake_;

@@ -94,9 +94,9 @@ void Coordinator::proceed(Instance& instance) {
   TurnDraft draft;
   if (instance.refusal) {
     const dsl::Failure why = *std::exchange(instance.refusal, std::nullopt);
-    if (!record(instance, draft,
-                make_failed(instance, instance.refused, instance.refused_attempt, why, std::nullopt)))
-      return;
+    dsl::Event failed = make_failed(instance, instance.refused, instance.refused_attempt, why, std::nullopt);
+    failed.took = instance.refused_took;
+    if (!record(instance, draft, std::move(failed))) return;
   }
   if (instance.cancel_requested && !instance.run->is_finished()) {
     const dsl::Failure why = dsl::make_failure(
@@ -135,8 +135,9 @@ void Coordinator::proceed(Instance& instance) {
       instance.prologue_sent = true;
       draft.start = instance.new_start;
       instance.slot_taken = true;
-      step_port_.commit(id,
-                        {options_.worker.key, instance.id, instance.token, std::move(event), draft.json()});
+      std::string turn = draft.json(event.at);
+      step_port_.commit(
+          id, {options_.worker.key, instance.id, instance.token, std::move(event), std::move(turn)});
       return proceed(instance);
     }
     if (!conclude(instance, step, draft)) return;
@@ -387,6 +388,7 @@ bool Coordinator::conclude(Instance& instance, Step& step, TurnDraft& draft) {
   } else {
     event = make_failed(instance, step.address, step.attempt, *step.outcome.failure, step.retry_after);
   }
+  if (!step.outcome.already_committed) event.took = step.outcome.took;
   end_step(instance, id);
   return record(instance, draft, std::move(event));
 }

@@ -5,6 +5,7 @@
 
 #include "config/loader.hpp"
 #include "daemon/http/template.hpp"
+#include "dsl/value/json_slice.hpp"
 #include "dsl/value/pg_types.hpp"
 
 namespace durabled::daemon {
@@ -13,6 +14,8 @@ namespace {
 HttpResult to_result(HttpOutcome outcome, dsl::NodeIndex node, int attempt) {
   HttpResult result;
   if (outcome) {
+    if (const auto duration = dsl::json_member(outcome->json, "duration_ms"))
+      result.took = std::chrono::milliseconds(std::stoll(std::string(*duration)));
     result.result = std::move(outcome->json);
     return result;
   }
@@ -28,6 +31,7 @@ HttpResult to_result(HttpOutcome outcome, dsl::NodeIndex node, int attempt) {
   failure.final = !failure.transient;
   result.failure = std::move(failure);
   if (error.retry_after) result.retry_after = static_cast<double>(error.retry_after->count());
+  if (error.took) result.took = *error.took;
   return result;
 }
 

@@ -73,6 +73,7 @@ struct Coordinator::Instance {
   // After a reload: the step whose commit was refused, and why.
   dsl::Address refused;
   int refused_attempt = 1;
+  std::optional<std::chrono::microseconds> refused_took;
   std::optional<dsl::Failure> refusal;
 };
 

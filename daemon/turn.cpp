@@ -7,12 +7,15 @@ namespace {
 
 using dsl::append_json_string;
 
-void append_event(std::string& json, const dsl::Event& event) {
+// `at`: the turn's time, which most of its events share to within microseconds.
+void append_event(std::string& json, const dsl::Event& event, dsl::Time at) {
   json += "{\"seq\":" + std::to_string(event.seq) + ",\"kind\":\"" + std::string(dsl::to_string(event.kind)) +
           '"';
   if (event.address.node != dsl::kNoNode) {
     json += ",\"node\":\"" + dsl::node_id(event.address.node) + "\",\"scope\":\"" + event.address.scope + '"';
   }
+  if (event.at != at) json += ",\"at_us\":" + std::to_string((event.at - at).count());
+  if (event.took) json += ",\"took_us\":" + std::to_string(event.took->count());
   if (event.attempt > 0) json += ",\"attempt\":" + std::to_string(event.attempt);
   if (!event.data.empty()) json += ",\"data\":" + event.data;
   json += '}';
@@ -33,12 +36,12 @@ void append_text(std::string& json, const char* key, const std::string& text) {
 
 }  // namespace
 
-std::string TurnDraft::json() const {
+std::string TurnDraft::json(dsl::Time at) const {
   if (empty()) return "";
   std::string json = "{\"events\":[";
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (i > 0) json += ',';
-    append_event(json, events[i]);
+    append_event(json, events[i], at);
   }
   json += ']';
   append_numbers(json, "signals", signals);
@@ -54,7 +57,7 @@ std::string TurnDraft::json() const {
 }
 
 std::string TurnDraft::json(const std::string& instance_id, std::int64_t token, dsl::Time at) const {
-  std::string text = json();
+  std::string text = json(at);
   if (text.empty()) text = "{}";
   return "{\"instance\":\"" + instance_id + "\",\"token\":" + std::to_string(token) + ",\"at\":\"" +
          dsl::format_time(at) + '"' + (text.size() > 2 ? "," : "") + text.substr(1);

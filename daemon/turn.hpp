@@ -26,8 +26,9 @@ struct TurnDraft {
 
   bool empty() const { return events.empty() && status.empty() && signals.empty() && start.empty(); }
 
-  // As df._apply_turn has it; empty when there is nothing to say. The second form is for df._commit_turns.
-  std::string json() const;
+  // As df._apply_turn has it, `at` being the turn's time; empty when there is nothing to say. The second form
+  // is for df._commit_turns.
+  std::string json(dsl::Time at) const;
   std::string json(const std::string& instance_id, std::int64_t token, dsl::Time at) const;
 };
 

@@ -150,8 +150,8 @@ create function df._copy_history(p_source text, p_node text, p_id text) returns 
     union all
     select n.idx, n.parent from nodes n join enclosing e on n.idx = e.parent
   )
-  insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data)
-  select p_id, e.seq, e.at, e.kind, e.node, e.scope, e.attempt, e.data
+  insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data, started_at)
+  select p_id, e.seq, e.at, e.kind, e.node, e.scope, e.attempt, e.data, e.started_at
   from df.events e left join nodes n on n.id = e.node
   where e.instance_id = p_source
     and (e.kind = 'InstanceStarted' or n.idx < (select f.idx from nodes f where f.id = p_node)

@@ -275,15 +275,21 @@ create function df._mark(p_status text) returns text language sql immutable para
                        when 'skipped' then '⊘' else '○' end;
 comment on function df._mark(text) is 'The mark of a node''s status';
 
--- The time of a node is that from the first event that names it, or from the event before a step that has only its end
--- recorded, to its last.
+-- Of a step from the start of its first attempt, of a wait from its own, to its end; in a loop or a df.for_each its last
+-- time. Null where it is not known, as of nodes that enclose others.
 create function df._node_times(p_id text) returns table (node_id text, took interval) language sql stable
 begin atomic
-  select e.node, max(e.at) - min(case when e.kind in ('StepCompleted', 'StepFailed', 'SignalReceived') then e.before else e.at end)
-  from (select l.*, pg_catalog.lag(l.at, 1, l.at) over (order by l.seq) as before from df.events l where l.instance_id = p_id) e
-  where e.node is not null group by e.node;
+  select e.node,
+         case when not bool_or(e.kind = 'IterationCompleted' or e.kind = 'TimerStarted' and e.data ->> 'kind' = 'pace')
+                and bool_or(e.is_end or e.kind in ('SignalReceived', 'TimerFired'))
+                and bool_and(e.started_at is not null or not e.is_end)
+              then greatest(max(e.at) - coalesce(min(e.started_at), min(e.at)), interval '0') end
+  from (select l.*, l.kind in ('StepCompleted', 'StepFailed') as is_end,
+               first_value(l.scope) over (partition by l.node order by l.seq desc) as last_scope
+        from df.events l where l.instance_id = p_id and l.node is not null) e
+  where e.scope = e.last_scope group by e.node;
 end;
-comment on function df._node_times(text) is 'How long the nodes of an instance took';
+comment on function df._node_times(text) is 'How long the steps and waits of an instance took';
 
 create function df._duration(p_time interval) returns text language sql immutable parallel safe
   return case when extract(epoch from p_time) < 1 then pg_catalog.round(extract(epoch from p_time) * 1000)::text || ' ms'

@@ -8,6 +8,7 @@
 // and one row.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,6 +38,7 @@ struct StepOutcome {
   // In a foreign database:
   bool already_committed = false;  // it ran before; `result` is what it returned then
   bool at_least_once = false;      // that database has no schema df to remember it in
+  std::optional<std::chrono::microseconds> took = {};  // set by who runs the session
 };
 
 // One checkpoint: an event, and in `turn` what follows from it (JSON of df._apply_turn; empty: nothing).

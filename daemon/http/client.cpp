@@ -226,9 +226,11 @@ class HttpClient::Impl {
       curl_multi_add_handle(multi_, transfer.handle());
       return;
     }
+    const std::chrono::milliseconds took = transfer.elapsed();
     release_slot(found->second.role);
     ids_.erase(transfer.handle());
     running_.erase(found);
+    if (!*outcome) outcome->error().took = took;
     hand_out(id, std::move(*outcome));
   }
 

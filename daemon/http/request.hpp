@@ -65,6 +65,7 @@ struct HttpFailure {
   std::string message;  // for people; never holds a secret, a path or a query
   std::string detail;   // the start of the response's body, where there was one
   std::optional<std::chrono::seconds> retry_after;
+  std::optional<std::chrono::milliseconds> took = {};  // of a call that was made
 };
 
 using HttpOutcome = Expected<HttpResponse, HttpFailure>;

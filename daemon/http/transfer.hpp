@@ -32,6 +32,8 @@ class HttpTransfer {
   // redirect is to be followed, handle() is ready for that.
   std::optional<HttpOutcome> finish(CURLcode code, const HttpPolicy& policy);
 
+  std::chrono::milliseconds elapsed() const;  // since the call began
+
  private:
   template <auto Free>
   struct Closer {
@@ -51,7 +53,6 @@ class HttpTransfer {
   std::optional<HttpOutcome> follow(const HttpPolicy& policy);
   HttpFailure failure(CURLcode code) const;
   HttpFailure fail(HttpFailure::Class failure_class, const char* code, const std::string& message) const;
-  std::chrono::milliseconds elapsed() const;
 
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);

@@ -61,6 +61,8 @@ struct Event {
   Address address;   // node kNoNode: the instance itself
   int attempt = 0;   // of a step, from 1; 0 where there is none
   std::string data;  // JSON text; empty: none
+  // Of a step's end, where it is known: how long the attempt ran. For people; the engine does not look at it.
+  std::optional<std::chrono::microseconds> took = {};
 };
 
 // RFC 3339 in UTC with microseconds; parse_time accepts what format_time writes.

@@ -12,10 +12,13 @@ std::string member(const std::string& json, const char* key) {
   return found ? dsl::json_text(*found) : "";
 }
 
+// `at`: the turn's time.
 dsl::Event read_event(const std::string& json, dsl::Time at) {
   dsl::Event event;
   event.seq = std::stoll(member(json, "seq"));
   event.at = at;
+  if (const std::string us = member(json, "at_us"); !us.empty())
+    event.at += std::chrono::microseconds(std::stoll(us));
   event.kind = dsl::event_kind(member(json, "kind")).value();
   if (const std::string node = member(json, "node"); !node.empty())
     event.address.node = static_cast<dsl::NodeIndex>(std::stoul(node, nullptr, 16));
@@ -138,7 +141,7 @@ std::optional<store::TurnProblem> FakeStore::commit(int worker, const store::Tur
   if (row.worker != worker || row.token != turn.token)
     return store::TurnProblem{turn.instance_id, store::TurnProblem::Kind::kLost, ""};
   if (std::to_string(row.token) != member(turn.json, "token")) throw Violation("a turn whose tokens differ");
-  apply_turn(row, turn.json);
+  apply_turn(row, turn.json, dsl::parse_time(member(turn.json, "at")).value());
   return std::nullopt;
 }
 
@@ -147,7 +150,7 @@ bool FakeStore::commit_step(int worker, const store::StepCommit& commit, const s
   if (row.worker != worker || row.token != commit.token) return false;
   ++effects_[effect];
   insert(row, commit.event);
-  if (!commit.turn.empty()) apply_turn(row, commit.turn);
+  if (!commit.turn.empty()) apply_turn(row, commit.turn, commit.event.at);
   return true;
 }
 
@@ -163,10 +166,10 @@ void FakeStore::insert(Row& row, dsl::Event event) {
   if (!row.events.emplace(event.seq, event).second) throw Violation("two events with one seq: " + where);
 }
 
-void FakeStore::apply_turn(Row& row, const std::string& turn) {
+void FakeStore::apply_turn(Row& row, const std::string& turn, dsl::Time at) {
   const std::string events(dsl::json_member(turn, "events").value_or("[]"));
   for (dsl::JsonWalker walker(events); walker.next();)
-    insert(row, read_event(std::string(walker.value()), now));
+    insert(row, read_event(std::string(walker.value()), at));
   const std::string signals(dsl::json_member(turn, "signals").value_or("[]"));
   for (dsl::JsonWalker walker(signals); walker.next();) {
     StoredSignal& signal = signals_.at(std::stoul(std::string(walker.value())) - 1);

@@ -70,7 +70,7 @@ class FakeStore {
 
   void deliver();
   void insert(Row& row, dsl::Event event);
-  void apply_turn(Row& row, const std::string& turn);
+  void apply_turn(Row& row, const std::string& turn, dsl::Time at);
   void put_down(Row& row, const std::string& turn, const std::string& status);
   store::ClaimedInstance read(Row& row);
   std::vector<store::Signal> untaken(const std::string& id) const;
