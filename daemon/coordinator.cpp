@@ -283,6 +283,16 @@ void Coordinator::read_anew(Instance& instance) {
   turn_port_.reclaim(instance.id);
 }
 
+void Coordinator::signal_fetched(const std::string& instance_id, std::int64_t signal_id, std::string data) {
+  Instance* instance = find(instance_id);
+  if (instance == nullptr || instance->fetching != signal_id) return;
+  instance->fetching = 0;
+  for (store::Signal& signal : instance->inbox) {
+    if (signal.id == signal_id) signal.data = std::move(data);
+  }
+  proceed(*instance);
+}
+
 void Coordinator::reclaimed(const std::string& instance_id, std::optional<store::ClaimedInstance> claimed) {
   Instance* old = find(instance_id);
   if (old == nullptr) return;

@@ -61,6 +61,8 @@ class TurnPort {
   virtual ~TurnPort() = default;
   virtual void commit(store::Turn turn) = 0;
   virtual void reclaim(const std::string& instance_id) = 0;  // answered by reclaimed()
+  virtual void fetch_signal(const std::string& instance_id,
+                            std::int64_t signal_id) = 0;  // by signal_fetched()
 };
 
 struct CoordinatorOptions {
@@ -97,6 +99,7 @@ class Coordinator {
   void committed(StepId id, store::CommitOutcome outcome);
   void http_done(StepId id, HttpResult result);
   void turn_done(const store::Turn& turn, const std::optional<store::TurnProblem>& problem);
+  void signal_fetched(const std::string& instance_id, std::int64_t signal_id, std::string data);
   void reclaimed(const std::string& instance_id, std::optional<store::ClaimedInstance> instance);
 
   // Fires timers that are due, marks long steps; returns when it wants to be called next.

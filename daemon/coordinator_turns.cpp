@@ -171,9 +171,14 @@ bool Coordinator::take_signal(Instance& instance, TurnDraft& draft, bool& ok) {
   for (auto signal = instance.inbox.begin(); signal != instance.inbox.end(); ++signal) {
     const auto waiter = instance.run->waiter(signal->name);
     if (!waiter) continue;
+    if (!signal->data) {
+      if (std::exchange(instance.fetching, signal->id) != signal->id)
+        turn_port_.fetch_signal(instance.id, signal->id);
+      return false;
+    }
     std::string data = "{\"signal_name\":";
     dsl::append_json_string(data, signal->name);
-    data += ",\"timed_out\":false,\"data\":" + signal->data + "}";
+    data += ",\"timed_out\":false,\"data\":" + *signal->data + "}";
     draft.signals.push_back(signal->id);
     instance.inbox.erase(signal);
     ok = record(instance, draft,
@@ -219,7 +224,7 @@ void Coordinator::put_down_if_idle(Instance& instance, TurnDraft& draft) {
         return std::holds_alternative<dsl::RunSql>(decision) ||
                std::holds_alternative<dsl::CallHttp>(decision);
       });
-  if (has_work && !draining_ && !instance.paused) return;
+  if ((has_work || instance.fetching != 0) && !draining_ && !instance.paused) return;
   const auto timer = instance.run->next_timer();
   if (!draining_ && !instance.paused && timer && timer->fire_at < now_() + kStayAwake) return;
   draft.status = instance.paused ? "paused" : "waiting";

@@ -380,6 +380,14 @@ void Tenure::reclaim(const std::string& instance_id) {
       });
 }
 
+void Tenure::fetch_signal(const std::string& instance_id, std::int64_t signal_id) {
+  on_work_thread([=](store::WorkerStore& store) { return store.signal_data(instance_id, signal_id); },
+                 [this, instance_id, signal_id](std::string data) {
+                   coordinator_->signal_fetched(instance_id, signal_id, std::move(data));
+                   after_event();
+                 });
+}
+
 // Once a second: take over from the dead, close connections nobody needs, prune.
 void Tenure::housekeeping() {
   steps_->close_idle(Clock_::now());

@@ -53,6 +53,7 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
 
   void commit(store::Turn turn) override;
   void reclaim(const std::string& instance_id) override;
+  void fetch_signal(const std::string& instance_id, std::int64_t signal_id) override;
 
  private:
   void keep();  // the keeper's thread

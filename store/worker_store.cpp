@@ -63,20 +63,23 @@ void load(pqxx::work& work, std::map<std::string, ClaimedInstance*>& instances) 
   }
 }
 
-// The oldest 10,000 of each: nobody fills the daemon's memory by sending. As many are counted by
-// df._apply_turn.
+// The oldest 10,000 of each, and only what is short of their data: nobody fills the daemon's memory by
+// sending. As many are counted by df._apply_turn.
 template <typename Instances>
 void load_signals(pqxx::work& work, const Instances& instances) {
   std::vector<std::string> ids;
   for (const auto& [id, instance] : instances) ids.push_back(id);
   const pqxx::result rows =
       exec_params(work,
-                  "select i.id, s.id, s.name, s.data from unnest($1::text[]) i (id) cross join lateral"
+                  "select i.id, s.id, s.name, case when pg_column_size(s.data) <= 1024 then s.data end from "
+                  "unnest($1::text[]) i (id) cross join lateral"
                   " (select * from df.signals s where s.instance_id = i.id and s.taken_at is null"
                   "  order by s.id limit 10000) s order by i.id, s.id",
                   array_of(ids));
   for (const pqxx::row& row : rows) {
-    instances.at(text(row[0]))->signals.push_back({row[1].as<std::int64_t>(), text(row[2]), text(row[3])});
+    instances.at(text(row[0]))
+        ->signals.push_back({row[1].as<std::int64_t>(), text(row[2]),
+                             row[3].is_null() ? std::nullopt : std::optional(text(row[3]))});
   }
 }
 
@@ -176,6 +179,17 @@ PollResult WorkerStore::poll(int worker, int limit, const std::vector<std::strin
     if (!attention.empty()) load_signals(work, attention);
     work.commit();
     return result;
+  });
+}
+
+std::string WorkerStore::signal_data(const std::string& instance_id, std::int64_t signal_id) {
+  return guarded("read signal", [&] {
+    pqxx::work work(impl_->connection);
+    const pqxx::result rows = exec_params(
+        work, "select data from df.signals where instance_id = $1 and id = $2", instance_id, signal_id);
+    if (rows.empty())
+      throw StoreError(StoreError::Kind::kPermanent, "read signal", "there is no such signal");
+    return text(rows[0][0]);
   });
 }
 

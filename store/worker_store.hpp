@@ -23,7 +23,7 @@ struct WorkerId {
 struct Signal {
   std::int64_t id = 0;
   std::string name;
-  std::string data;  // JSON text
+  std::optional<std::string> data;  // JSON text; nullopt: too long to come unasked, see signal_data()
 };
 
 struct ClaimedInstance {
@@ -83,6 +83,9 @@ class WorkerStore {
   // Claims at most `limit` due instances, none of the roles `busy`, and reads what wants attention; one
   // transaction. Safe to repeat.
   PollResult poll(int worker, int limit, const std::vector<std::string>& busy);
+
+  // JSON text. Throws StoreError, kPermanent when there is no such signal.
+  std::string signal_data(const std::string& instance_id, std::int64_t signal_id);
 
   // Commits each turn or reports it; one transaction. Requires: ordered by instance id.
   // InDoubt: the caller reclaims the instances concerned.

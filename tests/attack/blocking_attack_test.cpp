@@ -42,6 +42,32 @@ TEST_CASE("signals for a locked instance do not keep others' from being delivere
   locker.exec("rollback");
 }
 
+TEST_CASE("large signals that nothing waits for take no memory of the daemon") {
+  Attack attack;
+  const std::string id =
+      attack.mallory().text("select df.start(df.seq(df.wait_for_signal('x'), df.wait_for_signal('y')))");
+  const auto memory = [&] {
+    const std::string status = read_file("/proc/" + std::to_string(attack.daemon().pid()) + "/status");
+    return std::stol(status.substr(status.find("VmHWM:") + 6));  // KiB, the highest so far
+  };
+  const long before = memory();
+  attack.mallory().exec(
+      "insert into df.signals (instance_id, name, data) select $1, 'flood', to_json(repeat('a', 16000000)) "
+      "from "
+      "generate_series(1, 20)",
+      id);
+  attack.mallory().exec("select df.signal($1, 'x', to_json(repeat('b', 4000000))::text)", id);
+  attack.others_go_on();
+  attack.mallory().exec("select df.signal($1, 'y')", id);
+  CHECK(attack.mallory().text("select df.await_instance($1, 10)", id) == "completed");
+  // The long one that was awaited came whole.
+  CHECK(attack.owner().number(
+            "select count(*) from df.events where instance_id = $1 and kind = 'SignalReceived' and "
+            "length(data ->> 'data') = 4000000",
+            id) == 1);
+  CHECK(memory() - before < 100'000);
+}
+
 TEST_CASE("a step whose commit fails while its instance is locked holds up nobody else") {
   Attack attack;
   attack.mallory().exec(

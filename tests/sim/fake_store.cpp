@@ -87,9 +87,16 @@ void FakeStore::deliver() {
 std::vector<store::Signal> FakeStore::untaken(const std::string& id) const {
   std::vector<store::Signal> result;
   for (const StoredSignal& signal : signals_) {
-    if (signal.instance == id && !signal.taken) result.push_back({signal.id, signal.name, signal.data});
+    if (signal.instance != id || signal.taken) continue;
+    // As if the data of every other one were long.
+    result.push_back(
+        {signal.id, signal.name, signal.id % 2 == 0 ? std::optional(signal.data) : std::nullopt});
   }
   return result;
+}
+
+std::string FakeStore::signal_data(std::int64_t signal_id) const {
+  return signals_.at(static_cast<std::size_t>(signal_id) - 1).data;
 }
 
 store::ClaimedInstance FakeStore::read(Row& row) {

@@ -49,6 +49,7 @@ class FakeStore {
   store::PollResult poll(int worker, int limit);
   std::optional<store::TurnProblem> commit(int worker, const store::Turn& turn);
   std::optional<store::ClaimedInstance> reclaim(int worker, const std::string& id);
+  std::string signal_data(std::int64_t signal_id) const;
   // False: the lease is lost, and nothing was written.
   bool commit_step(int worker, const store::StepCommit& commit, const std::string& effect);
   // Of a step that runs outside a transaction.

@@ -248,4 +248,12 @@ void SimDaemon::reclaim(const std::string& instance_id) {
       [this, instance_id, result] { coordinator_->reclaimed(instance_id, std::move(*result)); });
 }
 
+void SimDaemon::fetch_signal(const std::string& instance_id, std::int64_t signal_id) {
+  const auto data = std::make_shared<std::string>();
+  on_work_thread([this, signal_id, data] { *data = sim_.mutable_store().signal_data(signal_id); },
+                 [this, instance_id, signal_id, data] {
+                   coordinator_->signal_fetched(instance_id, signal_id, std::move(*data));
+                 });
+}
+
 }  // namespace durabled::sim

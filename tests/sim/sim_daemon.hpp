@@ -36,6 +36,7 @@ class SimDaemon : public daemon::StepPort, public daemon::HttpPort, public daemo
              const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) override;
   void commit(store::Turn turn) override;
   void reclaim(const std::string& instance_id) override;
+  void fetch_signal(const std::string& instance_id, std::int64_t signal_id) override;
 
  private:
   struct Job {
