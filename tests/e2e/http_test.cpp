@@ -46,6 +46,8 @@ TEST_CASE("a call completes with the envelope of its answer") {
   CHECK(holds(alice, json, "(j ->> 'duration_ms')::numeric between 0 and 10000"));
   CHECK(holds(alice, json, "(select count(*) from jsonb_object_keys(j)) = 6"));
   CHECK(world.http.calls("/json").at(0).query == "a=b");
+  CHECK(alice.text("select at - started_at = (data ->> 'duration_ms')::int * interval '1 ms' from df.events "
+                   "where kind = 'StepCompleted'") == "t");
 
   const std::string missing = run_workflow(alice, call(world, "/status/404"));
   CHECK(holds(alice, missing, "j @> '{\"status\": 404, \"ok\": false, \"body\": \"status 404\"}'"));
@@ -190,6 +192,9 @@ TEST_CASE(
   CHECK(holds(alice, error, "j ->> 'code' = 'http_timeout' and j -> 'attempts' = '2'"));
   CHECK_THAT(error, ContainsSubstring("no answer within 300 ms"));
   CHECK(world.http.count("/hang") == 2);
+  CHECK(alice.text("select bool_and(at - started_at between interval '300 ms' and interval '900 ms') "
+                   "from df.events where instance_id = $1 and kind = 'StepFailed'",
+                   slow) == "t");
 
   const std::string flood = run_failing(alice, call(world, "/flood"));
   CHECK(holds(alice, flood, "j ->> 'code' = 'http_too_large'"));
