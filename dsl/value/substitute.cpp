@@ -152,6 +152,13 @@ void append_escaped(std::string& out, std::string_view text, const ReferenceSite
   }
 }
 
+Unexpected<SubstitutionError> too_long() {
+  return failure(
+      "the text has more than 64 MiB once its references are replaced; insert less, or let the statement "
+      "read "
+      "the rows from a table");
+}
+
 Unexpected<SubstitutionError> has_nul(const Reference& reference) {
   return failure(reference.spelling() +
                  " holds a NUL character (\\u0000), which no text in PostgreSQL can hold");
@@ -202,7 +209,7 @@ class SqlSubstitution {
     }
     copied_ = reference.end;
     moved_.push_back({copied_, out_.size()});
-    return {};
+    return out_.size() > kMaxSubstituted ? too_long().error : SubstitutionError{};
   }
 
   // Where a position of the template, outside references, is in the statement.
@@ -238,11 +245,13 @@ class SqlSubstitution {
 
 Expected<std::string, SubstitutionError> substitute_sql(std::string_view text, const Bindings& bindings) {
   const ExpandedTemplate source = expand_variables(text, bindings.variables);
+  if (source.is_too_long) return too_long();
   return SqlSubstitution(source, bindings.names).run(scan_sql(source));
 }
 
 Expected<std::string, SubstitutionError> substitute_text(std::string_view text, const Bindings& bindings) {
   const ExpandedTemplate source = expand_variables(text, bindings.variables);
+  if (source.is_too_long) return too_long();
   std::string out;
   std::size_t copied = 0;
   for (const Reference& reference : scan_text(source)) {
@@ -257,6 +266,7 @@ Expected<std::string, SubstitutionError> substitute_text(std::string_view text, 
     if (rendered->find('\0') != std::string::npos) return has_nul(reference);
     out += *rendered;
     copied = reference.end;
+    if (out.size() > kMaxSubstituted) return too_long();
   }
   return out.append(source.text, copied);
 }

@@ -22,6 +22,10 @@ ExpandedTemplate expand_variables(std::string_view text, const Variables& variab
     append(text.substr(copied, open - copied), false);
     append(variable->second, true);
     copied = end + 1;
+    if (expanded.text.size() > kMaxSubstituted) {
+      expanded.is_too_long = true;
+      return expanded;
+    }
   }
   append(text.substr(copied), false);
   return expanded;

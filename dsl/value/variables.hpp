@@ -11,10 +11,14 @@
 
 namespace durabled::dsl {
 
+// No template becomes longer, in bytes: a few references can stand for more than there is memory.
+inline constexpr std::size_t kMaxSubstituted = 64 << 20;
+
 // A template after its variables: what SQL's lexer sees, and which characters the template's author wrote.
 struct ExpandedTemplate {
   std::string text;
   std::vector<bool> inserted;  // as long as `text`; true where a variable's value stands
+  bool is_too_long = false;    // the rest is not there
 
   // Whether the author wrote a character at `position`, which may be past the end.
   bool is_own(std::size_t position) const { return position < text.size() && !inserted[position]; }

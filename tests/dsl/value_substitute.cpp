@@ -438,3 +438,22 @@ TEST_CASE("hostile templates take linear time") {
   for (int i = 0; tags.size() < 1 << 19; ++i) tags += "$t" + std::to_string(i) + "$ ";
   CHECK(sql(tags) == tags);
 }
+
+TEST_CASE("no text becomes longer than 64 MiB") {
+  const std::string value(4 << 20, 'x');
+  const Names names = {{"x", one("text", '"' + value + '"')}};
+  const Variables variables = {{"v", value}};
+  const auto many = [](const std::string& reference) {
+    std::string text;
+    for (int i = 0; i < 100'000; ++i) text += '\'' + reference + "' ";
+    return text;
+  };
+  for (const std::string& text : {many("$x"), many("{v}")}) {
+    for (const auto& result :
+         {substitute_sql(text, {names, variables}), substitute_text(text, {names, variables})}) {
+      REQUIRE_FALSE(result);
+      CHECK_THAT(result.error().message, ContainsSubstring("more than 64 MiB"));
+    }
+  }
+  CHECK(substitute_sql("'$x' {v}", {names, variables})->size() == 2 * value.size() + 3);
+}
