@@ -17,9 +17,12 @@ class Clock {
   dsl::Time now() const {
     return local() + std::chrono::microseconds(offset_.load(std::memory_order_relaxed));
   }
-  // `theirs` was the database's time at some moment between `before` and `after`.
+  // `theirs` was the database's time at some moment between `before` and `after`. A slow answer proves
+  // little: what it allows stays.
   void synchronise(dsl::Time theirs, dsl::Time before, dsl::Time after) {
-    offset_.store((theirs - (before + (after - before) / 2)).count(), std::memory_order_relaxed);
+    const std::int64_t least = (theirs - after).count(), most = (theirs - before).count();
+    const std::int64_t offset = offset_.load(std::memory_order_relaxed);
+    if (offset < least || offset > most) offset_.store(least + (most - least) / 2, std::memory_order_relaxed);
   }
 
  private:
