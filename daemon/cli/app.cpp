@@ -8,12 +8,14 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <vector>
 
 #include "config/keys.hpp"
 #include "config/loader.hpp"
 #include "daemon/cli/failure.hpp"
+#include "daemon/cli/printable.hpp"
 #include "store/store_error.hpp"
 
 namespace durabled::daemon::cli {
@@ -128,6 +130,9 @@ void add_commands(CLI::App& app, Invocation& invocation) {
 }
 
 int run(int argc, char** argv) {
+  std::optional<PrintableOutput> out, err;
+  if (isatty(STDOUT_FILENO) == 1) out.emplace(std::cout);
+  if (isatty(STDERR_FILENO) == 1) err.emplace(std::cerr);
   Invocation invocation;
   if (argc > 0) invocation.program = program_name(argv[0]);
   CLI::App app("Durable workflows in SQL, for any PostgreSQL", "durabled");

@@ -8,8 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <iostream>
 
+#include "daemon/cli/printable.hpp"
 #include "dsl/engine/event.hpp"
 
 namespace durabled::daemon::cli {
@@ -178,7 +178,7 @@ std::string Table::text() const {
 Progress::Progress() : on_(isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() {
-  if (on_) std::cerr << "\r\033[K" << std::flush;
+  if (on_) std::fputs("\r\033[K", stderr);
 }
 
 void Progress::show(const std::string& text) {
@@ -186,8 +186,8 @@ void Progress::show(const std::string& text) {
   if (!on_) return;
   winsize size{};
   const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 4;
-  std::cerr << "\r\033[K" << kFrames.at(frame_++ % kFrames.size()) << ' '
-            << one_line(text, known ? size.ws_col - 3U : 76U) << std::flush;
+  const std::string line = printable(one_line(text, known ? size.ws_col - 3U : 76U));
+  std::fputs(("\r\033[K" + std::string(kFrames.at(frame_++ % kFrames.size())) + ' ' + line).c_str(), stderr);
 }
 
 }  // namespace durabled::daemon::cli

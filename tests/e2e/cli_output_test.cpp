@@ -331,3 +331,27 @@ TEST_CASE("an installation holds the program and the completion of its commands"
   CHECK(read_file(directory.path() / "share/bash-completion/completions/durabled") ==
         cli({"completion", "bash"}).out);
 }
+
+TEST_CASE("no control character of a workflow or its errors reaches a terminal") {
+  const Fixture fixture;
+  const std::string escape =
+      "\033]52;c;cHduCg==\007\xC2\x9B"
+      "2J\x7F";
+  Sql sql(fixture.database.conninfo());
+  const std::string id =
+      sql.text("insert into df.submit (dsl, label) values ($1, $2) returning id",
+               "'select ''" + escape + "''' ~> df.wait_for_signal('" + escape + "')", escape);
+  const TemporaryDirectory directory("durabled-cli");
+  const std::string file = (directory.path() / "flow.df").string();
+  write_file(file, "'select ''" + escape + "''' ~> df.sleep('" + escape + "') ~> oops");
+  const std::string database = " --database '" + fixture.database.conninfo() + "'";
+  for (const std::string& command :
+       {"show " + id + database, "list" + database, "show '" + escape + "'" + database,
+        "list --status '" + escape + "'" + database, "check " + file, "show --json " + id + database}) {
+    const std::string output = on_terminal(command + "; true");  // some of them fail
+    INFO(command << ": " << output);
+    CHECK(output.find("52;c") != std::string::npos);  // it was there to be shown
+    for (const char* control : {"\033]", "\007", "\xC2\x9B", "\x7F"})
+      CHECK(output.find(control) == std::string::npos);
+  }
+}
