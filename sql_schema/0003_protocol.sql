@@ -381,8 +381,7 @@ comment on function df._apply_turn(text, timestamptz, json) is 'What a turn writ
 -- the step, when the lease is lost (DF001), when the step's transaction is not the one it began with (DF002), or when the
 -- step gave itself another role than p_role (DF004; null: it may). The session must be that of the role whose step it is,
 -- or of the daemon itself: a key alone opens nobody else's history.
--- The attempt began when the transaction did, which the session knows without being told; p_at is now, by a clock that may
--- differ by some milliseconds.
+-- The attempt began when the transaction did. p_at is now, by a clock that may differ by some milliseconds.
 -- p_dirty returns whether the step left something in its session that only DISCARD ALL takes away.
 -- It has no search_path of its own, because setting one costs a third of the whole call (the path is worked out anew in
 -- each transaction). Instead every name in it is qualified, operators too, and it calls nothing unqualified.

@@ -238,8 +238,7 @@ language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   types text[] := p_types; up text[] := p_up;
   breaks boolean[]; path text[] := array_fill(null::text, array[cardinality(p_types)]);
-  inside int[]; left_by int[];
-  c int; begun int; p int;
+  inside int[]; left_by int[]; c int; begun int; p int;
 begin
   if 'BREAK' <> all (types) then return path; end if;
   types[1] := types[1]; up[1] := up[1];  -- unpacked, as in _node_states
@@ -250,9 +249,7 @@ begin
   end loop;
   for n in 1..cardinality(types) loop
     continue when not breaks[n] or types[n] = 'BREAK' or types[n] <> 'LOOP' and path[n] is distinct from 'completed';
-    inside := '{}';
-    begun := 0;
-    c := n + 1;
+    inside := '{}'; begun := 0; c := n + 1;
     while c < n + p_sizes[n] loop
       inside := inside || c;
       if up[c] <> 'pending' then begun := cardinality(inside); end if;
@@ -270,12 +267,9 @@ begin
       left_by := case when begun > (not p_rows[n])::int or up[inside[1]] not in ('pending', 'completed') then inside[begun:begun]
                       else array(select b from unnest(inside[1 + (not p_rows[n])::int:]) b where breaks[b]) end;
       if cardinality(left_by) > 1 then left_by := '{}'; end if;
-    elsif types[n] = 'CATCH' then
-      left_by := case when up[inside[1]] = 'failed' then inside[2:2] else inside[1:1] end;
-    elsif types[n] in ('RACE', 'ANY') then
-      left_by := array(select b from unnest(inside) b where up[b] = 'pending');
     else
-      left_by := inside;
+      left_by := case types[n] when 'CATCH' then case when up[inside[1]] = 'failed' then inside[2:2] else inside[1:1] end
+                   else array(select b from unnest(inside) b where up[b] = 'pending' or types[n] not in ('RACE', 'ANY')) end;
     end if;
     foreach c in array left_by loop
       if breaks[c] and up[c] not in ('completed', 'failed') then path[c] := 'completed'; end if;
@@ -298,8 +292,7 @@ declare
   iterations jsonb;
   sizes int[]; children text[]; parts text[];
   path text[];
-  c int; p int;
-  later boolean; other boolean;
+  c int; p int; later boolean; other boolean;
   instance_status constant text := df._instance_status(p_id);
 begin
   select coalesce(jsonb_object_agg(x.node || ':' || x.scope, x.iteration), '{}') into iterations
@@ -323,8 +316,7 @@ begin
   -- iteration of an enclosing loop is pending again.
   sizes := parents;
   for n in reverse cardinality(ids)..1 loop
-    children := '{}';
-    c := n + 1;
+    children := '{}'; c := n + 1;
     while c <= cardinality(ids) and parents[c] = n - 1 loop
       children := children || up[c];
       c := c + sizes[c];
@@ -356,14 +348,12 @@ begin
         when types[p] = 'LOOP' and p > 1 or types[p] = 'FOR_EACH' and slots[n] = 1 then
           '::' || ids[p] || '::' || 1 + coalesce((string_to_array(scopes[n], '.'))[depths[n]], iterations ->> (ids[p] || ':'), '0')::bigint
         else '' end;
-      later := false;
-      c := n + sizes[n];
+      later := false; c := n + sizes[n];
       while up[n] = 'running' and not later and c <= cardinality(ids) and parents[c] = p - 1 loop
         later := up[c] <> 'pending';
         c := c + sizes[c];
       end loop;
-      other := false;
-      c := p + 1;
+      other := false; c := p + 1;
       while types[p] = 'IF' and c <= cardinality(ids) and parents[c] = p - 1 loop
         other := other or c <> n and up[c] <> 'pending' and (is_rows[p] or slots[c] > 0);
         c := c + sizes[c];
