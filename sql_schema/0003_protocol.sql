@@ -437,6 +437,7 @@ create table df._foreign_steps (
   result json not null,
   primary key (role, instance_id, node, scope)
 );
+create index foreign_steps_by_age on df._foreign_steps (at);
 alter table df._foreign_steps enable row level security;
 comment on table df._foreign_steps is 'What steps returned that ran here for instances of another database';
 
@@ -495,6 +496,11 @@ begin
   delete from df.signals where instance_id = any (ids);
   delete from df.reruns where id = any (ids);
   delete from df.instances where id = any (ids);
+  -- For a week another database's daemon may still ask whether a step has run here.
+  delete from df._foreign_steps f using (
+    select o.role, o.instance_id, o.node, o.scope from df._foreign_steps o
+    where o.at < df._now() - greatest(p_age, interval '7 days') order by o.at limit p_batch) old
+  where (f.role, f.instance_id, f.node, f.scope) = (old.role, old.instance_id, old.node, old.scope);
   return coalesce(array_length(ids, 1), 0);
 end $$;
 comment on function df._prune_batch(interval, int) is 'One batch of df.prune';
