@@ -1,9 +1,21 @@
 #include "store/pipeline.hpp"
 
+#include <memory>
 #include <utility>
 #include <vector>
 
 namespace durabled::store {
+
+PGconn* Pipeline::connect(const ConnectParams& params) {
+  std::vector<const char*> keywords, values;
+  for (const auto& [keyword, value] : params) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  return PQconnectdbParams(keywords.data(), values.data(), 1);
+}
 
 bool Pipeline::start() {
   PQsetnonblocking(conn_, 1);
@@ -65,6 +77,20 @@ bool Pipeline::receive(const Handler& handle) {
   if (end) pop();
   handle(std::move(result), kind);
   return true;
+}
+
+std::string Pipeline::error() const {
+  std::string message = PQerrorMessage(conn_);
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  return message;
+}
+
+std::function<void()> Pipeline::canceller() const {
+  const std::shared_ptr<PGcancel> cancel(PQgetCancel(conn_), [](PGcancel* handle) { PQfreeCancel(handle); });
+  return [cancel] {
+    char error[256];
+    if (cancel) PQcancel(cancel.get(), error, sizeof error);
+  };
 }
 
 }  // namespace durabled::store

@@ -6,7 +6,9 @@
 #include <deque>
 #include <functional>
 #include <initializer_list>
+#include <string>
 
+#include "store/conninfo.hpp"
 #include "store/result_reader.hpp"
 
 namespace durabled::store {
@@ -28,6 +30,8 @@ enum class Sent {
 
 class Pipeline {
  public:
+  // Blocks. The connection may have failed; nullptr: out of memory.
+  static PGconn* connect(const ConnectParams& params);
   // Takes the connection, which is in pipeline mode and non-blocking once start() was called.
   explicit Pipeline(PGconn* conn) : conn_(conn) {}
   ~Pipeline() { PQfinish(conn_); }
@@ -53,6 +57,11 @@ class Pipeline {
   bool receive(const Handler& handle);
   bool idle() const { return sent_.empty(); }
   void forget() { sent_.clear(); }
+
+  // What libpq says of the connection.
+  std::string error() const;
+  // Makes the server stop what it does. Safe on another thread while this is used; blocks for a connection.
+  std::function<void()> canceller() const;
 
   // The connection is of no further use.
   bool lost() const { return lost_; }

@@ -400,8 +400,7 @@ void StepSession::Impl::lose() {
   // What ran outside a transaction has happened, whatever became of the session afterwards.
   const bool happened = exchange_ == Exchange::kRun && statement_.alone && statement_done_;
   if (failure_ || (happened && reader_->unknown_types().empty())) return;
-  std::string message = PQerrorMessage(pipeline_.connection());
-  while (!message.empty() && message.back() == '\n') message.pop_back();
+  const std::string message = pipeline_.error();
   failure_ = make_failure("08006", message.empty() ? "the connection was lost" : message, "");
 }
 
@@ -453,14 +452,7 @@ StepSession::StepSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StepSession::~StepSession() = default;
 
 std::unique_ptr<StepSession> StepSession::connect(const ConnectParams& params, Options options) {
-  std::vector<const char*> keywords, values;
-  for (const auto& [keyword, value] : params) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
-  }
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-  auto impl = std::make_unique<Impl>(PQconnectdbParams(keywords.data(), values.data(), 1), options);
+  auto impl = std::make_unique<Impl>(Pipeline::connect(params), options);
   impl->open();
   return std::unique_ptr<StepSession>(new StepSession(std::move(impl)));
 }
@@ -497,12 +489,7 @@ CommitOutcome StepSession::take_commit_outcome() {
 }
 
 std::function<void()> StepSession::canceller() const {
-  const std::shared_ptr<PGcancel> cancel(PQgetCancel(impl_->pipeline_.connection()),
-                                         [](PGcancel* handle) { PQfreeCancel(handle); });
-  return [cancel] {
-    char error[256];
-    if (cancel) PQcancel(cancel.get(), error, sizeof error);
-  };
+  return impl_->pipeline_.canceller();
 }
 
 }  // namespace durabled::store

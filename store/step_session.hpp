@@ -36,8 +36,8 @@ struct StepOutcome {
   std::optional<dsl::Failure> failure;
   bool needs_to_run_alone = false;  // failure: it refuses to run in a transaction block
   // In a foreign database:
-  bool already_committed = false;  // it ran before; `result` is what it returned then
-  bool at_least_once = false;      // that database has no schema df to remember it in
+  bool already_committed = false;                      // it ran before; `result` is what it returned then
+  bool at_least_once = false;                          // that database has no schema df to remember it in
   std::optional<std::chrono::microseconds> took = {};  // set by who runs the session
 };
 
