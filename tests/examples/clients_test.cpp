@@ -1,5 +1,6 @@
 // Runs the programs of docs/clients.md whose runtime and driver are on the machine, and says which are not.
-// psql always is: ./dev installs it. Python is Debian's, which finds Debian's drivers.
+// psql always is: ./dev installs it, and the drivers for Python and Node. Python is Debian's, which finds
+// Debian's drivers.
 #include <fstream>
 
 #include "tests/e2e/world.hpp"
