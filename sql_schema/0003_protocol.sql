@@ -111,16 +111,8 @@ begin
 end $$;
 comment on function df._may_http(oid) is 'Whether a role may make HTTP calls: by the grant on df.http';
 
--- Locks the instances of this priority that are due.
-create function df._due(p_priority smallint, p_now timestamptz, p_limit int) returns table (id text) language sql
-  set search_path = pg_catalog, pg_temp as $$
-  select i.id from df.instances i
-  where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.priority = p_priority and i.wake_at <= p_now
-  order by i.priority desc, i.wake_at limit p_limit for update skip locked
-$$;
-comment on function df._due(smallint, timestamptz, int) is 'Locks the instances of a priority that are due';
-
--- The same without those of some roles: from one role that has any to the next, so that those are not walked.
+-- Locks the instances of a priority that are due, without those of some roles: from one role that has any to the next, so
+-- that those are not walked.
 create function df._due_of_others(p_priority smallint, p_now timestamptz, p_limit int, p_roles oid[]) returns table (id text)
   language sql set search_path = pg_catalog, pg_temp as $$
   with recursive roles as (
@@ -157,6 +149,7 @@ declare
   level smallint;
   taken int;
   claimed boolean := false;
+  ids text[];
   busy constant oid[] := array(select r.oid from pg_catalog.pg_roles r where r.rolname = any (p_busy));
   upcoming timestamptz;
   earliest timestamptz;
@@ -174,15 +167,19 @@ begin
   where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.priority desc, i.wake_at limit 1;
   while found and room > 0 loop
     if upcoming <= t then
+      if busy = '{}' then
+        ids := array(
+          select i.id from df.instances i
+          where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.priority = level and i.wake_at <= t
+          order by i.priority desc, i.wake_at limit room for update skip locked);
+      else
+        ids := array(select d.id from df._due_of_others(level, t, room, busy) d);
+      end if;
       return query
-        with due as (
-          select d.id from df._due(level, t, room) d where busy = '{}'
-          union all
-          select d.id from df._due_of_others(level, t, room, busy) d where busy <> '{}')
         update df.instances i
         set worker_id = p_worker, fencing_token = i.fencing_token + 1, wake_at = null, attention = false,
             status = 'running', started_at = coalesce(i.started_at, t), updated_at = t
-        from due where i.id = due.id
+        from unnest(ids) due(id) where i.id = due.id
         returning 'claimed', i.id, i.fencing_token, i.status, i.dsl, i.label, i.vars,
                   (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), i.database,
                   i.wake_at, i.request, i.request_reason, i.fencing_token > 1, df._may_http(i.submitted_by);

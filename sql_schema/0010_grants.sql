@@ -9,7 +9,7 @@ create function df._client_functions(p_http boolean) returns setof regprocedure 
   select p.oid::regprocedure from pg_proc p
   where p.pronamespace = 'df'::regnamespace and p.prorettype <> 'trigger'::regtype
     and p.proname not in ('grant_usage', 'revoke_usage', 'metrics', 'prune', '_client_functions', '_grant_or_revoke',
-                          '_register', '_heartbeat', '_release', '_release_dead', '_is_held_by_us', '_deliver_signals', '_poll', '_due', '_due_of_others', '_reclaim', '_may_http',
+                          '_register', '_heartbeat', '_release', '_release_dead', '_is_held_by_us', '_deliver_signals', '_poll', '_due_of_others', '_reclaim', '_may_http',
                           '_apply_turn', '_apply_start', '_put_back', '_take_key', '_commit_turns', '_prune_batch', '_rerun_problem', '_copy_history')
     and (p_http or p.proname not in ('http', 'http_multipart'))
 $$;
