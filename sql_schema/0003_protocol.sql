@@ -114,8 +114,9 @@ comment on function df._may_http(oid) is 'Whether a role may make HTTP calls: by
 -- Locks the instances of a priority that are due, without those of some roles: from one role that has any to the next, so
 -- that those are not walked.
 create function df._due_of_others(p_priority smallint, p_now timestamptz, p_limit int, p_roles oid[]) returns table (id text)
-  language sql set search_path = pg_catalog, pg_temp as $$
-  with recursive roles as (
+  language plpgsql set search_path = pg_catalog, pg_temp as $$  -- not sql, which would plan it at each call
+begin
+  return query with recursive roles as (
     (select i.submitted_by as role from df.instances i
      where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.submitted_by limit 1)
     union all
@@ -128,8 +129,8 @@ create function df._due_of_others(p_priority smallint, p_now timestamptz, p_limi
     where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by = r.role
       and i.priority = p_priority and i.wake_at <= p_now
     order by i.wake_at limit p_limit for update skip locked) d
-  where r.role <> all (p_roles) limit p_limit
-$$;
+  where r.role <> all (p_roles) limit p_limit;
+end $$;
 comment on function df._due_of_others(smallint, timestamptz, int, oid[]) is
   'Locks the instances of a priority that are due, but for those of some roles';
 
