@@ -42,7 +42,7 @@ TEST_CASE("signals for a locked instance do not keep others' from being delivere
   locker.exec("rollback");
 }
 
-TEST_CASE("large signals that nothing waits for take no memory of the daemon") {
+TEST_CASE("large signals that nothing waits for take no memory of the daemon", "[S3.9]") {
   Attack attack;
   const std::string id =
       attack.mallory().text("select df.start(df.seq(df.wait_for_signal('x'), df.wait_for_signal('y')))");
@@ -104,7 +104,7 @@ TEST_CASE("advisory locks on the daemon's numbers do not keep a daemon from star
   attack.others_go_on();
 }
 
-TEST_CASE("a client that waits for a daemon's lock does not make it look alive when it is gone") {
+TEST_CASE("a client that waits for a daemon's lock does not make it look alive when it is gone", "[S3.9]") {
   Attack attack;
   const std::string number = attack.owner().text("select id from df.workers");
   Sql waiter(attack.conninfo("mallory"));
@@ -126,7 +126,7 @@ TEST_CASE("a client that waits for a daemon's lock does not make it look alive w
         "completed");  // the lease lasts longer
 }
 
-TEST_CASE("no client can lock a table that others need") {
+TEST_CASE("no client can lock a table that others need", "[S3.9]") {
   Attack attack;
   for (const Row& table : attack.owner().exec(
            "select c.oid::regclass::text from pg_class c where c.relnamespace = 'df'::regnamespace and "

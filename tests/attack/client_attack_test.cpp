@@ -3,7 +3,7 @@
 
 using namespace durabled::test;
 
-TEST_CASE("another role's instances, events, signals and variables are not shown") {
+TEST_CASE("another role's instances, events, signals and variables are not shown", "[S3.2]") {
   Attack attack;
   for (const char* table :
        {"df.instances", "df.events", "df.signals", "df.vars", "df.submit", "df.nodes", "df.reruns"}) {
@@ -56,7 +56,7 @@ TEST_CASE("another role's instances, events, signals and variables are not shown
   WARN(Attack::attempts() << " attempts so far");
 }
 
-TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one's own") {
+TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one's own", "[S1.4][S3.4]") {
   Attack attack;
   const char* const columns[] = {"id",         "status",       "submitted_by", "created_at", "started_at",
                                  "updated_at", "completed_at", "error",        "result_seq", "request",
@@ -144,7 +144,7 @@ TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one
   WARN(Attack::attempts() << " attempts so far");
 }
 
-TEST_CASE("the daemon's own functions are of no use to others") {
+TEST_CASE("the daemon's own functions are of no use to others", "[S3.4]") {
   Attack attack;
   for (const char* call :
        {"df._register('m', 'h', 1, '1', true)",
@@ -205,7 +205,7 @@ TEST_CASE("the daemon's own functions are of no use to others") {
   WARN(Attack::attempts() << " attempts so far");
 }
 
-TEST_CASE("text that clients control is only ever text") {
+TEST_CASE("text that clients control is only ever text", "[S3.6]") {
   Attack attack;
   const char* const texts[] = {"'; drop table df.instances; --",
                                "$$; drop schema df cascade; $$",

@@ -30,7 +30,7 @@ std::string privileges(Sql& sql, const std::string& role) {
 
 }  // namespace
 
-TEST_CASE("a role has nothing, is given usage, and has nothing again, whatever its name") {
+TEST_CASE("a role has nothing, is given usage, and has nothing again, whatever its name", "[S2.16][S2.17]") {
   const TestDatabase database = fresh_database();
   Sql owner(database.conninfo());
   for (const std::string role :
@@ -76,14 +76,14 @@ TEST_CASE("a role has nothing, is given usage, and has nothing again, whatever i
              ContainsSubstring("does not exist"));
 }
 
-TEST_CASE("nothing is granted to everybody") {
+TEST_CASE("nothing is granted to everybody", "[S3.1]") {
   const TestDatabase database = fresh_database();
   database.server().create_role("grants_nobody");
   Sql owner(database.conninfo());
   CHECK(privileges(owner, "grants_nobody") == "");
 }
 
-TEST_CASE("a delegate passes usage on, takes back what it gave, and no more") {
+TEST_CASE("a delegate passes usage on, takes back what it gave, and no more", "[S2.17]") {
   const TestDatabase database = fresh_database();
   Sql owner(database.conninfo());
   for (const char* role :
@@ -117,7 +117,8 @@ TEST_CASE("a delegate passes usage on, takes back what it gave, and no more") {
   CHECK(privileges(owner, "grants_delegate") == "");
 }
 
-TEST_CASE("an operator sees everybody's and may cancel, pause, resume and rerun, and nothing else") {
+TEST_CASE("an operator sees everybody's and may cancel, pause, resume and rerun, and nothing else",
+          "[S3.3]") {
   const TestDatabase database = fresh_database();
   Sql owner(database.conninfo());
   for (const char* role : {"grants_client", "grants_operator"}) database.server().create_role(role);

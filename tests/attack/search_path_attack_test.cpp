@@ -68,7 +68,7 @@ void make_traps(Sql& sql, const std::string& schema) {
 
 }  // namespace
 
-TEST_CASE("a search path of one's own makes nobody somebody else") {
+TEST_CASE("a search path of one's own makes nobody somebody else", "[S3.5]") {
   Attack attack;
   attack.mallory().exec("create schema evil; grant usage on schema evil to public");
   make_traps(attack.mallory(), "evil");
@@ -129,7 +129,8 @@ TEST_CASE("a search path of one's own makes nobody somebody else") {
 }
 
 TEST_CASE(
-    "names in a schema that everybody writes to are no trap for the daemon, the owner and other clients") {
+    "names in a schema that everybody writes to are no trap for the daemon, the owner and other clients",
+    "[S3.5]") {
   Attack attack;
   make_traps(attack.mallory(), "public");
   attack.mallory().exec(
@@ -151,7 +152,7 @@ TEST_CASE(
   WARN(Attack::attempts() << " attempts so far");
 }
 
-TEST_CASE("no function of the schema looks names up in a caller's search path") {
+TEST_CASE("no function of the schema looks names up in a caller's search path", "[S3.5]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   // _commit_turn qualifies every name, operators too, instead: see there.

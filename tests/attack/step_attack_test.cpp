@@ -5,7 +5,7 @@
 
 using namespace durabled::test;
 
-TEST_CASE("a step cannot leave its role") {
+TEST_CASE("a step cannot leave its role", "[S3.7]") {
   Attack attack;
   attack.mallory().exec(
       "create procedure public.leave() language plpgsql as $$ begin commit; insert into evidence.who values "
@@ -74,7 +74,7 @@ TEST_CASE("a step cannot leave its role") {
   WARN(Attack::attempts() << " attempts so far");
 }
 
-TEST_CASE("code that a step leaves behind for its commit learns nothing of the checkpoint") {
+TEST_CASE("code that a step leaves behind for its commit learns nothing of the checkpoint", "[S3.7][S3.8]") {
   Attack attack;
   attack.mallory().exec(
       "create schema lair; create table lair.t (x text); create table lair.loot (x text);"
@@ -96,7 +96,8 @@ TEST_CASE("code that a step leaves behind for its commit learns nothing of the c
             key) == 0);
 }
 
-TEST_CASE("a step that takes the daemon's prepared statements for its own learns and changes nothing by it") {
+TEST_CASE("a step that takes the daemon's prepared statements for its own learns and changes nothing by it",
+          "[S3.8]") {
   Attack attack;
   attack.mallory().exec("create schema lair; create table lair.loot (name text, param text)");
   // Each name that the session has, with as many parameters of the same types, and those that it may come to
@@ -139,7 +140,7 @@ TEST_CASE("a step that takes the daemon's prepared statements for its own learns
   attack.others_go_on();
 }
 
-TEST_CASE("a checkpoint that fails does not tell its parameters") {
+TEST_CASE("a checkpoint that fails does not tell its parameters", "[S3.7][S3.8]") {
   Attack attack;
   attack.mallory().exec("create table public.seen (x int)");
   const std::string id = attack.mallory().text(

@@ -37,7 +37,7 @@ std::string comment_above(const std::vector<std::string>& lines, std::size_t num
 
 }  // namespace
 
-TEST_CASE("config/durabled.yaml holds every key with exactly its default") {
+TEST_CASE("config/durabled.yaml holds every key with exactly its default", "[S5.4]") {
   const Loaded loaded = load({.file = kFile});
   const auto lines = lines_of_file();
   for (const auto& key : keys()) {
@@ -50,7 +50,7 @@ TEST_CASE("config/durabled.yaml holds every key with exactly its default") {
   }
 }
 
-TEST_CASE("config/durabled.yaml explains every key and marks the reloadable ones") {
+TEST_CASE("config/durabled.yaml explains every key and marks the reloadable ones", "[S5.4]") {
   const Loaded loaded = load({.file = kFile});
   const auto lines = lines_of_file();
   for (const auto& key : keys()) {

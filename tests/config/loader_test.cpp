@@ -93,7 +93,7 @@ TEST_CASE("http.allow reads every field, with defaults for those left out") {
   CHECK(full.redirects == 3);
 }
 
-TEST_CASE("the environment wins over the file, and the command line over both") {
+TEST_CASE("the environment wins over the file, and the command line over both", "[S5.1]") {
   const Sources others{.environment = {{"DURABLED_STEPS_CONNECTIONS", "5"}, {"DURABLED_LOG_LEVEL", "warn"}},
                        .overrides = {{"log.level", "error"}}};
   const Loaded loaded =
@@ -106,7 +106,7 @@ TEST_CASE("the environment wins over the file, and the command line over both") 
                                            {"log.level", "command line"}});
 }
 
-TEST_CASE("every key has a variable of its own, and each takes the key's own printed value") {
+TEST_CASE("every key has a variable of its own, and each takes the key's own printed value", "[S5.1]") {
   std::map<std::string, std::string> environment;
   for (const auto& key : keys()) environment[environment_variable(key.path)] = key.print(Config{});
   CHECK(environment.size() == keys().size());
@@ -142,14 +142,14 @@ TEST_CASE("printed maps and lists read back as the same value") {
   }
 }
 
-TEST_CASE("a misspelt variable of a known section is an error, a stranger's variable is not") {
+TEST_CASE("a misspelt variable of a known section is an error, a stranger's variable is not", "[S5.3]") {
   CHECK_THROWS_WITH(
       from_environment("DURABLED_STEPS_CONECTIONS", "5"),
       "environment DURABLED_STEPS_CONECTIONS: no such key (did you mean DURABLED_STEPS_CONNECTIONS?)");
   CHECK_NOTHROW(from_environment("DURABLED_PG_BIN", "/usr/bin"));
 }
 
-TEST_CASE("an unknown key is an error with file, line and a suggestion") {
+TEST_CASE("an unknown key is an error with file, line and a suggestion", "[S5.3]") {
   CHECK(error_of("log:\n  level: info\nsteps:\n  conections: 4\n") ==
         "test.yaml:4: key 'steps.conections': unknown key (did you mean 'steps.connections'?)");
   CHECK(error_of("steps:\n  poll_interval: 1s\n") ==
@@ -164,7 +164,7 @@ TEST_CASE("an unknown key is an error with file, line and a suggestion") {
         "command line: key 'log.levl': unknown key (did you mean 'log.level'?)");
 }
 
-TEST_CASE("a wrong type is an error that names what was expected") {
+TEST_CASE("a wrong type is an error that names what was expected", "[S5.3]") {
   struct Case {
     const char* yaml;
     const char* error;
@@ -201,7 +201,7 @@ TEST_CASE("a wrong type is an error that names what was expected") {
   }
 }
 
-TEST_CASE("a value outside its range is an error that gives the range") {
+TEST_CASE("a value outside its range is an error that gives the range", "[S5.3]") {
   struct Case {
     const char* yaml;
     const char* error;
@@ -248,7 +248,7 @@ TEST_CASE("an entry of http.allow is checked field by field") {
   CHECK(error_of("http: {allow: [{host: '[::1]', address_ranges: ['::1/128']}]}").empty());
 }
 
-TEST_CASE("rules between keys are checked after all sources") {
+TEST_CASE("rules between keys are checked after all sources", "[S5.3]") {
   CHECK(
       error_of("worker:\n  heartbeat_interval: 2s\n  lease_ttl: 4s\n") ==
       "test.yaml:3: key 'worker.lease_ttl': must be more than twice worker.heartbeat_interval (2s), got 4s");
@@ -281,7 +281,7 @@ TEST_CASE("what is not YAML is said in plain words, with line and column") {
   CHECK_THAT(error_of("database: *db\n"), ContainsSubstring("not YAML at column 11: the referenced anchor"));
 }
 
-TEST_CASE("text that is not YAML is an error with its line") {
+TEST_CASE("text that is not YAML is an error with its line", "[S5.3]") {
   CHECK_THAT(error_of("log:\n  level: [info\nsteps: {}\n"), ContainsSubstring("test.yaml:3: "));
   CHECK_THAT(error_of("log: {level: info}\n---\nlog: {level: warn}\n"),
              ContainsSubstring("test.yaml:3: expected one document"));
@@ -309,7 +309,7 @@ TEST_CASE("the process's environment is read under its prefix only") {
   CHECK_FALSE(environment.contains("OTHER_LOG_LEVEL"));
 }
 
-TEST_CASE("a reload applies what is reloadable and names what is not") {
+TEST_CASE("a reload applies what is reloadable and names what is not", "[S5.5]") {
   const Config old = from("steps: {connections: 4}\nlog: {level: info}\n");
   const Config fresh = from(
       "steps: {connections: 8, mark_running_after: 1s}\nlog: {level: debug, format: json}\n"

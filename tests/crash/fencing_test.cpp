@@ -16,7 +16,7 @@ Settings short_lease(bool advisory_lock) {
 
 }  // namespace
 
-TEST_CASE("a daemon stopped past its lease commits nothing when it wakes up") {
+TEST_CASE("a daemon stopped past its lease commits nothing when it wakes up", "[L6.2]") {
   const bool advisory_lock = GENERATE(true, false);
   INFO("advisory_lock " << advisory_lock);
   World world;
@@ -53,7 +53,7 @@ TEST_CASE("a daemon stopped past its lease commits nothing when it wakes up") {
   CHECK(first.running());
 }
 
-TEST_CASE("a daemon that was declared dead holds on to nothing that it claims before it knows") {
+TEST_CASE("a daemon that was declared dead holds on to nothing that it claims before it knows", "[L6.2]") {
   World world;
   Sql alice = world.session();
   // The heartbeat is far away: until then the daemon believes that it is registered.

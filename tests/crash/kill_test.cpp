@@ -76,7 +76,7 @@ void await_progress(Sql& sql, long long more, int workflows) {
 
 }  // namespace
 
-TEST_CASE("kill -9 of two daemons and a crash of the server lose nothing and double nothing") {
+TEST_CASE("kill -9 of two daemons and a crash of the server lose nothing and double nothing", "[L6.1]") {
   const unsigned seed = GENERATE(1u, 2u);
   INFO("seed " << seed);
   std::mt19937 random(seed);
@@ -112,7 +112,7 @@ TEST_CASE("kill -9 of two daemons and a crash of the server lose nothing and dou
   CHECK(daemons[1]->running());
 }
 
-TEST_CASE("terminated sessions, whichever they are, lose nothing and double nothing") {
+TEST_CASE("terminated sessions, whichever they are, lose nothing and double nothing", "[L6.1]") {
   const unsigned seed = GENERATE(3u, 4u);
   INFO("seed " << seed);
   std::mt19937 random(seed);
@@ -136,7 +136,7 @@ TEST_CASE("terminated sessions, whichever they are, lose nothing and double noth
   CHECK(daemon.running());
 }
 
-TEST_CASE("branches side by side survive terminated sessions") {
+TEST_CASE("branches side by side survive terminated sessions", "[L6.1]") {
   World world;
   Sql alice = world.session();
   create_effects(alice);
@@ -160,7 +160,7 @@ TEST_CASE("branches side by side survive terminated sessions") {
   check_exactly_once(alice, kWorkflows);
 }
 
-TEST_CASE("etl.df loads each row once, killed between any two steps") {
+TEST_CASE("etl.df loads each row once, killed between any two steps", "[L6.1]") {
   World world;
   Sql alice = world.session();
   const std::filesystem::path cases = std::filesystem::path(DURABLED_SOURCE_DIR) / "tests/cases";

@@ -34,7 +34,7 @@ TEST_CASE("a call arrives as it was written", "[http][client]") {
   CHECK_FALSE(headers.contains("expect"));
 }
 
-TEST_CASE("each method is sent with and without a body", "[http][client]") {
+TEST_CASE("each method is sent with and without a body", "[http][client][L3.5]") {
   HttpFixture fixture;
   auto client = fixture.client();
   for (const char* method : {"GET", "POST", "PUT", "DELETE", "PATCH"}) {
@@ -84,7 +84,7 @@ TEST_CASE("a compressed answer is unpacked, and measured unpacked", "[http][clie
   CHECK_THAT(fixture.server.calls("/gzip").at(0).header("accept-encoding"), ContainsSubstring("gzip"));
 }
 
-TEST_CASE("a form upload arrives part by part", "[http][client][multipart]") {
+TEST_CASE("a form upload arrives part by part", "[http][client][multipart][L3.6]") {
   HttpFixture fixture;
   auto client = fixture.client();
   auto request = fixture.request("/upload", "POST");
@@ -152,7 +152,7 @@ TEST_CASE("no more calls run at once than configured, and roles take turns", "[h
   CHECK(fixture.server.most_open() == 2);
 }
 
-TEST_CASE("a server that does not answer costs the timeout and no more", "[http][client]") {
+TEST_CASE("a server that does not answer costs the timeout and no more", "[http][client][L3.5]") {
   HttpFixture fixture;
   auto client = fixture.client();
   auto request = fixture.request("/hang");
@@ -167,7 +167,7 @@ TEST_CASE("a server that does not answer costs the timeout and no more", "[http]
   wait_until("the connection is closed", [&] { return fixture.server.abandoned() == 1; });
 }
 
-TEST_CASE("an endless body is cut off at the limit", "[http][client]") {
+TEST_CASE("an endless body is cut off at the limit", "[http][client][L6.17]") {
   HttpFixture fixture;
   fixture.config.max_response_bytes = 1 << 20;
   auto client = fixture.client();
@@ -190,7 +190,7 @@ TEST_CASE("a body of exactly the limit is accepted, and one announced as larger 
   CHECK(failure(*client, request).code == "http_too_large");
 }
 
-TEST_CASE("endless headers are cut off too", "[http][client]") {
+TEST_CASE("endless headers are cut off too", "[http][client][L6.17]") {
   HttpFixture fixture;
   TestAnswer raw{200, "HTTP/1.1 200 OK\r\n"};
   for (int i = 0; i < 400; ++i) raw.body += "X-" + std::to_string(i) + ": " + std::string(1000, 'h') + "\r\n";
@@ -200,7 +200,7 @@ TEST_CASE("endless headers are cut off too", "[http][client]") {
   CHECK_FALSE(is_transient(failure(*client, fixture.request("/headers"))));
 }
 
-TEST_CASE("broken connections are transient, answers that are not HTTP are not", "[http][client]") {
+TEST_CASE("broken connections are transient, answers that are not HTTP are not", "[http][client][L6.8]") {
   HttpFixture fixture;
   auto raw = [&](const std::string& path, const std::string& body) {
     TestAnswer answer{200, body};
@@ -241,7 +241,7 @@ TEST_CASE("a refused connection is transient", "[http][client]") {
   CHECK(is_transient(failed));
 }
 
-TEST_CASE("statuses that mean later are transient, and Retry-After is passed on", "[http][client]") {
+TEST_CASE("statuses that mean later are transient, and Retry-After is passed on", "[http][client][L6.8]") {
   HttpFixture fixture;
   auto client = fixture.client();
   const auto limited = failure(*client, fixture.request("/retry-after/7"));

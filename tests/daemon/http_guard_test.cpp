@@ -177,7 +177,7 @@ TEST_CASE("another host gets no authorization and no secret", "[http][guard][red
   CHECK(fixture.server.count("/echo") == 1);
 }
 
-TEST_CASE("secrets reach the server, and nothing that is written down", "[http][guard][secrets]") {
+TEST_CASE("secrets reach the server, and nothing that is written down", "[http][guard][secrets][L5.2]") {
   const Environment secret("DURABLED_SECRET_TOKEN", kValue);
   HttpFixture fixture;
   auto client = fixture.client();
@@ -194,7 +194,7 @@ TEST_CASE("secrets reach the server, and nothing that is written down", "[http][
   CHECK_THAT(request.body->display(), ContainsSubstring("{secret.TOKEN}"));
 }
 
-TEST_CASE("no failure shows a secret", "[http][guard][secrets]") {
+TEST_CASE("no failure shows a secret", "[http][guard][secrets][L5.2]") {
   const std::string value = "s3cr3tvalue";
   const Environment secret("DURABLED_SECRET_TOKEN", value);
   HttpFixture fixture;

@@ -16,7 +16,7 @@ daemon::HttpOutcome judge(const RawHttpResponse& response) {
   return daemon::judge_response(response, "GET https://example.org", 12ms, system_clock::now(), {});
 }
 
-TEST_CASE("an answer's envelope has the fields of the language, in order", "[http][response]") {
+TEST_CASE("an answer's envelope has the fields of the language, in order", "[http][response][L4.1]") {
   const auto outcome =
       judge({201, {{"Content-Type", "text/plain"}, {"X-A", "1"}, {"x-a", "2"}}, "h\xC3\xA9"});
   REQUIRE(outcome);
@@ -27,7 +27,7 @@ TEST_CASE("an answer's envelope has the fields of the language, in order", "[htt
   CHECK(outcome->ok);
 }
 
-TEST_CASE("a body that a JSON string in Postgres cannot hold is base64", "[http][response]") {
+TEST_CASE("a body that a JSON string in Postgres cannot hold is base64", "[http][response][L4.1]") {
   for (const std::string& body : {std::string("a\0b", 3), std::string("\xFF"), std::string("\xC0\x80"),
                                   std::string("\xED\xA0\x80"), std::string("abc\xE2\x82")}) {
     const auto outcome = judge({200, {}, body});
@@ -46,7 +46,8 @@ TEST_CASE("cookies stay apart and headers that are not UTF-8 are read as Latin-1
   CHECK(text(headers.at("x")) == "\xC3\xA9");
 }
 
-TEST_CASE("5xx, 408 and 429 are transient failures, every other status is an answer", "[http][response]") {
+TEST_CASE("5xx, 408 and 429 are transient failures, every other status is an answer",
+          "[http][response][L6.8]") {
   for (const int status : {408, 429, 500, 502, 503, 504, 599}) {
     const auto outcome = judge({status, {}, "because"});
     REQUIRE(!outcome);
@@ -71,7 +72,7 @@ TEST_CASE("a long body is cut between characters in an error's detail", "[http][
   CHECK(judge({500, {}, "\xFF"}).error().detail.empty());
 }
 
-TEST_CASE("Retry-After is read as seconds or as a date", "[http][response]") {
+TEST_CASE("Retry-After is read as seconds or as a date", "[http][response][L6.8]") {
   const auto now = system_clock::from_time_t(784111777);  // Sun, 06 Nov 1994 08:49:37 GMT
   const auto after = [&](std::string_view value) { return daemon::parse_retry_after(value, now); };
   CHECK(after("120") == seconds(120));

@@ -60,7 +60,7 @@ std::string header(const HttpRequest& request, const std::string& name) {
   return "(none)";
 }
 
-TEST_CASE("url, body and header values are substituted", "[http][template]") {
+TEST_CASE("url, body and header values are substituted", "[http][template][L5.9]") {
   Scene scene;
   scene.bind("row", {{"id", "42"}, {"note", "hi"}});
   scene.node.text = "https://{host}/items/$row.id";
@@ -115,7 +115,7 @@ TEST_CASE("headers of the connection and wrong references are named", "[http][te
   }
 }
 
-TEST_CASE("a secret counts only where the template has it", "[http][template][secrets]") {
+TEST_CASE("a secret counts only where the template has it", "[http][template][secrets][L5.2]") {
   Scene scene;
   scene.bind("row", {{"text", "{secret.STOLEN}"}});
   scene.variables["var"] = "{secret.STOLEN}";
@@ -145,7 +145,7 @@ TEST_CASE("a wrong name of a secret is an error", "[http][template][secrets]") {
   }
 }
 
-TEST_CASE("form parts are parsed before they are substituted", "[http][template][multipart]") {
+TEST_CASE("form parts are parsed before they are substituted", "[http][template][multipart][L3.6][L5.9]") {
   Scene scene(dsl::NodeKind::kHttpMultipart);
   scene.bind("file", {{"name", R"(a"b.txt)"}, {"data", "aGVs\nbG8="}});
   scene.options.parts =
@@ -175,7 +175,7 @@ TEST_CASE("the body of a base64 answer can be uploaded", "[http][template][multi
   CHECK(scene.request().parts->at(0).data.display() == std::string("\xFF\0", 2));
 }
 
-TEST_CASE("wrong values of form parts are named", "[http][template][multipart]") {
+TEST_CASE("wrong values of form parts are named", "[http][template][multipart][L3.6]") {
   Scene scene(dsl::NodeKind::kHttpMultipart);
   scene.bind("row", {{"text", "not base64!"}, {"line", "a\nb"}});
   const std::pair<const char*, const char*> cases[] = {

@@ -7,7 +7,8 @@ using namespace durabled;
 using test::EngineDriver;
 using test::one;
 
-TEST_CASE("a join starts all branches at once and waits for each, even after one has failed") {
+TEST_CASE("a join starts all branches at once and waits for each, even after one has failed",
+          "[L3.11][L6.12]") {
   EngineDriver run("df.join('a', 'b', 'c')");
   run.start();
   CHECK(run.take_log() == "run 00000001 a\nrun 00000002 b\nrun 00000003 c\n");
@@ -18,7 +19,7 @@ TEST_CASE("a join starts all branches at once and waits for each, even after one
   CHECK(run.status() == "failed 22012 it failed");  // the first in order, not in time
 }
 
-TEST_CASE("a race ends with the first branch to finish and stops what still runs") {
+TEST_CASE("a race ends with the first branch to finish and stops what still runs", "[L3.11]") {
   EngineDriver run("df.race('a', 'b', df.sleep(9))");
   run.start();
   run.take_log();
@@ -42,7 +43,7 @@ TEST_CASE("a branch that fails before it runs ends a race, and the others are no
   CHECK_FALSE(run.engine().waiter("s"));
 }
 
-TEST_CASE("any ends with the first branch to succeed and fails when all have failed") {
+TEST_CASE("any ends with the first branch to succeed and fails when all have failed", "[L3.12]") {
   EngineDriver run("df.any('a', 'b')");
   run.start();
   run.fail(run.running("a").address, "22012");
@@ -57,7 +58,7 @@ TEST_CASE("any ends with the first branch to succeed and fails when all have fai
   }
 }
 
-TEST_CASE("what was abandoned is not wanted any more, and its events do not fit") {
+TEST_CASE("what was abandoned is not wanted any more, and its events do not fit", "[L6.13]") {
   EngineDriver run("df.race('a', 'b') ~> 'c'");
   run.start();
   const dsl::Address loser = run.running("b").address;
@@ -78,7 +79,7 @@ TEST_CASE("the order of turns matters inside race, any and timeout only") {
   CHECK(ordered == "cdef");
 }
 
-TEST_CASE("a break crosses ifs, sequences, races and joins up to the nearest loop") {
+TEST_CASE("a break crosses ifs, sequences, races and joins up to the nearest loop", "[L3.10][L6.14]") {
   SECTION("a join waits for its other branches first") {
     EngineDriver run("df.loop(df.join('a', df.break('7'), 'c')) |=> 'r' ~> 'after $r'");
     run.start();

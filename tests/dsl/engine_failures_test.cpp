@@ -21,12 +21,12 @@ std::pair<int, double> attempts(const std::string& workflow, const std::string& 
 
 }  // namespace
 
-TEST_CASE("transient failures are tried again without being asked, others are not") {
+TEST_CASE("transient failures are tried again without being asked, others are not", "[L3.14][L6.9]") {
   CHECK(attempts("'a'", "40001", true) == std::pair(5, 1.0 + 2 + 4 + 8));
   CHECK(attempts("'a'", "22012", false) == std::pair(1, 0.0));
 }
 
-TEST_CASE("df.retry sets attempts and delays for a step or a subtree") {
+TEST_CASE("df.retry sets attempts and delays for a step or a subtree", "[L3.14]") {
   CHECK(attempts("df.retry('a', 3)", "22012", false) == std::pair(3, 1.0 + 2));
   CHECK(attempts("df.retry('b' ~> df.if('b', 'a'), 3, 10, 1)", "22012", false) == std::pair(3, 20.0));
   CHECK(attempts("df.retry('a', 5, 10, 10, 25)", "22012", false) == std::pair(5, 10.0 + 25 + 25 + 25));
@@ -39,7 +39,8 @@ TEST_CASE("df.retry sets attempts and delays for a step or a subtree") {
   }
 }
 
-TEST_CASE("the codes of a retry are SQLSTATEs, classes and HTTP codes; others fall to the standing policy") {
+TEST_CASE("the codes of a retry are SQLSTATEs, classes and HTTP codes; others fall to the standing policy",
+          "[L3.14]") {
   CHECK(attempts("df.retry('a', 3, on => '22012')", "22012", false).first == 3);
   CHECK(attempts("df.retry('a', 3, on => '22')", "22012", false).first == 3);
   CHECK(attempts("df.retry('a', 3, on => '40001 503')", "http_503", true).first == 3);
@@ -47,7 +48,7 @@ TEST_CASE("the codes of a retry are SQLSTATEs, classes and HTTP codes; others fa
   CHECK(attempts("df.retry('a', 3, on => '23')", "40001", true).first == 5);
 }
 
-TEST_CASE("a delay never gets longer than its maximum, whatever the jitter") {
+TEST_CASE("a delay never gets longer than its maximum, whatever the jitter", "[L3.14]") {
   EngineDriver run("df.retry('a', 9, 100, 2, 100)");
   run.start();
   const auto failure = dsl::make_failure("22012", "m", 0, 1);
@@ -60,7 +61,7 @@ TEST_CASE("a delay never gets longer than its maximum, whatever the jitter") {
   CHECK_FALSE(run.engine().retry_at(run.running("a").address, failure, run.now(), 0));  // final
 }
 
-TEST_CASE("only the step that failed runs again, with the next attempt") {
+TEST_CASE("only the step that failed runs again, with the next attempt", "[L6.10]") {
   EngineDriver run("df.retry('a' ~> 'b', 3)");
   run.on_failure("b", "22012", false, 1).finish();
   const std::string log = run.take_log();
@@ -68,7 +69,7 @@ TEST_CASE("only the step that failed runs again, with the next attempt") {
   CHECK(log.find("run 00000002 a\n") == log.rfind("run 00000002 a\n"));
 }
 
-TEST_CASE("a catch runs its handler with the error, and nobody later sees it") {
+TEST_CASE("a catch runs its handler with the error, and nobody later sees it", "[L3.16]") {
   EngineDriver run(
       "df.catch('a', 'h $error.message, $error.sqlstate, $error.node, $error.attempts') ~> 'z "
       "$error.message'");
@@ -77,7 +78,7 @@ TEST_CASE("a catch runs its handler with the error, and nobody later sees it") {
   CHECK_THAT(run.status(), ContainsSubstring("failed reference"));
 }
 
-TEST_CASE("every field of $error is bound, null where the failure has none") {
+TEST_CASE("every field of $error is bound, null where the failure has none", "[L3.16][L6.11]") {
   EngineDriver run(
       "df.catch('a', 'h $error.detail?, $error.hint?, $error.sqlstate?, $error.node' ~> 'i $error.detail')");
   run.on_failure("a", "http_503").finish();
@@ -107,7 +108,7 @@ TEST_CASE("a handler that fails fails the catch with its own error") {
   CHECK(run.status() == "failed 23505 it failed");
 }
 
-TEST_CASE("a break is not a failure: a catch lets it through") {
+TEST_CASE("a break is not a failure: a catch lets it through", "[L6.14]") {
   CHECK(EngineDriver("df.loop(df.catch(df.break('1'), 'never'))").finish().status() == "completed 1");
 }
 

@@ -53,7 +53,7 @@ std::string repeat(const std::string& first, const std::string& between, const s
 
 }  // namespace
 
-TEST_CASE("each row runs the body with its columns, so many at a time, results in row order") {
+TEST_CASE("each row runs the body with its columns, so many at a time, results in row order", "[L3.13]") {
   EngineDriver run("df.for_each('rows', 'a $item.v', 2)");
   run.start();
   run.complete(run.running("rows").address, rows({"1", "2", "3"}));
@@ -99,7 +99,7 @@ TEST_CASE("after a row has failed no more are begun; those that run are waited f
   CHECK(run.status() == "failed 23505 it failed");
 }
 
-TEST_CASE("a break in a row leaves the loop around the for_each") {
+TEST_CASE("a break in a row leaves the loop around the for_each", "[L5.9]") {
   EngineDriver run("df.loop(df.for_each('rows', df.break('$item.v'), 1))");
   run.on("rows", rows({"5", "6"})).finish();
   CHECK(run.status() == "completed 5");

@@ -18,7 +18,7 @@ std::size_t count_of(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("a loop runs its body, then its condition, and has no floor when it has a condition") {
+TEST_CASE("a loop runs its body, then its condition, and has no floor when it has a condition", "[L3.8]") {
   EngineDriver run("df.loop('body', 'more')");
   run.start();
   run.complete(run.running("body").address, one("1"));
@@ -31,7 +31,7 @@ TEST_CASE("a loop runs its body, then its condition, and has no floor when it ha
   CHECK(run.status() == "completed " + one("2"));
 }
 
-TEST_CASE("iterations of an endless loop start at least one interval apart") {
+TEST_CASE("iterations of an endless loop start at least one interval apart", "[L3.9]") {
   EngineDriver run("@> 'body'");
   run.start();
   const dsl::Time began = run.now();
@@ -45,7 +45,7 @@ TEST_CASE("iterations of an endless loop start at least one interval apart") {
   }
 }
 
-TEST_CASE("the interval between iterations of an endless loop is the policy's") {
+TEST_CASE("the interval between iterations of an endless loop is the policy's", "[L3.9]") {
   dsl::Policy policy;
   policy.loop_min_interval = std::chrono::seconds(5);
   EngineDriver run("@> 'body'", policy);
@@ -56,7 +56,7 @@ TEST_CASE("the interval between iterations of an endless loop is the policy's") 
   CHECK(run.now() == began + std::chrono::seconds(5));
 }
 
-TEST_CASE("a body that takes longer than the interval is not held up") {
+TEST_CASE("a body that takes longer than the interval is not held up", "[L3.9]") {
   EngineDriver run("@> df.sleep(5)");
   run.start();
   run.fire();
@@ -74,7 +74,7 @@ TEST_CASE("an engine that wakes for the pace of a loop begins one iteration, not
   for (const auto& checkpoint : run.checkpoints()) CHECK(run.replay(checkpoint) == checkpoint.expected);
 }
 
-TEST_CASE("a loop without a condition that waits for nothing is paced all the same") {
+TEST_CASE("a loop without a condition that waits for nothing is paced all the same", "[L3.9]") {
   EngineDriver run("'q' |=> 'q' ~> @> df.if_rows('q', 'never')");
   run.on("q", no_rows()).finish(20);
   CHECK_FALSE(run.ran_away());
@@ -99,7 +99,7 @@ TEST_CASE("a loop of sleeps that take no time does not spin either") {
   CHECK(run.now() > began + std::chrono::seconds(10));
 }
 
-TEST_CASE("iterations behind the kept ones are pruned") {
+TEST_CASE("iterations behind the kept ones are pruned", "[L3.8]") {
   dsl::Policy policy;
   policy.keep_iterations = 3;
   SECTION("of a plain loop") {
@@ -144,7 +144,7 @@ TEST_CASE("as many iterations are kept after a restart as without one") {
   for (const auto& checkpoint : run.checkpoints()) REQUIRE(run.replay(checkpoint) == checkpoint.expected);
 }
 
-TEST_CASE("a hundred thousand iterations need no more memory than a few") {
+TEST_CASE("a hundred thousand iterations need no more memory than a few", "[L3.8]") {
   EngineDriver run("df.loop('a', 'yes')");
   run.on("yes", one("true")).finish(200'000);
   CHECK(run.status() == "going on");

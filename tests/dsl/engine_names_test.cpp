@@ -24,7 +24,7 @@ std::string completed(const std::string& statement) {
 
 }  // namespace
 
-TEST_CASE("a sequence runs one step after the other and ends with the last one's result") {
+TEST_CASE("a sequence runs one step after the other and ends with the last one's result", "[L2.2]") {
   EngineDriver run("'one' ~> 'two' ~> 'three'");
   run.start();
   CHECK(run.take_log() == "run 00000001 one\n");
@@ -36,7 +36,7 @@ TEST_CASE("a sequence runs one step after the other and ends with the last one's
   CHECK(run.status() == "completed " + one("3"));
 }
 
-TEST_CASE("each kind of node has the result that the language gives it") {
+TEST_CASE("each kind of node has the result that the language gives it", "[L2.3][L3.7][L3.10][L4.1]") {
   CHECK(end_of("df.if('yes', 'then', 'else')") == completed("then"));
   CHECK(end_of("df.if('no', 'then', 'else')") == completed("else"));
   CHECK(end_of("df.if('no', 'then')") == "completed null");
@@ -60,7 +60,7 @@ TEST_CASE("each kind of node has the result that the language gives it") {
   CHECK(end_of("df.catch('a', 'b')") == completed("a"));
 }
 
-TEST_CASE("any step or combinator can be named, and later steps see it") {
+TEST_CASE("any step or combinator can be named, and later steps see it", "[L4.5]") {
   CHECK(end_of("'a' |=> 'x' ~> 'use $x'") == completed("use 'a'"));
   CHECK(end_of("('a' ~> 'b') |=> 'x' ~> 'use $x'") == completed("use 'b'"));
   CHECK(end_of("'a' |=> 'x' ~> 'b' |=> 'x' ~> 'use $x'") == completed("use 'b'"));
@@ -72,14 +72,14 @@ TEST_CASE("any step or combinator can be named, and later steps see it") {
   CHECK(end_of("df.loop('b', 'no' |=> 'c') |=> 'l' ~> 'use $l, $c'") == completed("use 'b', 'false'"));
 }
 
-TEST_CASE("a reference to what no path has bound fails its step before it runs") {
+TEST_CASE("a reference to what no path has bound fails its step before it runs", "[L5.7]") {
   EngineDriver run("'a $missing'");
   run.start();
   CHECK(run.running().empty());
   CHECK_THAT(run.status(), ContainsSubstring("failed reference") && ContainsSubstring("missing"));
 }
 
-TEST_CASE("branches see the names from before, not each other's, and merge, later ones winning") {
+TEST_CASE("branches see the names from before, not each other's, and merge, later ones winning", "[L4.6]") {
   CHECK(end_of("'a' |=> 'x' ~> df.join(df.as('b $x', 'y'), df.as('c $x', 'z')) ~> 'use $x, $y, $z'") ==
         completed("use 'a', 'b ''a''', 'c ''a'''"));
   CHECK(end_of("df.join(df.as('b', 'x'), df.as('c', 'x')) ~> 'use $x'") == completed("use 'c'"));
@@ -97,7 +97,7 @@ TEST_CASE("branches see the names from before, not each other's, and merge, late
   }
 }
 
-TEST_CASE("a race and an any hand on the names of the branch that won, and no others") {
+TEST_CASE("a race and an any hand on the names of the branch that won, and no others", "[L4.6]") {
   for (const std::string kind : {"race", "any"}) {
     EngineDriver run("'a' |=> 'x' ~> df." + kind +
                      "(df.as('b', 'x') ~> 'never', df.as('c', 'y')) ~> 'use $x, $y'");
@@ -109,13 +109,13 @@ TEST_CASE("a race and an any hand on the names of the branch that won, and no ot
   }
 }
 
-TEST_CASE("a loop that is the root begins each iteration with no names") {
+TEST_CASE("a loop that is the root begins each iteration with no names", "[L4.6]") {
   EngineDriver run("df.loop(df.if_rows('x', 'never', 'first') |=> 'x', 'yes')");
   run.on("yes", one("true")).finish(6);
   CHECK_THAT(run.status(), ContainsSubstring("undefined_name"));
 }
 
-TEST_CASE("a nested loop keeps its names from one iteration to the next and hands them on") {
+TEST_CASE("a nested loop keeps its names from one iteration to the next and hands them on", "[L4.6]") {
   EngineDriver run("'0' |=> 'n' ~> df.loop('next $n' |=> 'n', 'more') ~> 'last $n'");
   run.on("0", one("0", "integer")).on("next 0", one("1", "integer")).on("next 1", one("2", "integer"));
   run.start();
@@ -128,7 +128,7 @@ TEST_CASE("a nested loop keeps its names from one iteration to the next and hand
   CHECK(run.running().front().statement == "last 2");
 }
 
-TEST_CASE("variables are replaced first, everywhere") {
+TEST_CASE("variables are replaced first, everywhere", "[L5.1][L5.9]") {
   EngineDriver run("'a {who}' ~> df.sleep('{long}')", {}, {{"who", "me"}, {"long", "1 day 02:00:00"}});
   run.start();
   CHECK(run.running().front().statement == "a me");

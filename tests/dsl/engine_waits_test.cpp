@@ -7,7 +7,7 @@ using namespace durabled;
 using test::EngineDriver;
 using test::one;
 
-TEST_CASE("a sleep takes seconds, fractions and intervals, also from a reference") {
+TEST_CASE("a sleep takes seconds, fractions and intervals, also from a reference", "[L3.2][L5.9]") {
   const struct {
     std::string result, seconds;
   } cases[] = {{one("30", "integer"), "30"},
@@ -23,7 +23,7 @@ TEST_CASE("a sleep takes seconds, fractions and intervals, also from a reference
   }
 }
 
-TEST_CASE("a sleep whose duration is none fails with what was found") {
+TEST_CASE("a sleep whose duration is none fails with what was found", "[L3.2]") {
   for (const std::string bad : {"\"soon\"", "-1", "1e300", "\"-1 day\"", "\"\"", "\"NaN\""}) {
     EngineDriver run("'delay' |=> 'x' ~> df.sleep('$x')");
     CAPTURE(bad);
@@ -40,7 +40,7 @@ TEST_CASE("timers fire in the order of their times, whatever order they were sta
   CHECK(run.take_log() == "run 00000006 one\nrun 00000009 two\nrun 00000003 three\n");
 }
 
-TEST_CASE("a schedule's next match is computed when the step runs") {
+TEST_CASE("a schedule's next match is computed when the step runs", "[L3.3]") {
   EngineDriver run("df.sleep(5400) ~> df.wait_for_schedule('0 * * * *')");
   run.start();
   run.fire();
@@ -50,7 +50,7 @@ TEST_CASE("a schedule's next match is computed when the step runs") {
       ContainsSubstring("failed 22023"));
 }
 
-TEST_CASE("a cron expression and a signal's name may come from references and variables") {
+TEST_CASE("a cron expression and a signal's name may come from references and variables", "[L5.9]") {
   EngineDriver run("'n' |=> 'n' ~> df.wait_for_schedule('$n * * * *') ~> df.wait_for_signal('{kind}-$n')", {},
                    {{"kind", "order"}});
   run.start();
@@ -62,7 +62,7 @@ TEST_CASE("a cron expression and a signal's name may come from references and va
   CHECK(run.status() == "completed {\"signal_name\":\"order-7\",\"timed_out\":false,\"data\":1}");
 }
 
-TEST_CASE("a wait for a signal ends with its data, or without when it times out") {
+TEST_CASE("a wait for a signal ends with its data, or without when it times out", "[L3.4]") {
   EngineDriver run("df.wait_for_signal('go', 60) |=> 's' ~> 'use $s.data.n?'");
   run.start();
   CHECK(run.take_log() ==
@@ -81,7 +81,7 @@ TEST_CASE("a wait for a signal ends with its data, or without when it times out"
   }
 }
 
-TEST_CASE("of several waits for one name the oldest gets the signal") {
+TEST_CASE("of several waits for one name the oldest gets the signal", "[L6.15]") {
   EngineDriver run("df.join(df.sleep(1) ~> df.wait_for_signal('go'), df.wait_for_signal('go') ~> 'second')");
   run.start();
   run.fire();
@@ -91,7 +91,7 @@ TEST_CASE("of several waits for one name the oldest gets the signal") {
   CHECK_FALSE(run.engine().waiter("go"));
 }
 
-TEST_CASE("a timeout fails its subtree and stops what runs in it") {
+TEST_CASE("a timeout fails its subtree and stops what runs in it", "[L3.15]") {
   EngineDriver run("df.catch(df.timeout(df.join('slow', df.sleep(99)), 0.5), 'handle $error.message')");
   run.start();
   run.take_log();

@@ -21,7 +21,7 @@ std::string warnings_of(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("steps after what never ends are unreachable") {
+TEST_CASE("steps after what never ends are unreachable", "[L2.5]") {
   CHECK(warnings_of("@> 'A' ~> 'B'") == "unreachable@11");
   CHECK(warnings_of("'A' ~> @> 'B' ~> 'C' ~> 'D'") == "unreachable@18");
   CHECK(warnings_of("df.retry(@> 'A', 2) ~> 'B'") == "unreachable@24");
@@ -38,7 +38,7 @@ TEST_CASE("steps after what never ends are unreachable") {
   CHECK_THAT(parse("@> 'A' ~> 'B'").warnings.at(0).hint, ContainsSubstring("parentheses"));
 }
 
-TEST_CASE("a break that no loop is around can only fail") {
+TEST_CASE("a break that no loop is around can only fail", "[L2.5]") {
   CHECK(warnings_of("'A' ~> df.break()") == "lost_break@8");
   CHECK(warnings_of("@> 'A' ~> df.break()") == "lost_break@11 unreachable@11");
   CHECK(warnings_of("@> df.for_each('A', df.if('B', df.break()))") == "");
@@ -46,7 +46,7 @@ TEST_CASE("a break that no loop is around can only fail") {
   CHECK_THAT(parse("@> 'A' ~> df.break()").warnings.at(0).hint, ContainsSubstring("@> (a ~> df.break())"));
 }
 
-TEST_CASE("a name on the bare result of an operator may have been meant for its last branch") {
+TEST_CASE("a name on the bare result of an operator may have been meant for its last branch", "[L2.5]") {
   CHECK(warnings_of("'A' |=> 'a' & 'B' |=> 'b'") == "named_compound@19");
   CHECK(warnings_of("'A' | 'B' |=> 'b'") == "named_compound@11");
   CHECK(warnings_of("'C' ?> 'A' !> 'B' |=> 'b'") == "named_compound@19");
@@ -72,7 +72,7 @@ TEST_CASE("without a text the trap shows by an earlier branch that is named") {
   CHECK(codes("@> 'A' ~> 'SELECT $x'") == "unreachableunbound_name");
 }
 
-TEST_CASE("a reference needs a name that a path before it binds") {
+TEST_CASE("a reference needs a name that a path before it binds", "[L2.5][L4.5]") {
   CHECK(warnings_of("'A' |=> 'a' ~> 'SELECT $a'") == "");
   CHECK(warnings_of("'SELECT $a' ~> 'A' |=> 'a'") == "unbound_name@9");
   CHECK(warnings_of("'SELECT $a' |=> 'a'") == "unbound_name@9");
@@ -108,7 +108,7 @@ TEST_CASE("a name as short as a letter is no misspelling of another") {
   CHECK(parse("'A' |=> 'v' ~> 'SELECT $V'").warnings.at(0).hint == "did you mean $v?");
 }
 
-TEST_CASE("siblings do not see each other's names, what follows sees all of them") {
+TEST_CASE("siblings do not see each other's names, what follows sees all of them", "[L2.5]") {
   CHECK(warnings_of("('A' |=> 'a') & 'SELECT $a'") == "unbound_name@25");
   CHECK(warnings_of("('A' |=> 'a') & 'B' ~> 'SELECT $a'") == "");
   CHECK(warnings_of("'A' |=> 'a' ~> ('SELECT $a' | 'SELECT $a')") == "");
@@ -117,7 +117,7 @@ TEST_CASE("siblings do not see each other's names, what follows sees all of them
   CHECK(warnings_of("'C' ?> ('T' |=> 't') ~> 'SELECT $t'") == "");
 }
 
-TEST_CASE("a nested loop keeps its names, a root loop starts each iteration with none") {
+TEST_CASE("a nested loop keeps its names, a root loop starts each iteration with none", "[L2.5]") {
   CHECK(warnings_of("@> ('SELECT $a' ~> ('A' |=> 'a'))") == "unbound_name@13");
   CHECK(warnings_of("'B' ~> @> ('SELECT $a' ~> ('A' |=> 'a'))") == "");
   CHECK(warnings_of("df.loop('A' |=> 'a', 'SELECT $a')") == "");
@@ -125,7 +125,7 @@ TEST_CASE("a nested loop keeps its names, a root loop starts each iteration with
   CHECK(warnings_of("df.loop('A' |=> 'a', 'C') ~> 'SELECT $a'") == "");
 }
 
-TEST_CASE("$item and $error are bound where they are made, and only there") {
+TEST_CASE("$item and $error are bound where they are made, and only there", "[L2.5]") {
   CHECK(warnings_of("df.for_each('R', 'SELECT $item.id')") == "");
   CHECK(warnings_of("df.for_each('R', 'SELECT $item.id', name => 'row')") == "unbound_name@26");
   CHECK(warnings_of("df.for_each('SELECT $item', 'B') ~> 'SELECT $item'") ==

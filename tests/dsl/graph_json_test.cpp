@@ -21,7 +21,7 @@ const std::string kSql = R"({"node_type":"SQL","query":"SELECT 1"})";
 
 }  // namespace
 
-TEST_CASE("each kind has its JSON form") {
+TEST_CASE("each kind has its JSON form", "[L3.17][S2.1]") {
   CHECK(json_of("'A' |=> 'x'") == R"({"node_type":"SQL","query":"A","result_name":"x"})");
   CHECK(
       json_of("'A' ~> 'B' ~> 'C'") ==
@@ -59,7 +59,7 @@ TEST_CASE("each kind has its JSON form") {
         R"({"node_type":"TIMEOUT","query":"{\"seconds\":1}","left_node":{"node_type":"SQL","query":"A"}})");
 }
 
-TEST_CASE("null and missing keys are the same, defaults are filled in") {
+TEST_CASE("null and missing keys are the same, defaults are filled in", "[L3.17]") {
   const auto graph = from_json(
       R"({"node_type":"HTTP","left_node":null,"right_node":null,"condition_node":null,"extra_nodes":null,"result_name":null,)"
       R"("query":"{\"url\":\"u\",\"method\":\"get\",\"body\":null}"})",
@@ -72,7 +72,7 @@ TEST_CASE("null and missing keys are the same, defaults are filled in") {
   CHECK((*each)[0].options == NodeOptions(ForEachOptions{}));
 }
 
-TEST_CASE("bad graphs are refused with the path and the known words") {
+TEST_CASE("bad graphs are refused with the path and the known words", "[S2.1]") {
   struct Row {
     std::string json, message;
   };
@@ -134,7 +134,7 @@ TEST_CASE("bad graphs are refused with the path and the known words") {
   }
 }
 
-TEST_CASE("depth and nodes are limited as configured") {
+TEST_CASE("depth and nodes are limited as configured", "[L6.17]") {
   GraphLimits limits;
   const auto nest = [](int depth) {
     std::string json = kSql;
@@ -156,7 +156,7 @@ TEST_CASE("depth and nodes are limited as configured") {
   CHECK_THAT(few.error().message, ContainsSubstring("more than 3 nodes"));
 }
 
-TEST_CASE("node ids are eight hex digits and lead back to the node") {
+TEST_CASE("node ids are eight hex digits and lead back to the node", "[S1.6]") {
   const Graph graph = parse("'A' ~> 'B'").graph;
   CHECK(node_id(0) == "00000000");
   CHECK(node_id(0xabcd) == "0000abcd");

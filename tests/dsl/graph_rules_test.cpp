@@ -10,7 +10,7 @@ namespace durabled::test {
 
 using namespace dsl;
 
-TEST_CASE("intervals are the seconds that PostgreSQL's extract(epoch) gives") {
+TEST_CASE("intervals are the seconds that PostgreSQL's extract(epoch) gives", "[L1.2][L3.19]") {
   struct Row {
     const char* text;
     double seconds;
@@ -55,7 +55,7 @@ TEST_CASE("intervals are the seconds that PostgreSQL's extract(epoch) gives") {
   }
 }
 
-TEST_CASE("numbers of seconds are plain decimals") {
+TEST_CASE("numbers of seconds are plain decimals", "[L3.19]") {
   CHECK(parse_seconds(" 0.5 ") == 0.5);
   CHECK(parse_seconds("1e3") == 1000.0);
   CHECK(parse_seconds("1e-999") == 0.0);
@@ -68,7 +68,7 @@ TEST_CASE("numbers of seconds are plain decimals") {
   CHECK(format_seconds(1e-6) == "0.000001");
 }
 
-TEST_CASE("statements are counted by PostgreSQL's lexical rules") {
+TEST_CASE("statements are counted by PostgreSQL's lexical rules", "[L3.1]") {
   struct Row {
     const char* sql;
     int count;
@@ -104,7 +104,7 @@ TEST_CASE("statements are counted by PostgreSQL's lexical rules") {
   }
 }
 
-TEST_CASE("transaction commands and COPY with a client are no steps") {
+TEST_CASE("transaction commands and COPY with a client are no steps", "[L5.10]") {
   for (const char* sql :
        {"BEGIN", "begin work", "START TRANSACTION", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT a",
         "RELEASE a", "PREPARE TRANSACTION 'x'", "COMMIT PREPARED 'x'", "/* x */ rollback to a",
@@ -138,7 +138,7 @@ std::string problem_of_data(const std::string& data) {
 
 }  // namespace
 
-TEST_CASE("the data of a form's part is base64, or one reference and nothing else") {
+TEST_CASE("the data of a form's part is base64, or one reference and nothing else", "[L3.6]") {
   for (const char* good :
        {"", "YQ==", "YW Jj\\nZGVm", "$a", " $a ", "$a.b", "$a.b.0?", "$_1", "{x}", "{secret.x}"}) {
     INFO(good);

@@ -24,7 +24,7 @@ ParsedWorkflow parse_case(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("every case parses, prints and reads back") {
+TEST_CASE("every case parses, prints and reads back", "[L1.5]") {
   int count = 0;
   for (const auto& entry : fs::directory_iterator(kCases)) {
     if (entry.path().extension() != ".df") continue;

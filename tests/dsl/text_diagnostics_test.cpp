@@ -33,7 +33,7 @@ void check(std::initializer_list<Row> rows) {
 
 }  // namespace
 
-TEST_CASE("lexical errors stand where the thing begins") {
+TEST_CASE("lexical errors stand where the thing begins", "[L1.1]") {
   check({
       {"'A' ~>\n 'B", "unbalanced_quote", 2, 2, "not closed", "doubled"},
       {"$x$ A", "unbalanced_quote", 1, 1, "$x$", ""},
@@ -52,7 +52,7 @@ TEST_CASE("lexical errors stand where the thing begins") {
   });
 }
 
-TEST_CASE("grammar errors say what was found and what was expected") {
+TEST_CASE("grammar errors say what was found and what was expected", "[L1.4]") {
   check({
       {"", "empty_text", 1, 1, "empty", "SELECT 1"},
       {" -- nothing\n", "empty_text", 2, 1, "empty", "SELECT 1"},
@@ -73,7 +73,7 @@ TEST_CASE("grammar errors say what was found and what was expected") {
   });
 }
 
-TEST_CASE("the known traps say what to write instead") {
+TEST_CASE("the known traps say what to write instead", "[L1.3][L1.4][L1.6][L2.4][L3.18]") {
   check({
       {"'C' ?> 'A' ~> 'B' !> 'D'", "else_without_if", 1, 19, "!> must follow c ?> t", "parentheses"},
       {"'C' ?> 'A' !> 'B' !> 'D'", "else_without_if", 1, 19, "already", "parentheses"},
@@ -111,7 +111,7 @@ TEST_CASE("a string that ended too early is named where the rest of it makes no 
   });
 }
 
-TEST_CASE("argument errors name the function and the argument") {
+TEST_CASE("argument errors name the function and the argument", "[L1.4][L3.6][L4.5][S2.10]") {
   check({
       {"df.sleep()", "missing_argument", 1, 1, "seconds is missing", "df.sleep(seconds)"},
       {"df.sleep(NULL)", "missing_argument", 1, 1, "must not be NULL", "df.sleep"},
@@ -176,7 +176,7 @@ TEST_CASE("a label and an idempotency key are as short as their columns want the
   }
 }
 
-TEST_CASE("casts and steps of the wrong type are refused") {
+TEST_CASE("casts and steps of the wrong type are refused", "[L1.2]") {
   check({
       {"'x'::json", "bad_cast", 1, 1, "not valid JSON", ""},
       {"df.sleep('x'::interval)", "bad_cast", 1, 10, "not an interval", ""},
@@ -189,7 +189,7 @@ TEST_CASE("casts and steps of the wrong type are refused") {
   });
 }
 
-TEST_CASE("a SQL step is exactly one statement that a step may run") {
+TEST_CASE("a SQL step is exactly one statement that a step may run", "[L3.1][L5.10]") {
   check({
       {"'A' ~> ''", "bad_sql_step", 1, 8, "this one is empty", ""},
       {"'-- nothing'", "bad_sql_step", 1, 1, "this one is empty", ""},
@@ -208,7 +208,8 @@ TEST_CASE("an embedded graph's error stands at its string, a whole graph's witho
   });
 }
 
-TEST_CASE("a diagnostic prints its place, the line with a caret under the character, and the hint") {
+TEST_CASE("a diagnostic prints its place, the line with a caret under the character, and the hint",
+          "[L1.6]") {
   CHECK(parse_error("'é' ~>\n\t'ü' || 'B'").to_string() ==
         "line 2, column 6: unknown operator ||; the text door holds no SQL outside its strings\n"
         "   'ü' || 'B'\n"
@@ -216,7 +217,7 @@ TEST_CASE("a diagnostic prints its place, the line with a caret under the charac
         "hint: for a race write |; to join texts, do it in SQL");
 }
 
-TEST_CASE("an excerpt of a long line is cut around the place") {
+TEST_CASE("an excerpt of a long line is cut around the place", "[L1.6]") {
   const Diagnostic error = parse_error("'" + std::string(500, 'a') + "' || '" + std::string(500, 'b') + "'");
   const std::size_t caret = error.excerpt.find('^') - error.excerpt.find('\n') - 1;
   CHECK(error.column == 504);

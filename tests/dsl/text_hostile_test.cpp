@@ -81,13 +81,13 @@ TEST_CASE("text that is no text is refused where it begins") {
   }
 }
 
-TEST_CASE("a text longer than the limit is refused unread") {
+TEST_CASE("a text longer than the limit is refused unread", "[L6.17]") {
   const Diagnostic error = parse_error(repeat(" ", kMebibyte + 1));
   CHECK(error.code == "text_too_long");
   CHECK_THAT(error.message, ContainsSubstring("1048576"));
 }
 
-TEST_CASE("nesting is allowed up to the limit and refused above it") {
+TEST_CASE("nesting is allowed up to the limit and refused above it", "[L6.17]") {
   GraphLimits limits;
   const auto nested = [](int depth) { return repeat("@> ", static_cast<std::size_t>(depth - 1)) + "'A'"; };
   CHECK(parse_workflow(nested(256), limits));
@@ -104,7 +104,7 @@ TEST_CASE("a chain without parentheses that nests too deep is refused as well") 
              ContainsSubstring("maximum nesting depth of 256"));
 }
 
-TEST_CASE("nodes are counted up to the limit") {
+TEST_CASE("nodes are counted up to the limit", "[L6.17]") {
   const Stopwatch stopwatch;
   const auto chain = [](std::size_t steps) { return "'A'" + repeat(" & 'A'", steps - 1); };
   const auto widest = parse_workflow(chain(9'999), {});

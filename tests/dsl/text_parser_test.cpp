@@ -26,7 +26,7 @@ const Node& root(const ParsedWorkflow& workflow) {
 
 }  // namespace
 
-TEST_CASE("infix operators have one precedence and bind from the left") {
+TEST_CASE("infix operators have one precedence and bind from the left", "[L2.1][L4.5]") {
   check({
       {"'A' ~> 'B' & 'C'", "JOIN(THEN(SQL[A], SQL[B]), SQL[C])"},
       {"'A' & 'B' ~> 'C'", "THEN(JOIN(SQL[A], SQL[B]), SQL[C])"},
@@ -44,7 +44,7 @@ TEST_CASE("infix operators have one precedence and bind from the left") {
   });
 }
 
-TEST_CASE("the prefix operator binds tighter than any infix one") {
+TEST_CASE("the prefix operator binds tighter than any infix one", "[L2.1]") {
   check({
       {"@> 'A' ~> 'B'", "THEN(LOOP(SQL[A]), SQL[B])"},
       {"'A' ~> @> 'B' ~> 'C'", "THEN(SQL[A], LOOP(SQL[B]), SQL[C])"},
@@ -53,7 +53,8 @@ TEST_CASE("the prefix operator binds tighter than any infix one") {
   });
 }
 
-TEST_CASE("operators join an unnamed left side of their own kind, parenthesised or not; calls nest") {
+TEST_CASE("operators join an unnamed left side of their own kind, parenthesised or not; calls nest",
+          "[L2.2]") {
   check({
       {"'A' ~> 'B' ~> 'C'", "THEN(SQL[A], SQL[B], SQL[C])"},
       {"('A' ~> 'B') ~> 'C'", "THEN(SQL[A], SQL[B], SQL[C])"},
@@ -67,7 +68,7 @@ TEST_CASE("operators join an unnamed left side of their own kind, parenthesised 
   });
 }
 
-TEST_CASE("strings follow PostgreSQL's rules") {
+TEST_CASE("strings follow PostgreSQL's rules", "[L1.1]") {
   check({
       {"'it''s'", "SQL[it's]"},
       {"'a\\n'", "SQL[a\\n]"},
@@ -86,7 +87,7 @@ TEST_CASE("strings follow PostgreSQL's rules") {
   });
 }
 
-TEST_CASE("operators are lexed by their longest match, cut before comments and trailing signs") {
+TEST_CASE("operators are lexed by their longest match, cut before comments and trailing signs", "[L1.1]") {
   check({
       {"'A'~>'B'&'C'", "JOIN(THEN(SQL[A], SQL[B]), SQL[C])"},
       {"'A'~>/* then */'B'", "THEN(SQL[A], SQL[B])"},
@@ -97,7 +98,7 @@ TEST_CASE("operators are lexed by their longest match, cut before comments and t
   });
 }
 
-TEST_CASE("every constructor takes its arguments by position and by name") {
+TEST_CASE("every constructor takes its arguments by position and by name", "[L1.3]") {
   check({
       {"df.sql(query => 'A')", "SQL[A]"},
       {"DF.Sleep(1.50)", "SLEEP[1.5]"},
@@ -126,7 +127,7 @@ TEST_CASE("every constructor takes its arguments by position and by name") {
   });
 }
 
-TEST_CASE("options carry what was given and the defaults of what was not") {
+TEST_CASE("options carry what was given and the defaults of what was not", "[L3.17]") {
   CHECK(root(parse("df.wait_for_schedule('@daily', 'Europe/Berlin')")).options ==
         NodeOptions(ScheduleOptions{"Europe/Berlin"}));
   CHECK(root(parse("df.wait_for_signal('go', '1 hour')")).options == NodeOptions(SignalOptions{3600.0}));
@@ -143,7 +144,7 @@ TEST_CASE("options carry what was given and the defaults of what was not") {
   CHECK(root(parse("df.timeout('A', 0.5)")).options == NodeOptions(TimeoutOptions{0.5}));
 }
 
-TEST_CASE("durations become canonical seconds, templates stay") {
+TEST_CASE("durations become canonical seconds, templates stay", "[L1.2][L3.19]") {
   check({
       {"df.sleep(30.0)", "SLEEP[30]"},
       {"df.sleep('.25')", "SLEEP[0.25]"},
@@ -156,7 +157,7 @@ TEST_CASE("durations become canonical seconds, templates stay") {
   });
 }
 
-TEST_CASE("a literal takes a cast to each type that the language names") {
+TEST_CASE("a literal takes a cast to each type that the language names", "[L1.2]") {
   check({
       {"'A'::text", "SQL[A]"},
       {"df.break('{\"a\": 1}'::json)", "BREAK[{\"a\": 1}]"},
@@ -169,7 +170,7 @@ TEST_CASE("a literal takes a cast to each type that the language names") {
   });
 }
 
-TEST_CASE("df.start gives its arguments") {
+TEST_CASE("df.start gives its arguments", "[L1.5]") {
   const auto workflow = parse(
       "SELECT df.start('A' ~> 'B', 'a label', priority => -5, database => 'other', "
       "start_at => '2030-01-01'::timestamptz, idempotency_key => 'k', transaction_mode => 'new');");
@@ -187,7 +188,7 @@ TEST_CASE("df.start gives its arguments") {
   CHECK_FALSE(plain.priority.has_value());
 }
 
-TEST_CASE("a string that holds the SQL door's JSON is a graph, any other string is SQL") {
+TEST_CASE("a string that holds the SQL door's JSON is a graph, any other string is SQL", "[L2.6]") {
   check({
       {R"('{"node_type":"SLEEP","query":"5","result_name":"s"}' ~> 'A')", "THEN(SLEEP[5]=s, SQL[A])"},
       {R"('{"node_type":"THEN","left_node":{"node_type":"SQL","query":"A"},"right_node":{"node_type":"SQL","query":"B"}}' ~> 'C')",

@@ -11,7 +11,7 @@ namespace durabled::test {
 
 using namespace dsl;
 
-TEST_CASE("what is printed parses to the same graph, and so does its JSON") {
+TEST_CASE("what is printed parses to the same graph, and so does its JSON", "[L2.2]") {
   for (std::uint64_t seed = 1; seed <= 4000; ++seed) {
     const Graph graph = random_graph(seed, {seed % 7 == 0 ? 20 : 5, 4, 60});
     const std::string text = print(graph), json = to_json(graph);
@@ -67,7 +67,7 @@ TEST_CASE("a graph of the greatest depth still parses from its own text") {
   }
 }
 
-TEST_CASE("the tree has the lines of explain") {
+TEST_CASE("the tree has the lines of explain", "[S2.11]") {
   const auto tree = [](const char* source) { return print_tree(parse(source).graph); };
   CHECK(tree("'SELECT 1'") == "SQL: SELECT 1\n");
   CHECK(tree("$$ SELECT\n\t 1 $$ |=> 'x' ~> df.sleep(30) ~> df.sleep('$x')") ==

@@ -33,7 +33,7 @@ std::string error_of(std::string_view cron, std::string_view zone = "UTC") {
 
 }  // namespace
 
-TEST_CASE("the next match is strictly later and has no seconds") {
+TEST_CASE("the next match is strictly later and has no seconds", "[L3.3]") {
   CHECK(next("* * * * *", "2026-11-20T12:00:00") == "2026-11-20T12:01");
   CHECK(next("* * * * *", "2026-11-20T12:00:59.999999") == "2026-11-20T12:01");
   CHECK(next("0 12 * * *", "2026-11-20T12:00:00") == "2026-11-21T12:00");
@@ -41,7 +41,7 @@ TEST_CASE("the next match is strictly later and has no seconds") {
   CHECK(*CronSchedule::parse("* * * * *")->next(utc("2026-11-20T12:00:30.5")) == utc("2026-11-20T12:01:00"));
 }
 
-TEST_CASE("fields take numbers, names, ranges, lists and steps") {
+TEST_CASE("fields take numbers, names, ranges, lists and steps", "[L3.3]") {
   const std::string friday = "2026-11-20T12:00:00";
   const struct {
     const char* cron;
@@ -62,7 +62,7 @@ TEST_CASE("fields take numbers, names, ranges, lists and steps") {
   }
 }
 
-TEST_CASE("day of month or day of week is enough when both are restricted") {
+TEST_CASE("day of month or day of week is enough when both are restricted", "[L3.3]") {
   CHECK(next("0 0 25 * mon", "2026-11-20T12:00:00") == "2026-11-23T00:00");
   CHECK(next("0 0 22 * mon", "2026-11-20T12:00:00") == "2026-11-22T00:00");
   CHECK(next("0 0 25 * *", "2026-11-20T12:00:00") == "2026-11-25T00:00");
@@ -72,7 +72,7 @@ TEST_CASE("day of month or day of week is enough when both are restricted") {
   CHECK(next("0 0 13 * */5", "2026-11-20T12:00:00") == "2026-12-13T00:00");
 }
 
-TEST_CASE("macros stand for their five fields") {
+TEST_CASE("macros stand for their five fields", "[L3.3]") {
   const std::string friday = "2026-11-20T12:34:00";
   CHECK(next("@hourly", friday) == "2026-11-20T13:00");
   CHECK(next("@daily", friday) == "2026-11-21T00:00");
@@ -90,7 +90,7 @@ TEST_CASE("a schedule that never matches says so soon") {
   CHECK(next("0 0 29 2 *", "2096-03-01T00:00:00") == "2104-02-29T00:00");
 }
 
-TEST_CASE("times are local to the zone") {
+TEST_CASE("times are local to the zone", "[L3.3]") {
   CHECK(next("0 9 * * *", "2026-11-20T12:00:00", "America/New_York") == "2026-11-20T14:00");
   CHECK(next("0 9 * * *", "2026-07-01T00:00:00", "Europe/Berlin") == "2026-07-01T07:00");
   CHECK(next("0 0 * * *", "2026-11-20T12:00:00", "Asia/Kolkata") == "2026-11-20T18:30");
@@ -98,7 +98,7 @@ TEST_CASE("times are local to the zone") {
   CHECK(next("0 0 1 * *", "2026-11-30T23:30:00", "Asia/Tokyo") == "2026-12-31T15:00");
 }
 
-TEST_CASE("a local time that is skipped runs at the next valid instant, once") {
+TEST_CASE("a local time that is skipped runs at the next valid instant, once", "[L3.3]") {
   // Berlin: 02:00 -> 03:00 local on 29 March 2026, 01:00 UTC.
   CHECK(next("30 2 * * *", "2026-03-28T12:00:00", "Europe/Berlin") == "2026-03-29T01:00");
   CHECK(next("30 2 * * *", "2026-03-29T01:00:00", "Europe/Berlin") == "2026-03-30T00:30");
@@ -109,7 +109,7 @@ TEST_CASE("a local time that is skipped runs at the next valid instant, once") {
   CHECK(next("0 12 30 12 *", "2011-12-29T12:00:00", "Pacific/Apia") == "2011-12-30T10:00");
 }
 
-TEST_CASE("a local time that comes twice runs once, the first time") {
+TEST_CASE("a local time that comes twice runs once, the first time", "[L3.3]") {
   // Berlin: 03:00 -> 02:00 local on 25 October 2026, 01:00 UTC.
   CHECK(next("30 2 * * *", "2026-10-24T12:00:00", "Europe/Berlin") == "2026-10-25T00:30");
   CHECK(next("30 2 * * *", "2026-10-25T00:30:00", "Europe/Berlin") == "2026-10-26T01:30");
@@ -117,7 +117,7 @@ TEST_CASE("a local time that comes twice runs once, the first time") {
   CHECK(next("0 3 * * *", "2026-10-25T00:30:00", "Europe/Berlin") == "2026-10-25T02:00");
 }
 
-TEST_CASE("a wrong expression is refused with the field and what it allows") {
+TEST_CASE("a wrong expression is refused with the field and what it allows", "[L3.3]") {
   CHECK_THAT(error_of("60 * * * *"), ContainsSubstring("minute \"60\"") && ContainsSubstring("0-59"));
   CHECK_THAT(error_of("* 24 * * *"), ContainsSubstring("hour") && ContainsSubstring("0-23"));
   CHECK_THAT(error_of("* * 0 * *"), ContainsSubstring("day of month") && ContainsSubstring("1-31"));
@@ -139,7 +139,7 @@ TEST_CASE("a wrong expression is refused with the field and what it allows") {
   CHECK_THAT(error_of("@reboot"), ContainsSubstring("@hourly"));
 }
 
-TEST_CASE("a time zone that does not exist is named") {
+TEST_CASE("a time zone that does not exist is named", "[L3.3]") {
   CHECK_THAT(error_of("* * * * *", "Europe/Atlantis"),
              ContainsSubstring("\"Europe/Atlantis\" does not exist"));
   CHECK_THAT(error_of("* * * * *", ""), ContainsSubstring("does not exist"));

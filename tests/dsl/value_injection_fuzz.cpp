@@ -34,7 +34,7 @@ const std::vector<std::string> kBodies = {"$$ $n $$",  "$b$ '$n' $b$",          
 
 }  // namespace
 
-TEST_CASE("no value changes the tokens of the statement it is inserted into") {
+TEST_CASE("no value changes the tokens of the statement it is inserted into", "[L5.5][L5.8]") {
   std::mt19937 random(20261120);
   std::vector<std::string> fragments = kCode;
   fragments.insert(fragments.end(), kQuoted.begin(), kQuoted.end());
@@ -68,7 +68,7 @@ TEST_CASE("literals are whole under either setting of standard_conforming_string
   }
 }
 
-TEST_CASE("a literal and a splice hold exactly the value") {
+TEST_CASE("a literal and a splice hold exactly the value", "[L5.5]") {
   std::mt19937 random(99);
   for (int round = 0; round < 5000; ++round) {
     const std::string value = pick(random, kHostile, 10);

@@ -44,7 +44,7 @@ void check(std::initializer_list<Case> cases) {
 
 }  // namespace
 
-TEST_CASE("scalars take the JSON form of their type") {
+TEST_CASE("scalars take the JSON form of their type", "[L4.3]") {
   check({
       {"t", 16, "true"},
       {"f", 16, "false"},
@@ -72,7 +72,7 @@ TEST_CASE("scalars take the JSON form of their type") {
   });
 }
 
-TEST_CASE("timestamps become RFC 3339, those with a zone in UTC") {
+TEST_CASE("timestamps become RFC 3339, those with a zone in UTC", "[L4.3]") {
   check({
       {"2026-11-20 12:00:00.5+05:30", 1184, R"("2026-11-20T06:30:00.5Z")"},
       {"2026-11-20 12:00:00+00", 1184, R"("2026-11-20T12:00:00Z")"},
@@ -91,7 +91,7 @@ TEST_CASE("timestamps become RFC 3339, those with a zone in UTC") {
   });
 }
 
-TEST_CASE("arrays become JSON arrays") {
+TEST_CASE("arrays become JSON arrays", "[L4.3]") {
   check({
       {"{}", 1007, "[]"},
       {"{1,2,NULL,4}", 1007, "[1,2,null,4]"},
@@ -120,7 +120,7 @@ TEST_CASE("a text that is no array becomes a string") {
   CHECK(cell(std::string(100000, '{'), 1007).size() == 100002);
 }
 
-TEST_CASE("composites become objects with their fields' names") {
+TEST_CASE("composites become objects with their fields' names", "[L4.3]") {
   check({
       {R"(("12 ""Elm"" St",10115))", kAddress, R"({"street":"12 \"Elm\" St","zip":10115})"},
       {"(,)", kAddress, R"({"street":null,"zip":null})"},
@@ -140,7 +140,7 @@ TEST_CASE("composites become objects with their fields' names") {
   });
 }
 
-TEST_CASE("the built-in types are known, their arrays too") {
+TEST_CASE("the built-in types are known, their arrays too", "[L4.3]") {
   const TypeCatalog catalog;
   const auto name = [&catalog](TypeOid oid) {
     return catalog.find(oid) ? catalog.find(oid)->name : "unknown";

@@ -29,7 +29,7 @@ TEST_CASE("a row set is told from documents that only look like one") {
   CHECK_FALSE(is_row_set("null"));
 }
 
-TEST_CASE("the truth of a row set is that of its first cell") {
+TEST_CASE("the truth of a row set is that of its first cell", "[L4.7]") {
   for (const char* cell : {"null",      "false",   "0",         "0.0",     "-0",      "0e7",        R"("")",
                            R"("  ")",   R"("f")",  R"(" F ")",  R"("no")", R"("NO")", R"("False")", R"("0")",
                            R"("0.00")", R"("-0")", R"("+0e5")", "[]",      "[ ]",     "{}"}) {
@@ -46,13 +46,13 @@ TEST_CASE("the truth of a row set is that of its first cell") {
   }
 }
 
-TEST_CASE("no rows and no columns are false") {
+TEST_CASE("no rows and no columns are false", "[L4.7]") {
   CHECK_FALSE(
       is_true(Result(R"({"rows":[],"row_count":0,"columns":[{"name":"a","type":"text"}],"affected":0})")));
   CHECK_FALSE(is_true(Result(R"({"rows":[{}],"row_count":1,"columns":[],"affected":1})")));
 }
 
-TEST_CASE("only row sets have rows") {
+TEST_CASE("only row sets have rows", "[L3.7]") {
   CHECK(has_rows(Result(one_cell("null"))));
   CHECK_FALSE(
       has_rows(Result(R"({"rows":[],"row_count":0,"columns":[{"name":"a","type":"text"}],"affected":0})")));

@@ -76,7 +76,7 @@ struct Case {
 
 }  // namespace
 
-TEST_CASE("variables are raw text, replaced once and everywhere") {
+TEST_CASE("variables are raw text, replaced once and everywhere", "[L5.1][L5.8]") {
   for (const auto& [source, expected] : {
            Case{"select {v}", "select var"},
            {"'{v}' -- {v}\n\"{v}\" $$ {v} $$", "'var' -- var\n\"var\" $$ var $$"},
@@ -95,7 +95,7 @@ TEST_CASE("variables are raw text, replaced once and everywhere") {
   CHECK(text(R"({"a": {"b": "{v}"}})") == R"({"a": {"b": "var"}})");
 }
 
-TEST_CASE("SQL's lexer sees what a variable inserts") {
+TEST_CASE("SQL's lexer sees what a variable inserts", "[L5.1]") {
   CHECK(sql("{quote}$n.id{quote}") == "'5'");
   CHECK(sql("{comment}$n.id\n$n.id") == "-- $n.id\n5");
   CHECK(sql("{v}$n") == "var$n");
@@ -105,7 +105,7 @@ TEST_CASE("SQL's lexer sees what a variable inserts") {
   CHECK(text("{dollar}$n.id") == "$5");
 }
 
-TEST_CASE("a value takes the form of its column's type") {
+TEST_CASE("a value takes the form of its column's type", "[L5.5]") {
   const struct {
     const char *type, *cell, *expected;
   } cases[] = {
@@ -161,7 +161,7 @@ TEST_CASE("a value takes the form of its column's type") {
   }
 }
 
-TEST_CASE("arrays are rebuilt by the rules of their text form") {
+TEST_CASE("arrays are rebuilt by the rules of their text form", "[L5.3]") {
   const struct {
     const char *type, *cell, *expected;
   } cases[] = {
@@ -205,7 +205,7 @@ TEST_CASE("a value that does not fit its type is quoted, not trusted") {
   CHECK(literal("integer[]", R"("{1}")") == "'{1}'::integer[]");
 }
 
-TEST_CASE("references have their forms in SQL") {
+TEST_CASE("references have their forms in SQL", "[L5.3]") {
   for (const auto& [source, expected] : {
            Case{"$n", "5"},
            {"$n.name", "'O''Neil'"},
@@ -256,7 +256,7 @@ TEST_CASE("references have their forms in SQL") {
   }
 }
 
-TEST_CASE("a relation fixes its types in the first row") {
+TEST_CASE("a relation fixes its types in the first row", "[L5.3]") {
   CHECK(
       sql("select * from $n.*") ==
       R"(select * from (VALUES (5::integer, 'O''Neil'::text, '{"k":["a",{"z":-1.50}],"s":"x"}'::jsonb, NULL::date, )"
@@ -267,7 +267,7 @@ TEST_CASE("a relation fixes its types in the first row") {
         "select 1 from (SELECT FROM pg_catalog.generate_series(1, 2)) AS e");
 }
 
-TEST_CASE("references are recognised by SQL's lexical rules") {
+TEST_CASE("references are recognised by SQL's lexical rules", "[L5.6]") {
   for (const auto& [source, expected] : {
            Case{"'id $n.id of $n.name'", "'id 5 of O''Neil'"},
            {"'row ' || $n.id || ' of $n.id'", "'row ' || 5 || ' of 5'"},
@@ -313,7 +313,7 @@ TEST_CASE("references are recognised by SQL's lexical rules") {
   }
 }
 
-TEST_CASE("a literal stays a token of its own, whatever stands beside it") {
+TEST_CASE("a literal stays a token of its own, whatever stands beside it", "[L5.5]") {
   for (const auto& [source, expected] : {
            Case{"'a'$n.name", "'a' ('O''Neil')"},
            {"$n.name'a'", "('O''Neil')'a'"},
@@ -335,7 +335,7 @@ TEST_CASE("a literal stays a token of its own, whatever stands beside it") {
         "select ('1'::interval) second, '1'::interval * 2");
 }
 
-TEST_CASE("a value that would close the body around its string is an error that says what to do") {
+TEST_CASE("a value that would close the body around its string is an error that says what to do", "[L5.6]") {
   for (const char* source :
        {"$$ '$dollars' $$", "$x$ '$dollars' $x$", "$o$ $$ '$dollars' $$ $o$", "$x$ $$ '$dollars' $$ $x$"}) {
     INFO(source);
@@ -348,7 +348,7 @@ TEST_CASE("a value that would close the body around its string is an error that 
   CHECK(substitute_sql("$$ '$x.c' $$", {names, {}}));
 }
 
-TEST_CASE("what has no value is an error that says why") {
+TEST_CASE("what has no value is an error that says why", "[L5.7]") {
   for (const auto& [source, expected] : {
            Case{"$none", "error: $none has no rows"},
            {"$none.id", "error: $none has no rows"},
@@ -380,13 +380,13 @@ TEST_CASE("what has no value is an error that says why") {
   CHECK_THAT(sql("U&'$n.id'"), ContainsSubstring("U&'"));
 }
 
-TEST_CASE("one NULL in the first column names the result alone") {
+TEST_CASE("one NULL in the first column names the result alone", "[L5.7]") {
   const Names names = {{"n", one("date", "null")}};
   CHECK(substitute_sql("$n", {names, {}}).error().message == "$n is NULL");
   CHECK(substitute_sql("$n.c", {names, {}}).error().message == "$n.c is NULL");
 }
 
-TEST_CASE("references have their forms in plain text") {
+TEST_CASE("references have their forms in plain text", "[L5.4]") {
   for (const auto& [source, expected] : {
            Case{R"({"id": $n.id, "name": "$n.name"})", R"({"id": 5, "name": "O'Neil"})"},
            {R"({"s": "see $n.", "t": "x"})", R"({"s": "see 5.", "t": "x"})"},

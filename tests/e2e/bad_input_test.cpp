@@ -26,7 +26,7 @@ std::string repeated(const std::string& text, int times) {
 
 }  // namespace
 
-TEST_CASE("a text that is no workflow fails its instance with a message that says why") {
+TEST_CASE("a text that is no workflow fails its instance with a message that says why", "[L1.7]") {
   Canary world;
   std::vector<std::pair<std::string, std::string>> texts = {
       {"'select 1", "not closed"},
@@ -61,7 +61,7 @@ TEST_CASE("a text that is no workflow fails its instance with a message that say
   }
 }
 
-TEST_CASE("the limits of the configuration hold, each with an error that says which") {
+TEST_CASE("the limits of the configuration hold, each with an error that says which", "[L6.17]") {
   World world;
   Sql alice = world.session();
   world.start_daemon({{"limits.depth", "3"}, {"limits.nodes", "5"}, {"limits.dsl_bytes", "200"}});
@@ -86,7 +86,7 @@ TEST_CASE("bytes that are no text are refused by the insert") {
   world.sings();
 }
 
-TEST_CASE("times, priorities and keys at their limits disturb nobody") {
+TEST_CASE("times, priorities and keys at their limits disturb nobody", "[S1.3]") {
   Canary world;
   for (const char* start_at : {"294276-01-01", "2999-01-01"}) {
     world.alice.exec("insert into df.submit (dsl, start_at) values ($1, $2::timestamptz)", "'select 1'",
@@ -138,7 +138,7 @@ TEST_CASE("a row written past the inbox, with whatever its columns take, is run 
   world.sings();
 }
 
-TEST_CASE("labels and variables are data, whatever they hold") {
+TEST_CASE("labels and variables are data, whatever they hold", "[S3.6]") {
   Canary world;
   for (const std::string& label :
        {std::string("it's"), std::string("\"; drop table df.instances; --"), std::string("line\nbreak\ttab"),

@@ -62,7 +62,7 @@ TEST_CASE("dashboard.df: the counts, then the refresh, whose result it is", "[sm
   CHECK_THAT(result, ContainsSubstring("\"row_count\":0"));
 }
 
-TEST_CASE("etl.df: thirty rows, once each", "[smoke]") {
+TEST_CASE("etl.df: thirty rows, once each", "[smoke][L1.8]") {
   Cases world;
   DOOR(world);
   world.start_daemon();
@@ -124,7 +124,7 @@ TEST_CASE("approval.df: invoice 42 waits for its signal, 43 is paid at once", "[
   CHECK(paid(42));
 }
 
-TEST_CASE("queue.df: every row once, by two instances and two daemons", "[smoke]") {
+TEST_CASE("queue.df: every row once, by two instances and two daemons", "[smoke][L3.7][L6.2]") {
   Cases world;
   DOOR(world);
   world.start_daemon();
@@ -138,7 +138,7 @@ TEST_CASE("queue.df: every row once, by two instances and two daemons", "[smoke]
   CHECK(world.alice.number("select count(*) from logs where msg ~ '^row (\\d+) of \\1$'") == 30);
 }
 
-TEST_CASE("types.df: values of every kind arrive unchanged", "[smoke]") {
+TEST_CASE("types.df: values of every kind arrive unchanged", "[smoke][L4.3][L5.5]") {
   Cases world;
   DOOR(world);
   world.start_daemon();

@@ -37,7 +37,7 @@ struct Served {
 
 }  // namespace
 
-TEST_CASE("submit --wait prints the result and exits with 0") {
+TEST_CASE("submit --wait prints the result and exits with 0", "[S4.4][S4.9][S4.11]") {
   Served served;
   const CliOutcome outcome =
       served.run({"submit", "-e", "'SELECT {n} + 1 AS next'", "--var", "n=41", "--wait"});
@@ -50,7 +50,7 @@ TEST_CASE("submit --wait prints the result and exits with 0") {
   CHECK(json.at("error").is_null());
 }
 
-TEST_CASE("submit --wait exits with 5 when the instance failed or was cancelled") {
+TEST_CASE("submit --wait exits with 5 when the instance failed or was cancelled", "[S4.4][S4.9]") {
   Served served;
   const CliOutcome outcome = served.run({"submit", "-e", "'SELECT 1/0'", "--wait", "--json"});
   CHECK(outcome.code == 5);
@@ -104,7 +104,7 @@ TEST_CASE("a parameter in a statement fails it at once, and says what to write")
                               ContainsSubstring("sqlstate: 42P02") && ContainsSubstring("attempts: 1\n"));
 }
 
-TEST_CASE("list --json gives a result as JSON and a failure's message as text") {
+TEST_CASE("list --json gives a result as JSON and a failure's message as text", "[S4.6]") {
   Served served;
   REQUIRE(served.run({"submit", "-e", "'SELECT 1.10 AS n'", "--wait"}).code == 0);
   REQUIRE(served.run({"submit", "-e", "'SELECT 1/0'", "--wait"}).code == 5);
@@ -113,7 +113,7 @@ TEST_CASE("list --json gives a result as JSON and a failure's message as text") 
   CHECK(list.at(1).at("output").at("rows").at(0).at("n").as_string() == "1.10");
 }
 
-TEST_CASE("logs --follow exits with 5 when the instance failed") {
+TEST_CASE("logs --follow exits with 5 when the instance failed", "[S4.6]") {
   Served served;
   const std::string id = served.submit("'SELECT 1/0'");
   const CliOutcome outcome = served.run({"logs", id, "--follow"});
@@ -132,7 +132,7 @@ TEST_CASE("run as a role that does not own the schema says which role does") {
                                "in as cli_app; it must log in as durabled_owner"));
 }
 
-TEST_CASE("submit --wait --timeout gives up with 1 and leaves the instance running") {
+TEST_CASE("submit --wait --timeout gives up with 1 and leaves the instance running", "[S4.4]") {
   Served served;
   const CliOutcome outcome =
       served.run({"submit", "-e", "df.wait_for_signal('x')", "--wait", "--timeout", "0.3"});
@@ -141,7 +141,7 @@ TEST_CASE("submit --wait --timeout gives up with 1 and leaves the instance runni
   CHECK(served.run({"list", "--json", "--status", "running"}).json().as_array().size() == 1);
 }
 
-TEST_CASE("submit --wait shows on a terminal what it waits for") {
+TEST_CASE("submit --wait shows on a terminal what it waits for", "[S4.4][S4.12]") {
   Served served;
   const TemporaryDirectory directory("durabled-cli");
   run({.argv = {"/usr/bin/script", "-qec",
@@ -154,7 +154,7 @@ TEST_CASE("submit --wait shows on a terminal what it waits for") {
   CHECK_THAT(shown, ContainsSubstring("\033[32mcompleted\033[0m") && ContainsSubstring("\"slept\":true"));
 }
 
-TEST_CASE("libpq's service file and passfile let the command line, the daemon and its steps in") {
+TEST_CASE("libpq's service file and passfile let the command line, the daemon and its steps in", "[S5.2]") {
   PostgresServer server;
   const TestDatabase database = server.fresh_database();
   server.create_role("cli_app");
@@ -187,7 +187,7 @@ TEST_CASE("libpq's service file and passfile let the command line, the daemon an
   CHECK(cli({"list"}, environment).code == 3);
 }
 
-TEST_CASE("show marks each node with what it has come to") {
+TEST_CASE("show marks each node with what it has come to", "[L6.11][S1.7][S4.6]") {
   Served served;
   const std::string id = served.submit(
       "'SELECT 1' ~> df.if('SELECT true', df.wait_for_signal('go'), 'SELECT 2') ~> 'SELECT 1/0' ~> 'SELECT "
@@ -211,7 +211,7 @@ TEST_CASE("show marks each node with what it has come to") {
   CHECK(json.at("graph").at("node_type").as_string() == "THEN");
 }
 
-TEST_CASE("history prints the events in order") {
+TEST_CASE("history prints the events in order", "[S2.15][S4.6]") {
   Served served;
   const std::string id = served.submit("'SELECT 1' ~> 'SELECT 2'");
   wait_until("it ends", [&] { return Sql(served.app).text("select df.status($1)", id) == "completed"; });
@@ -225,7 +225,7 @@ TEST_CASE("history prints the events in order") {
              ContainsSubstring("SEQ  AT") && ContainsSubstring("StepCompleted"));
 }
 
-TEST_CASE("logs --follow tells the events as they come and ends with the instance") {
+TEST_CASE("logs --follow tells the events as they come and ends with the instance", "[S4.6]") {
   Served served;
   const std::string id = served.submit("'SELECT 1' ~> df.wait_for_signal('go') ~> 'SELECT 2'");
   const TemporaryDirectory directory("durabled-cli");
@@ -242,7 +242,7 @@ TEST_CASE("logs --follow tells the events as they come and ends with the instanc
                                                       ContainsSubstring("completed"));
 }
 
-TEST_CASE("cancel stops a running instance") {
+TEST_CASE("cancel stops a running instance", "[S4.7]") {
   Served served;
   const std::string id = served.submit("df.wait_for_signal('never')");
   served.wait_for_signal_wait(id);
@@ -262,7 +262,7 @@ TEST_CASE("show of a paused instance does not say that a pause is requested") {
   CHECK_THAT(served.run({"show", id}).out, ContainsSubstring("Status:   paused\n"));
 }
 
-TEST_CASE("doctor finds nothing wrong where all is well") {
+TEST_CASE("doctor finds nothing wrong where all is well", "[S4.8]") {
   Served served;
   REQUIRE(served.run({"submit", "-e", "'SELECT 1'", "--wait"}).code == 0);
   const CliOutcome outcome = cli({"doctor", "--database", served.database.conninfo()});

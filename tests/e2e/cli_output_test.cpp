@@ -45,7 +45,7 @@ std::string on_terminal(const std::string& command, std::map<std::string, std::s
 
 }  // namespace
 
-TEST_CASE("every command that needs the database exits with 3 without it") {
+TEST_CASE("every command that needs the database exits with 3 without it", "[S4.9]") {
   for (const Arguments& arguments : std::vector<Arguments>{{"submit", "-e", "'SELECT 1'"},
                                                            {"submit", "-e", "'SELECT 1'", "--wait"},
                                                            {"list"},
@@ -71,7 +71,8 @@ TEST_CASE("every command that needs the database exits with 3 without it") {
 }
 
 TEST_CASE(
-    "every command exits with 2 for an option that it does not know, and for an argument that is missing") {
+    "every command exits with 2 for an option that it does not know, and for an argument that is missing",
+    "[S4.9]") {
   const auto refused = [](const Arguments& arguments, const std::string& message) {
     const CliOutcome outcome = cli(arguments, {{"DURABLED_DATABASE", "host=/nonexistent"}});
     INFO(arguments[0] << ": " << outcome.err);
@@ -92,7 +93,7 @@ TEST_CASE(
   refused({"completion"}, "shell is required");
 }
 
-TEST_CASE("a rerun of what is not there exits with 4, one that cannot be with 1") {
+TEST_CASE("a rerun of what is not there exits with 4, one that cannot be with 1", "[S4.7][S4.9]") {
   Fixture fixture;
   const CliOutcome unknown = fixture.run({"rerun", "nosuchid"});
   CHECK(unknown.code == 4);
@@ -103,7 +104,7 @@ TEST_CASE("a rerun of what is not there exits with 4, one that cannot be with 1"
   CHECK_THAT(impossible.err, ContainsSubstring("cannot be rerun"));
 }
 
-TEST_CASE("--json of every command that steers is one object with its fields") {
+TEST_CASE("--json of every command that steers is one object with its fields", "[S4.7][S4.11]") {
   Fixture fixture;
   const auto submitted = fixture.run({"submit", "-e", "'SELECT 1'", "--json"}).json();
   CHECK(keys(submitted) == Keys{"id"});
@@ -130,7 +131,7 @@ TEST_CASE("--json of every command that steers is one object with its fields") {
   CHECK(rerun.at("rerun_of").as_string() == id);
 }
 
-TEST_CASE("--json of every command that shows has its fields") {
+TEST_CASE("--json of every command that shows has its fields", "[S4.6][S4.11]") {
   Fixture fixture;
   const std::string id = fixture.submit();
   CHECK(keys(fixture.run({"show", id, "--json"}).json()) ==
@@ -148,7 +149,7 @@ TEST_CASE("--json of every command that shows has its fields") {
   CHECK(line.at("text").as_string() == "failed no luck");
 }
 
-TEST_CASE("with --json an error is one JSON object in one line on stderr, whatever failed") {
+TEST_CASE("with --json an error is one JSON object in one line on stderr, whatever failed", "[S4.11]") {
   Fixture fixture;
   const std::string ended = fixture.submit();
   fixture.sql.exec("select df.cancel($1)", ended);
@@ -239,7 +240,7 @@ TEST_CASE("doctor says which configuration it judges by") {
              ContainsSubstring("settings    by the configuration read here, " + file));
 }
 
-TEST_CASE("--json of the commands of the schema says what they did") {
+TEST_CASE("--json of the commands of the schema says what they did", "[S4.11]") {
   const TestDatabase database = shared_server().empty_database();
   const auto run = [&](Arguments arguments) {
     arguments.insert(arguments.end(), {"--json", "--database", database.conninfo()});
@@ -250,7 +251,7 @@ TEST_CASE("--json of the commands of the schema says what they did") {
   CHECK(run({"uninstall", "--yes"}).at("uninstalled").as_bool());
 }
 
-TEST_CASE("submit takes a text from a file and from stdin") {
+TEST_CASE("submit takes a text from a file and from stdin", "[S4.4]") {
   Fixture fixture;
   const TemporaryDirectory directory("durabled-cli");
   write_file(directory.path() / "flow.df", "'SELECT 1 AS file'");
@@ -260,7 +261,7 @@ TEST_CASE("submit takes a text from a file and from stdin") {
         "'SELECT 1 AS file' 'SELECT 1 AS stdin'");
 }
 
-TEST_CASE("check prints every warning of a text") {
+TEST_CASE("check prints every warning of a text", "[L2.5][S4.5]") {
   const CliOutcome outcome =
       cli({"check", "-e", "'A' & 'B' |=> 'b' ~> df.if('C', 'SELECT $nobody') ~> @> df.sleep(600) ~> 'D'"});
   CHECK(outcome.code == 0);
@@ -271,7 +272,7 @@ TEST_CASE("check prints every warning of a text") {
   }
 }
 
-TEST_CASE("output is aligned, and coloured on a terminal that wants colours") {
+TEST_CASE("output is aligned, and coloured on a terminal that wants colours", "[S4.12]") {
   Fixture fixture;
   const std::string first = fixture.sql.text(
       "insert into df.submit (dsl, label) values ('''SELECT 1''', 'a long label') returning id");
@@ -291,7 +292,8 @@ TEST_CASE("output is aligned, and coloured on a terminal that wants colours") {
   CHECK(column_of(first, "20") == column_of(second, "20"));
 }
 
-TEST_CASE("a configuration that cannot be used is named by file, line and key, and exits with 2") {
+TEST_CASE("a configuration that cannot be used is named by file, line and key, and exits with 2",
+          "[S5.1][S5.3]") {
   const TemporaryDirectory directory("durabled-cli");
   const std::string file = (directory.path() / "durabled.yaml").string();
   const auto refused = [&](const Arguments& arguments, const std::string& message,
@@ -321,7 +323,7 @@ TEST_CASE("a configuration that cannot be used is named by file, line and key, a
   CHECK_THAT(cli({"run", "--help"}).out, ContainsSubstring("/etc/durabled/durabled.yaml"));
 }
 
-TEST_CASE("an installation holds the program and the completion of its commands") {
+TEST_CASE("an installation holds the program and the completion of its commands", "[S4.10]") {
   const TemporaryDirectory directory("durabled-install");
   const std::filesystem::path program = DURABLED_BINARY;
   run({.argv = {"/usr/bin/env", "cmake", "-DCMAKE_INSTALL_PREFIX=" + directory.path().string(), "-P",
@@ -332,7 +334,7 @@ TEST_CASE("an installation holds the program and the completion of its commands"
         cli({"completion", "bash"}).out);
 }
 
-TEST_CASE("no control character of a workflow or its errors reaches a terminal") {
+TEST_CASE("no control character of a workflow or its errors reaches a terminal", "[S3.10]") {
   const Fixture fixture;
   const std::string escape =
       "\033]52;c;cHduCg==\007\xC2\x9B"

@@ -99,7 +99,7 @@ std::set<std::string> keys(const boost::json::value& object) {
 
 }  // namespace
 
-TEST_CASE("the help documents the exit codes, and every command shows examples") {
+TEST_CASE("the help documents the exit codes, and every command shows examples", "[S4.9]") {
   const CliOutcome help = cli({"--help"});
   CHECK(help.code == 0);
   CHECK(help.err.empty());
@@ -115,7 +115,7 @@ TEST_CASE("the help documents the exit codes, and every command shows examples")
   }
 }
 
-TEST_CASE("wrong usage exits with 2, says what is wrong on stderr and prints nothing") {
+TEST_CASE("wrong usage exits with 2, says what is wrong on stderr and prints nothing", "[S4.9]") {
   struct Case {
     std::vector<std::string> arguments;
     std::string message;
@@ -149,7 +149,7 @@ TEST_CASE("wrong usage exits with 2, says what is wrong on stderr and prints not
   }
 }
 
-TEST_CASE("a database that cannot be reached exits with 3, however it was named") {
+TEST_CASE("a database that cannot be reached exits with 3, however it was named", "[S4.9]") {
   const std::string nowhere = "host=/nonexistent dbname=nowhere";
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
            {"list"}, {"show", "x"}, {"submit", "-e", "'SELECT 1'"}, {"cancel", "x"}, {"init"}, {"doctor"}}) {
@@ -162,13 +162,13 @@ TEST_CASE("a database that cannot be reached exits with 3, however it was named"
   CHECK_THAT(cli({"list", "--database", nowhere}).err, ContainsSubstring("/nonexistent"));
 }
 
-TEST_CASE("--database wins over DURABLED_DATABASE, and that over libpq's environment") {
+TEST_CASE("--database wins over DURABLED_DATABASE, and that over libpq's environment", "[S5.1][S5.2]") {
   Fixture fixture;
   CHECK(cli({"list", "--database", fixture.app}, {{"DURABLED_DATABASE", "host=/nonexistent"}}).code == 0);
   CHECK(cli({"list"}, {{"DURABLED_DATABASE", fixture.app}, {"PGHOST", "/nonexistent"}}).code == 0);
 }
 
-TEST_CASE("check prints the tree and the warnings, without a database") {
+TEST_CASE("check prints the tree and the warnings, without a database", "[L2.5][S4.5]") {
   const CliOutcome outcome =
       cli({"check", "-e", "@> 'SELECT 1' ~> 'SELECT 2'"}, {{"PGHOST", "/nonexistent"}});
   CHECK(outcome.code == 0);
@@ -177,7 +177,7 @@ TEST_CASE("check prints the tree and the warnings, without a database") {
   CHECK(outcome.err.empty());
 }
 
-TEST_CASE("check reads a file and stdin") {
+TEST_CASE("check reads a file and stdin", "[S4.5]") {
   const TemporaryDirectory directory("durabled-cli");
   const std::string file = (directory.path() / "flow.df").string();
   write_file(file, "'SELECT 1'\n-- a comment\n");
@@ -188,7 +188,7 @@ TEST_CASE("check reads a file and stdin") {
   CHECK_THAT(missing.err, ContainsSubstring("flow.df.no"));
 }
 
-TEST_CASE("check exits with 1 for a bad text and shows where on stderr") {
+TEST_CASE("check exits with 1 for a bad text and shows where on stderr", "[S4.5][S4.9]") {
   const CliOutcome outcome = cli({"check", "-e", "'SELECT 1' ~> nonsense('x')"});
   CHECK(outcome.code == 1);
   CHECK(outcome.out.empty());
@@ -198,7 +198,7 @@ TEST_CASE("check exits with 1 for a bad text and shows where on stderr") {
   CHECK_THAT(empty.err, ContainsSubstring("line 1"));
 }
 
-TEST_CASE("check --json tells the same to programs") {
+TEST_CASE("check --json tells the same to programs", "[S4.5][S4.11]") {
   const auto good = cli({"check", "--json", "-e", "df.start('SELECT 1' ~> 'SELECT $x', 'nightly')"}).json();
   CHECK(keys(good) == std::set<std::string>{"ok", "warnings", "label", "database", "tree", "graph"});
   CHECK(good.at("ok").as_bool());
@@ -211,7 +211,7 @@ TEST_CASE("check --json tells the same to programs") {
   CHECK(outcome.json().at("error").at("line").as_int64() == 1);
 }
 
-TEST_CASE("init --print is exactly what init installs") {
+TEST_CASE("init --print is exactly what init installs", "[S4.3]") {
   const TestDatabase installed = shared_server().empty_database();
   const TestDatabase printed = shared_server().empty_database();
   REQUIRE(cli({"init", "--database", installed.conninfo()}).code == 0);
@@ -221,7 +221,8 @@ TEST_CASE("init --print is exactly what init installs") {
   CHECK(catalog(printed.conninfo()) == catalog(installed.conninfo()));
 }
 
-TEST_CASE("upgrade --print is what is missing, and refuses another version than it was printed for") {
+TEST_CASE("upgrade --print is what is missing, and refuses another version than it was printed for",
+          "[S4.3]") {
   const TestDatabase installed = shared_server().empty_database();
   const TestDatabase older = shared_server().empty_database();
   REQUIRE(cli({"init", "--database", installed.conninfo()}).code == 0);
@@ -242,7 +243,7 @@ TEST_CASE("upgrade --print is what is missing, and refuses another version than 
   CHECK_THROWS_WITH(sql.exec(without_psql_commands(script.out)), ContainsSubstring("is for version 4"));
 }
 
-TEST_CASE("init once more changes nothing, and upgrade needs a schema") {
+TEST_CASE("init once more changes nothing, and upgrade needs a schema", "[S4.3][S4.11]") {
   const TestDatabase database = shared_server().empty_database();
   const CliOutcome early = cli({"upgrade", "--database", database.conninfo()});
   CHECK(early.code == 1);
@@ -257,7 +258,7 @@ TEST_CASE("init once more changes nothing, and upgrade needs a schema") {
   CHECK(catalog(database.conninfo()) == before);
 }
 
-TEST_CASE("--operator-schema is where the operators are") {
+TEST_CASE("--operator-schema is where the operators are", "[S2.2]") {
   const TestDatabase database = shared_server().empty_database();
   Sql sql(database.conninfo());
   sql.exec("create schema \"My Operators\"");
@@ -267,7 +268,7 @@ TEST_CASE("--operator-schema is where the operators are") {
         "\"My Operators\"");
 }
 
-TEST_CASE("uninstall asks for --yes and then leaves nothing") {
+TEST_CASE("uninstall asks for --yes and then leaves nothing", "[S4.3]") {
   Fixture fixture;
   const std::string owner = fixture.database.conninfo();
   CHECK(cli({"uninstall", "--database", owner}).code == 2);
@@ -284,7 +285,7 @@ TEST_CASE("uninstall asks for --yes and then leaves nothing") {
   CHECK_THAT(gone.err, ContainsSubstring("durabled init"));
 }
 
-TEST_CASE("init by a role that may not is refused with the server's reason") {
+TEST_CASE("init by a role that may not is refused with the server's reason", "[S4.3]") {
   const TestDatabase database = shared_server().empty_database();
   shared_server().create_role("cli_nobody");
   const CliOutcome outcome = cli({"init", "--database", database.conninfo("cli_nobody")});
@@ -292,7 +293,8 @@ TEST_CASE("init by a role that may not is refused with the server's reason") {
   CHECK_THAT(outcome.err, ContainsSubstring("permission denied"));
 }
 
-TEST_CASE("submit prints the id of an instance that belongs to the role, with all it was given") {
+TEST_CASE("submit prints the id of an instance that belongs to the role, with all it was given",
+          "[S1.1][S4.4]") {
   Fixture fixture;
   const std::string id =
       fixture.submit({"-e", "'SELECT {a}'", "--label", "it's", "--priority", "7", "--start-at",
@@ -306,7 +308,7 @@ TEST_CASE("submit prints the id of an instance that belongs to the role, with al
         Row{"'SELECT {a}'", "it's", "7", "2100-01-01 00:00:00", "cli_app", "{\"a\": \"x=y\", \"b\": \"\"}"});
 }
 
-TEST_CASE("variables of the command line go over those of the role") {
+TEST_CASE("variables of the command line go over those of the role", "[S4.4]") {
   Fixture fixture;
   Sql(fixture.app).exec("select df.setvar('a', 'old'), df.setvar('b', 'kept')");
   const std::string plain = fixture.submit({"-e", "'SELECT 1'"});
@@ -316,7 +318,7 @@ TEST_CASE("variables of the command line go over those of the role") {
   CHECK(fixture.sql().text(query, given) == "{\"a\": \"new\", \"b\": \"kept\"}");
 }
 
-TEST_CASE("what an enclosing df.start says counts unless an option says otherwise") {
+TEST_CASE("what an enclosing df.start says counts unless an option says otherwise", "[L1.5]") {
   Fixture fixture;
   const std::string text = "df.start('SELECT 1', 'inner', priority => 3, idempotency_key => 'k1')";
   const std::string id = fixture.submit({"-e", text});
@@ -350,7 +352,7 @@ TEST_CASE("a bad text is refused before it is written, unless the check is switc
   CHECK(fixture.sql().number("select count(*) from df.instances") == 1);
 }
 
-TEST_CASE("text of users reaches the database as data only") {
+TEST_CASE("text of users reaches the database as data only", "[S3.6]") {
   Fixture fixture;
   const std::string nasty = "'; drop table df.instances; -- \" \\ $1 {x} \xc3\xa9";
   const std::string id =
@@ -364,7 +366,7 @@ TEST_CASE("text of users reaches the database as data only") {
   CHECK(fixture.run({"show", nasty}).code == 4);
 }
 
-TEST_CASE("an instance that is not there, or is another role's, exits with 4") {
+TEST_CASE("an instance that is not there, or is another role's, exits with 4", "[S3.2][S4.9]") {
   Fixture fixture;
   const std::string theirs = [&] {
     fixture.database.server().create_role("cli_other");
@@ -392,7 +394,7 @@ TEST_CASE("an instance that is not there, or is another role's, exits with 4") {
   CHECK(fixture.run({"list", "--json"}).json().as_array().empty());
 }
 
-TEST_CASE("list filters, and its JSON has one object an instance") {
+TEST_CASE("list filters, and its JSON has one object an instance", "[S4.6][S4.11]") {
   Fixture fixture;
   const std::string first = fixture.submit({"-e", "'SELECT 1'", "-l", "a"});
   const std::string second = fixture.submit({"-e", "'SELECT 1'", "-l", "b"});
@@ -413,7 +415,7 @@ TEST_CASE("list filters, and its JSON has one object an instance") {
   CHECK(table.out.find('\033') == std::string::npos);
 }
 
-TEST_CASE("steering an instance that has ended exits with 1, but cancelling twice is fine") {
+TEST_CASE("steering an instance that has ended exits with 1, but cancelling twice is fine", "[S4.7]") {
   Fixture fixture;
   const std::string id = fixture.submit({"-e", "'SELECT 1'"});
   CHECK(fixture.run({"pause", id}).code == 0);
@@ -431,7 +433,7 @@ TEST_CASE("steering an instance that has ended exits with 1, but cancelling twic
   CHECK(shown.at("error").at("message").as_string() == "enough");
 }
 
-TEST_CASE("rerun of what is not there says so") {
+TEST_CASE("rerun of what is not there says so", "[S4.7]") {
   Fixture fixture;
   const CliOutcome outcome = fixture.run({"rerun", "nosuchid"});
   CHECK(outcome.code != 0);
@@ -439,7 +441,7 @@ TEST_CASE("rerun of what is not there says so") {
   CHECK_FALSE(outcome.err.empty());
 }
 
-TEST_CASE("doctor says what is missing and what to do") {
+TEST_CASE("doctor says what is missing and what to do", "[S4.8][S4.11]") {
   SECTION("the schema") {
     const TestDatabase database = shared_server().empty_database();
     const CliOutcome outcome = cli({"doctor", "--database", database.conninfo()});
@@ -472,7 +474,7 @@ TEST_CASE("doctor says what is missing and what to do") {
   }
 }
 
-TEST_CASE("the completion scripts know every command and its options") {
+TEST_CASE("the completion scripts know every command and its options", "[S4.10]") {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const CliOutcome outcome = cli({"completion", shell});
     CHECK(outcome.code == 0);
@@ -488,7 +490,7 @@ TEST_CASE("the completion scripts know every command and its options") {
   CHECK(read_file(directory.path() / "out") == "[submit]\n[--label]\n");
 }
 
-TEST_CASE("run refuses a database without the schema, and says what to do") {
+TEST_CASE("run refuses a database without the schema, and says what to do", "[S4.2]") {
   const TestDatabase database = shared_server().empty_database();
   const CliOutcome outcome = cli({"run", "--database", database.conninfo()});
   CHECK(outcome.code == 1);

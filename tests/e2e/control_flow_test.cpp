@@ -46,7 +46,7 @@ TEST_CASE("a fan-out of two thousand takes less than twice a fan-out of one thou
   CHECK(alice.number("select count(*) from effects") == 3'100);
 }
 
-TEST_CASE("a join of two thousand branches finishes") {
+TEST_CASE("a join of two thousand branches finishes", "[L3.11]") {
   World world;
   Sql alice = world.session();
   world.start_daemon();
@@ -55,7 +55,7 @@ TEST_CASE("a join of two thousand branches finishes") {
   CHECK(alice.number("select json_array_length($1::json)", result) == 2'000);
 }
 
-TEST_CASE("three hundred iterations keep a bounded history") {
+TEST_CASE("three hundred iterations keep a bounded history", "[L3.8]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table counter (n int); insert into counter values (0)");
@@ -68,7 +68,7 @@ TEST_CASE("three hundred iterations keep a bounded history") {
   CHECK(alice.number("select count(*) from df.events where instance_id = $1", id) < 60);
 }
 
-TEST_CASE("an endless loop keeps the pace of loop.min_interval") {
+TEST_CASE("an endless loop keeps the pace of loop.min_interval", "[L3.9]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table effects (at timestamptz default clock_timestamp())");
@@ -81,7 +81,7 @@ TEST_CASE("an endless loop keeps the pace of loop.min_interval") {
                  "effects order by at limit 4) e") == "t");
 }
 
-TEST_CASE("nested loops keep names where they should, and survive a change of the daemon") {
+TEST_CASE("nested loops keep names where they should, and survive a change of the daemon", "[L4.6]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table seen (i int, j int); create sequence outer_loop; create sequence inner_loop");
@@ -112,7 +112,7 @@ TEST_CASE("nested loops keep names where they should, and survive a change of th
   CHECK(alice.number("select count(*) - count(distinct (i, j)) from seen") == 0);
 }
 
-TEST_CASE("a break waits for the other branches of its join and ends the loop") {
+TEST_CASE("a break waits for the other branches of its join and ends the loop", "[L3.10][L6.14]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table effects (x int)");
@@ -126,7 +126,7 @@ TEST_CASE("a break waits for the other branches of its join and ends the loop") 
   CHECK_THAT(run_failing(alice, "df.break()"), ContainsSubstring("outside of a loop"));
 }
 
-TEST_CASE("a paused instance finishes its step, begins no other, and goes on when resumed") {
+TEST_CASE("a paused instance finishes its step, begins no other, and goes on when resumed", "[S2.6]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table effects (x int)");

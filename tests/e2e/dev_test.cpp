@@ -56,7 +56,8 @@ class Dev {
 
 }  // namespace
 
-TEST_CASE("dev serves from an empty folder, stops with SIGTERM, and finds its data and its port again") {
+TEST_CASE("dev serves from an empty folder, stops with SIGTERM, and finds its data and its port again",
+          "[S4.1]") {
   Dev dev;
   std::string id, uri;
   {
@@ -94,7 +95,7 @@ TEST_CASE("dev serves from an empty folder, stops with SIGTERM, and finds its da
   CHECK(process.wait(std::chrono::seconds{30}) == 0);
 }
 
-TEST_CASE("Ctrl-C says what it waits for, and a second one does not wait") {
+TEST_CASE("Ctrl-C says what it waits for, and a second one does not wait", "[S4.1]") {
   Dev dev;
   ChildProcess process = dev.start();
   const std::string uri = dev.address(process);
@@ -113,7 +114,7 @@ TEST_CASE("Ctrl-C says what it waits for, and a second one does not wait") {
   CHECK_THAT(dev.log(), ContainsSubstring("stopping at once"));
 }
 
-TEST_CASE("dev looks at its configuration before it makes anything") {
+TEST_CASE("dev looks at its configuration before it makes anything", "[S4.1]") {
   const TemporaryDirectory directory("durabled-dev");
   const std::string folder = (directory.path() / "dev").string();
   const CliOutcome outcome = cli({"dev", "--dir", folder, "--set", "foo.bar=1"}, Dev::environment());
@@ -122,7 +123,7 @@ TEST_CASE("dev looks at its configuration before it makes anything") {
   CHECK_FALSE(std::filesystem::exists(folder));
 }
 
-TEST_CASE("dev takes the newest programs, and for a folder those of the version that made it") {
+TEST_CASE("dev takes the newest programs, and for a folder those of the version that made it", "[S4.1]") {
   const TemporaryDirectory directory("durabled-dev");
   REQUIRE(chmod(directory.path().c_str(), 0755) == 0);
   const auto programs = directory.path() / "bin";

@@ -41,7 +41,7 @@ struct Failing : World {
 
 }  // namespace
 
-TEST_CASE("a transient failure is tried again without being asked, another one is not") {
+TEST_CASE("a transient failure is tried again without being asked, another one is not", "[L6.9]") {
   Failing world;
   const std::string id = submit(world.alice, fails_until("40001", 3));
   CHECK(holds(world.alice, completes(world.alice, id), "j -> 'rows' -> 0 ->> 'n' = '3'"));
@@ -52,7 +52,7 @@ TEST_CASE("a transient failure is tried again without being asked, another one i
       holds(world.alice, fails(world.alice, other), "j ->> 'sqlstate' = '22000' and j ->> 'attempts' = '1'"));
 }
 
-TEST_CASE("the codes that pass by themselves are tried again, others are not") {
+TEST_CASE("the codes that pass by themselves are tried again, others are not", "[L6.9]") {
   Failing world;
   const auto tries = [&](const std::string& code) {
     world.alice.exec("alter sequence tries restart");
@@ -74,7 +74,7 @@ TEST_CASE("the codes that pass by themselves are tried again, others are not") {
   }
 }
 
-TEST_CASE("a step reads which attempt it is") {
+TEST_CASE("a step reads which attempt it is", "[L6.5]") {
   Failing world;
   CHECK(holds(world.alice,
               run_workflow(world.alice,
@@ -83,7 +83,7 @@ TEST_CASE("a step reads which attempt it is") {
               "j -> 'rows' -> 0 ->> 'attempt' = '3'"));
 }
 
-TEST_CASE("df.retry tries again what `on` lists, a code or a class, and nothing else") {
+TEST_CASE("df.retry tries again what `on` lists, a code or a class, and nothing else", "[L3.14]") {
   Failing world;
   for (const char* const on : {"23514", "23", "40 23514"}) {
     INFO(on);
@@ -103,7 +103,7 @@ TEST_CASE("df.retry tries again what `on` lists, a code or a class, and nothing 
   }
 }
 
-TEST_CASE("df.retry gives up after its attempts and its pauses grow by backoff up to max_delay") {
+TEST_CASE("df.retry gives up after its attempts and its pauses grow by backoff up to max_delay", "[L3.14]") {
   Failing world;
   const std::string id =
       submit(world.alice, "df.retry('SELECT 1 / 0', 5, delay => 0.1, backoff => 2, max_delay => 0.3)");
@@ -128,7 +128,7 @@ TEST_CASE("df.retry gives up after its attempts and its pauses grow by backoff u
             id) == "t");
 }
 
-TEST_CASE("only the step that failed runs again, not what was before it in the df.retry") {
+TEST_CASE("only the step that failed runs again, not what was before it in the df.retry", "[L6.10]") {
   Failing world;
   world.alice.exec("create table effects (n int)");
   completes(world.alice, submit(world.alice, "df.retry('INSERT INTO effects VALUES (1)' ~> " +
@@ -136,7 +136,7 @@ TEST_CASE("only the step that failed runs again, not what was before it in the d
   CHECK(world.alice.number("select count(*) from effects") == 1);
 }
 
-TEST_CASE("df.timeout stops the statement that runs on the server, and nothing of it stays") {
+TEST_CASE("df.timeout stops the statement that runs on the server, and nothing of it stays", "[L3.15]") {
   Failing world;
   world.alice.exec("create table effects (n int)");
   const std::string id =
@@ -157,7 +157,7 @@ TEST_CASE("df.timeout stops the statement that runs on the server, and nothing o
               "j @> '{\"slept\": true}'"));
 }
 
-TEST_CASE("df.catch binds $error with everything that is known of the failure") {
+TEST_CASE("df.catch binds $error with everything that is known of the failure", "[L3.16][L6.11]") {
   Failing world;
   const std::string json = run_workflow(
       world.alice,
@@ -179,7 +179,7 @@ TEST_CASE("df.catch binds $error with everything that is known of the failure") 
               "j -> 'rows' -> 0 ->> 'n' = '7'"));
 }
 
-TEST_CASE("df.any goes on to the first branch that succeeds and fails only when all have failed") {
+TEST_CASE("df.any goes on to the first branch that succeeds and fails only when all have failed", "[L3.12]") {
   Failing world;
   CHECK(holds(world.alice,
               run_workflow(world.alice,
@@ -204,7 +204,7 @@ TEST_CASE("a saga undoes what it did, last first, when a later step fails") {
         "book flight, book hotel, cancel hotel, cancel flight");
 }
 
-TEST_CASE("sleeps take fractions and intervals and never end early") {
+TEST_CASE("sleeps take fractions and intervals and never end early", "[L3.2]") {
   Failing world;
   for (const char* const text :
        {"df.sleep(0.3)", "df.sleep(interval '300 milliseconds')", "df.sleep('0.3 seconds')",
@@ -217,7 +217,7 @@ TEST_CASE("sleeps take fractions and intervals and never end early") {
   }
 }
 
-TEST_CASE("a schedule waits for the next match in its time zone") {
+TEST_CASE("a schedule waits for the next match in its time zone", "[L3.3]") {
   Failing world;
   // Half past nine in a zone without daylight saving, half an hour off the whole.
   const std::string id =

@@ -42,7 +42,7 @@ long running_sleeps(const World& world) {
 
 }  // namespace
 
-TEST_CASE("a role with more work than connections holds up nobody else's") {
+TEST_CASE("a role with more work than connections holds up nobody else's", "[S3.9]") {
   World world;
   world.add_role("bob");
   Sql alice = world.session(), bob = world.session("bob");
@@ -67,7 +67,7 @@ TEST_CASE("a role with more work than connections holds up nobody else's") {
   wait_until("bob's next are taken up", [&] { return running_sleeps(world) == 3; });
 }
 
-TEST_CASE("all databases count for a role's connections") {
+TEST_CASE("all databases count for a role's connections", "[S3.9]") {
   World world;
   world.add_role("bob");
   Sql alice = world.session(), bob = world.session("bob");
@@ -85,7 +85,7 @@ TEST_CASE("all databases count for a role's connections") {
   completes(alice, submit(alice, "'select 1'"), std::chrono::seconds{5});
 }
 
-TEST_CASE("a login that hangs holds up neither other logins nor a cancel") {
+TEST_CASE("a login that hangs holds up neither other logins nor a cancel", "[S3.9]") {
   World world;
   world.add_role("bob");
   world.add_role("carol");

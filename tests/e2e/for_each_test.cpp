@@ -26,7 +26,7 @@ double seconds_since(steady_clock::time_point start) {
 
 }  // namespace
 
-TEST_CASE("df.for_each runs its body for each row and returns the results in row order") {
+TEST_CASE("df.for_each runs its body for each row and returns the results in row order", "[L3.13]") {
   World world;
   Sql alice = world.session();
   world.start_daemon();
@@ -41,7 +41,8 @@ TEST_CASE("df.for_each runs its body for each row and returns the results in row
   CHECK(run_workflow(alice, "df.for_each('SELECT 1 WHERE false', 'SELECT 1')") == "[]");
 }
 
-TEST_CASE("df.for_each never runs more rows at once than max_parallel, and that many where it can") {
+TEST_CASE("df.for_each never runs more rows at once than max_parallel, and that many where it can",
+          "[L3.13]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table seen (most bigint)");
@@ -71,7 +72,8 @@ TEST_CASE(
   CHECK(alice.number("select count(*) from done") < 50);
 }
 
-TEST_CASE("df.for_each takes a hundred thousand rows, each once, through a kill -9 in the middle") {
+TEST_CASE("df.for_each takes a hundred thousand rows, each once, through a kill -9 in the middle",
+          "[L3.13]") {
   constexpr int kRows = 100'000;
   World world;
   Sql alice = world.session();

@@ -32,7 +32,7 @@ TEST_CASE("without an allow entry no call is made, and the error says how to all
   CHECK(world.http.connections() == 0);
 }
 
-TEST_CASE("SIGHUP changes the policy of a running daemon") {
+TEST_CASE("SIGHUP changes the policy of a running daemon", "[S5.5]") {
   HttpWorld world;
   Sql alice = world.session();
   DaemonProcess& daemon = world.start_daemon();
@@ -48,7 +48,7 @@ TEST_CASE("SIGHUP changes the policy of a running daemon") {
   CHECK(daemon.running());
 }
 
-TEST_CASE("SIGHUP says what takes a restart, and a file with an error changes nothing") {
+TEST_CASE("SIGHUP says what takes a restart, and a file with an error changes nothing", "[S5.5]") {
   HttpWorld world;
   Sql alice = world.session();
   DaemonProcess& daemon = world.start_calling_daemon();
@@ -123,7 +123,7 @@ TEST_CASE(
   CHECK(world.http.count("/json") == 0);
 }
 
-TEST_CASE("secrets reach the server and are nowhere else: not in a table, not in the log") {
+TEST_CASE("secrets reach the server and are nowhere else: not in a table, not in the log", "[L5.2]") {
   HttpWorld world;
   Sql alice = world.session();
   const TemporaryDirectory secrets("durabled-secrets");

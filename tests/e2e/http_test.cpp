@@ -35,7 +35,7 @@ long long duration(Sql& sql, const std::string& id) {
 
 }  // namespace
 
-TEST_CASE("a call completes with the envelope of its answer") {
+TEST_CASE("a call completes with the envelope of its answer", "[L4.1]") {
   HttpWorld world;
   Sql alice = world.session();
   world.start_calling_daemon();
@@ -58,7 +58,7 @@ TEST_CASE("a call completes with the envelope of its answer") {
               " and get_byte(decode(j ->> 'body', 'base64'), 255) = 255"));
 }
 
-TEST_CASE("a call sends method, body, headers and what references stand for") {
+TEST_CASE("a call sends method, body, headers and what references stand for", "[L3.5][L5.1][L5.9]") {
   HttpWorld world;
   Sql alice = world.session();
   world.start_calling_daemon();
@@ -88,7 +88,7 @@ TEST_CASE("a reference that is the whole of a body or of a header's value is sen
   CHECK(post.header("x-a") == "\"$v\"");
 }
 
-TEST_CASE("df.http_multipart sends a form, its files from an earlier step") {
+TEST_CASE("df.http_multipart sends a form, its files from an earlier step", "[L3.6]") {
   HttpWorld world;
   Sql alice = world.session();
   world.start_calling_daemon();
@@ -104,7 +104,8 @@ TEST_CASE("df.http_multipart sends a form, its files from an earlier step") {
   CHECK_THAT(post.body, ContainsSubstring(std::string("\r\n\r\n\0\xff\x10\r\n", 9)));
 }
 
-TEST_CASE("the idempotency key of a step is the same for each attempt and differs from every other step's") {
+TEST_CASE("the idempotency key of a step is the same for each attempt and differs from every other step's",
+          "[L6.7]") {
   HttpWorld world;
   Sql alice = world.session();
   world.start_calling_daemon();
@@ -123,7 +124,7 @@ TEST_CASE("the idempotency key of a step is the same for each attempt and differ
   CHECK(all.size() == 5);
 }
 
-TEST_CASE("a call that kill -9 of the daemon cut off is made again with the same idempotency key") {
+TEST_CASE("a call that kill -9 of the daemon cut off is made again with the same idempotency key", "[L6.7]") {
   HttpWorld world;
   Sql alice = world.session();
   world.http.route("/once", [](const TestCall& call) {
@@ -143,7 +144,7 @@ TEST_CASE("a call that kill -9 of the daemon cut off is made again with the same
   CHECK(keys[1] == keys[0]);
 }
 
-TEST_CASE("429 with Retry-After waits as long as the server asks") {
+TEST_CASE("429 with Retry-After waits as long as the server asks", "[L6.8]") {
   HttpWorld world;
   Sql alice = world.session();
   std::mutex mutex;
@@ -168,7 +169,7 @@ TEST_CASE("429 with Retry-After waits as long as the server asks") {
                    id) == "t");
 }
 
-TEST_CASE("a connection that is reset is a network failure and tried again") {
+TEST_CASE("a connection that is reset is a network failure and tried again", "[L6.8]") {
   HttpWorld world;
   Sql alice = world.session();
   world.http.route("/shaky", [](const TestCall& call) {
@@ -182,8 +183,8 @@ TEST_CASE("a connection that is reset is a network failure and tried again") {
   CHECK(failures(alice, id) == "http_network 1, http_network 2");
 }
 
-TEST_CASE(
-    "a server that never answers is a timeout, and one that answers without end an error that says so") {
+TEST_CASE("a server that never answers is a timeout, and one that answers without end an error that says so",
+          "[L3.5][L6.17]") {
   HttpWorld world;
   Sql alice = world.session();
   world.start_calling_daemon({{"http.max_response_bytes", "64KiB"}, {"retry.max_attempts", "2"}});
@@ -203,7 +204,7 @@ TEST_CASE(
   CHECK(world.http.count("/flood") == 1);
 }
 
-TEST_CASE("a race breaks off the call that lost, and a cancel the one that runs") {
+TEST_CASE("a race breaks off the call that lost, and a cancel the one that runs", "[L6.13]") {
   HttpWorld world;
   Sql alice = world.session();
   world.start_calling_daemon();

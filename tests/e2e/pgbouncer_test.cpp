@@ -75,7 +75,7 @@ constexpr const char* kLeftovers =
 }  // namespace
 
 TEST_CASE("behind a pooler in transaction mode, workflows of several roles run as who submitted them",
-          "[smoke]") {
+          "[smoke][L6.5]") {
   World world;
   world.add_role("bob");
   const PgBouncer pooler(world, 8);
@@ -143,7 +143,7 @@ TEST_CASE("behind a pooler, a daemon with session locks lets one without them li
   CHECK(with.log().find("took over") == std::string::npos);
 }
 
-TEST_CASE("behind a pooler, a step finds and leaves a clean session", "[smoke]") {
+TEST_CASE("behind a pooler, a step finds and leaves a clean session", "[smoke][L6.4]") {
   World world;
   world.add_role("bob");
   Sql postgres(world.database().conninfo("postgres"));
@@ -203,7 +203,7 @@ TEST_CASE("behind a pooler, results have the same form whatever the role's setti
   CHECK_THAT(result, ContainsSubstring(R"({"d":"2026-02-01","i":"1 day 02:00:00","b":"\\xc3a4","t":"ä€"})"));
 }
 
-TEST_CASE("behind a pooler, a statement that cannot run in a transaction block runs alone") {
+TEST_CASE("behind a pooler, a statement that cannot run in a transaction block runs alone", "[L6.3]") {
   World world;
   const PgBouncer pooler(world, 2);
   Sql alice = world.session();
@@ -232,7 +232,8 @@ TEST_CASE("behind a pooler, a statement that cannot run in a transaction block r
   }
 }
 
-TEST_CASE("doctor says what a pooler in transaction mode takes away, and which keys must be false") {
+TEST_CASE("doctor says what a pooler in transaction mode takes away, and which keys must be false",
+          "[S4.8]") {
   World world;
   const PgBouncer pooler(world, 8);
   const TemporaryDirectory directory("durabled-doctor");

@@ -36,7 +36,7 @@ constexpr const char* kLeave =
 }  // namespace
 
 TEST_CASE("with set_role the steps of several roles run over one login, each as who submitted it",
-          "[smoke]") {
+          "[smoke][L6.5]") {
   SharedLogin shared;
   World& world = shared.world;
   world.start_daemon({{"identity.mode", "set_role"}, {"steps.connections", "2"}});
@@ -69,7 +69,8 @@ TEST_CASE("with set_role a step may do what its role may, and no more") {
   CHECK(alice.number("select count(*) from effects") == 1);
 }
 
-TEST_CASE("with set_role a step that leaves its role is refused, and what it did is undone", "[smoke]") {
+TEST_CASE("with set_role a step that leaves its role is refused, and what it did is undone",
+          "[smoke][S3.7]") {
   SharedLogin shared;
   Sql alice = shared.world.session();
   alice.exec("create table effects (x int)");
@@ -128,7 +129,7 @@ TEST_CASE("with set_role a role that the login was not granted fails its steps, 
   CHECK_THAT(run_failing(carol, "'select 1'"), ContainsSubstring("carol"));
 }
 
-TEST_CASE("with set_role a step in another database is remembered for the role that it ran as") {
+TEST_CASE("with set_role a step in another database is remembered for the role that it ran as", "[L6.6]") {
   SharedLogin shared;
   TestDatabase other = shared.world.server().fresh_database();
   Sql(other.conninfo()).exec("select df.grant_usage('alice')");

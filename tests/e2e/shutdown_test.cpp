@@ -5,7 +5,8 @@
 
 using namespace durabled::test;
 
-TEST_CASE("SIGTERM lets the running step finish, gives the rest back, and another daemon goes on at once") {
+TEST_CASE("SIGTERM lets the running step finish, gives the rest back, and another daemon goes on at once",
+          "[S4.2]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table effects (n serial, what text)");
@@ -27,7 +28,7 @@ TEST_CASE("SIGTERM lets the running step finish, gives the rest back, and anothe
   CHECK(alice.text("select string_agg(what, ' ' order by n) from effects") == "long next");
 }
 
-TEST_CASE("a step that outlasts the grace period is cancelled and runs again elsewhere, once") {
+TEST_CASE("a step that outlasts the grace period is cancelled and runs again elsewhere, once", "[S4.2]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table effects (x int)");
@@ -54,7 +55,7 @@ TEST_CASE("a step that outlasts the grace period is cancelled and runs again els
   CHECK(alice.number("select count(*) from effects") == 1);
 }
 
-TEST_CASE("a restart of the server under load is waited out") {
+TEST_CASE("a restart of the server under load is waited out", "[L6.1]") {
   PostgresServer server;
   World world(server);
   {

@@ -19,7 +19,7 @@ long long running(Sql& postgres, const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("a signal that comes before its wait is not lost, and signals are taken oldest first") {
+TEST_CASE("a signal that comes before its wait is not lost, and signals are taken oldest first", "[L6.15]") {
   World world;
   Sql alice = world.session();
   const std::string id = submit(alice,
@@ -45,7 +45,7 @@ TEST_CASE(
   CHECK_THAT(completes(alice, id), ContainsSubstring("\"data\":7"));
 }
 
-TEST_CASE("what is rolled back was never started, signalled or cancelled") {
+TEST_CASE("what is rolled back was never started, signalled or cancelled", "[L6.16]") {
   World world;
   Sql alice = world.session();
   world.start_daemon();
@@ -63,7 +63,7 @@ TEST_CASE("what is rolled back was never started, signalled or cancelled") {
   completes(alice, waiting);
 }
 
-TEST_CASE("a wait that times out completes without data") {
+TEST_CASE("a wait that times out completes without data", "[L3.4]") {
   World world;
   Sql alice = world.session();
   world.start_daemon();
@@ -71,7 +71,7 @@ TEST_CASE("a wait that times out completes without data") {
              ContainsSubstring("\"timed_out\":true") && ContainsSubstring("\"data\":null"));
 }
 
-TEST_CASE("a wait that is answered has the signal's name and data") {
+TEST_CASE("a wait that is answered has the signal's name and data", "[L3.4][L4.1]") {
   World world;
   Sql alice = world.session();
   world.start_daemon();
@@ -83,7 +83,8 @@ TEST_CASE("a wait that is answered has the signal's name and data") {
   CHECK(completes(alice, bare) == R"({"signal_name":"go","timed_out":false,"data":{}})");
 }
 
-TEST_CASE("a payload that is not JSON arrives as a JSON string, one that no text can hold does no harm") {
+TEST_CASE("a payload that is not JSON arrives as a JSON string, one that no text can hold does no harm",
+          "[L6.15]") {
   World world;
   Sql alice = world.session();
   world.start_daemon();
@@ -100,7 +101,7 @@ TEST_CASE("a payload that is not JSON arrives as a JSON string, one that no text
   CHECK_THAT(send("1"), ContainsSubstring("\"data\":1"));
 }
 
-TEST_CASE("a race's loser is stopped on the server and leaves nothing") {
+TEST_CASE("a race's loser is stopped on the server and leaves nothing", "[L6.13]") {
   World world;
   Sql alice = world.session();
   Sql postgres(world.database().conninfo("postgres"));
@@ -116,7 +117,7 @@ TEST_CASE("a race's loser is stopped on the server and leaves nothing") {
   CHECK(alice.exec("select who from effects") == Rows{{"winner"}});
 }
 
-TEST_CASE("a timeout stops what runs below it") {
+TEST_CASE("a timeout stops what runs below it", "[L3.15]") {
   World world;
   Sql alice = world.session();
   Sql postgres(world.database().conninfo("postgres"));
@@ -130,7 +131,7 @@ TEST_CASE("a timeout stops what runs below it") {
   CHECK(alice.number("select count(*) from effects") == 0);
 }
 
-TEST_CASE("a cancel stops the running statement within a second") {
+TEST_CASE("a cancel stops the running statement within a second", "[L6.13]") {
   World world;
   Sql alice = world.session();
   Sql postgres(world.database().conninfo("postgres"));
@@ -145,7 +146,7 @@ TEST_CASE("a cancel stops the running statement within a second") {
   CHECK_THAT(error_of(alice, id), ContainsSubstring("enough"));
 }
 
-TEST_CASE("an instance can be cancelled in every state") {
+TEST_CASE("an instance can be cancelled in every state", "[S2.6]") {
   World world;
   Sql alice = world.session();
   const std::string pending = submit(alice, "'select 1'");
@@ -163,7 +164,7 @@ TEST_CASE("an instance can be cancelled in every state") {
   }
 }
 
-TEST_CASE("signals around the moment of the put-down wake every instance") {
+TEST_CASE("signals around the moment of the put-down wake every instance", "[L6.15]") {
   World world;
   Sql alice = world.session();
   world.start_daemon();
@@ -188,7 +189,7 @@ TEST_CASE("signals around the moment of the put-down wake every instance") {
   CHECK(alice.number("select count(*) from df.signals where taken_at is null") == 0);
 }
 
-TEST_CASE("pauses and resumes in quick succession leave an instance as the last of them says") {
+TEST_CASE("pauses and resumes in quick succession leave an instance as the last of them says", "[S2.6]") {
   World world;
   Sql alice = world.session();
   world.start_daemon();

@@ -32,7 +32,7 @@ struct Inbox : World {
 
 }  // namespace
 
-TEST_CASE("label and priority of a text are the row's, unless its columns say otherwise") {
+TEST_CASE("label and priority of a text are the row's, unless its columns say otherwise", "[L1.5]") {
   Inbox world;
   world.start_daemon();
   const std::string id = world.start("a", "'from the text', priority => 7");
@@ -61,7 +61,7 @@ TEST_CASE("the priority of a text counts when the instance is claimed again") {
   CHECK(world.alice.text("select string_agg(what, ' ' order by ctid) from effects") == "3 2 -1");
 }
 
-TEST_CASE("start_at of a text holds the instance back, through a kill -9 of the daemon") {
+TEST_CASE("start_at of a text holds the instance back, through a kill -9 of the daemon", "[L1.5]") {
   Inbox world;
   DaemonProcess& first = world.start_daemon();
   const std::string start_at = world.time(3);
@@ -133,7 +133,8 @@ TEST_CASE("start_at of a text may be in the past, and one that is no time fails 
   CHECK(world.effects() == 1);
 }
 
-TEST_CASE("a text with an idempotency key that its role has used does not run, and names the earlier one") {
+TEST_CASE("a text with an idempotency key that its role has used does not run, and names the earlier one",
+          "[L1.5]") {
   Inbox world;
   world.add_role("bob");
   world.start_daemon();
@@ -200,7 +201,7 @@ TEST_CASE("a key that an open transaction holds is waited for by its instance al
   CHECK(world.effects() == 1);
 }
 
-TEST_CASE("transaction_mode of a text is checked, and a row commits as it was inserted") {
+TEST_CASE("transaction_mode of a text is checked, and a row commits as it was inserted", "[L1.5]") {
   Inbox world;
   world.start_daemon();
   for (const char* mode : {"caller", "new"}) {

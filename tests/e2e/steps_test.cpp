@@ -17,7 +17,7 @@ struct OneConnection : World {
 
 }  // namespace
 
-TEST_CASE("a result keeps the order of its columns and the names of their types", "[e2e][steps]") {
+TEST_CASE("a result keeps the order of its columns and the names of their types", "[e2e][steps][L4.2b]") {
   World world;
   world.start_daemon();
   Sql alice = world.session();
@@ -30,7 +30,7 @@ TEST_CASE("a result keeps the order of its columns and the names of their types"
         R"({"name":"a","type":"text"},{"name":"m","type":"numeric"}],"affected":1})");
 }
 
-TEST_CASE("row_count counts the rows that were returned, affected those of the command tag") {
+TEST_CASE("row_count counts the rows that were returned, affected those of the command tag", "[L4.1]") {
   World world;
   world.start_daemon();
   Sql alice = world.session();
@@ -43,7 +43,8 @@ TEST_CASE("row_count counts the rows that were returned, affected those of the c
         R"({"rows":[],"row_count":0,"columns":[],"affected":0})");
 }
 
-TEST_CASE("the instance's id and label are variables, whatever the variables of its submitter say") {
+TEST_CASE("the instance's id and label are variables, whatever the variables of its submitter say",
+          "[L5.1]") {
   World world;
   world.start_daemon();
   Sql alice = world.session();
@@ -54,7 +55,7 @@ TEST_CASE("the instance's id and label are variables, whatever the variables of 
   CHECK_THAT(completes(alice, id), ContainsSubstring("\"" + id + " it is me hers {nobodys}\""));
 }
 
-TEST_CASE("a step may start another instance, and reference results in its label") {
+TEST_CASE("a step may start another instance, and reference results in its label", "[L5.9]") {
   World world;
   world.start_daemon();
   Sql alice = world.session();
@@ -68,7 +69,7 @@ TEST_CASE("a step may start another instance, and reference results in its label
   });
 }
 
-TEST_CASE("what a step leaves in its session is not seen by the next", "[smoke]") {
+TEST_CASE("what a step leaves in its session is not seen by the next", "[smoke][L6.4]") {
   OneConnection world;
   Sql& alice = world.alice;
   Sql(world.server().conninfo())
@@ -110,7 +111,7 @@ TEST_CASE("what a step leaves in its session is not seen by the next", "[smoke]"
   CHECK(alice.number("select count(*) from effects") == 1);
 }
 
-TEST_CASE("a step reads which instance, node and attempt it is") {
+TEST_CASE("a step reads which instance, node and attempt it is", "[L6.5]") {
   World world;
   Sql alice = world.session();
   world.start_daemon();
@@ -125,7 +126,8 @@ TEST_CASE("a step reads which instance, node and attempt it is") {
                                                      "\"w\":\"true\",\"n\":\"00000000\""));
 }
 
-TEST_CASE("a statement that refuses a transaction runs on its own, and its history says so", "[smoke]") {
+TEST_CASE("a statement that refuses a transaction runs on its own, and its history says so",
+          "[smoke][L6.3]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table t (x int)");
@@ -141,7 +143,7 @@ TEST_CASE("a statement that refuses a transaction runs on its own, and its histo
                      id) == 1);
 }
 
-TEST_CASE("a constraint that fails at the commit fails its step and no other") {
+TEST_CASE("a constraint that fails at the commit fails its step and no other", "[L6.1]") {
   World world;
   Sql alice = world.session();
   alice.exec(
@@ -158,7 +160,7 @@ TEST_CASE("a constraint that fails at the commit fails its step and no other") {
   CHECK(alice.number("select count(*) from child") == 0);
 }
 
-TEST_CASE("transaction commands are refused and change nothing") {
+TEST_CASE("transaction commands are refused and change nothing", "[L5.10]") {
   OneConnection world;
   const std::string command = GENERATE(as<std::string>(), "commit", "rollback", "begin", "commit and chain",
                                        "abort", "end", "prepare transaction 'x'", "rollback and chain");
@@ -167,7 +169,8 @@ TEST_CASE("transaction commands are refused and change nothing") {
   run_workflow(world.alice, "'select 1'");
 }
 
-TEST_CASE("errors keep what the server said, and say what the daemon refuses", "[smoke]") {
+TEST_CASE("errors keep what the server said, and say what the daemon refuses",
+          "[smoke][L4.2a][L4.4][L6.11][L6.17]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table t (x int primary key); insert into t values (1)");
@@ -211,7 +214,7 @@ TEST_CASE("errors keep what the server said, and say what the daemon refuses", "
   run_workflow(alice, "'select 1'");
 }
 
-TEST_CASE("a step that loses to a real serialization conflict is retried until it gets through") {
+TEST_CASE("a step that loses to a real serialization conflict is retried until it gets through", "[L6.9]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table counter (n int); insert into counter values (0)");
@@ -231,7 +234,7 @@ TEST_CASE("a step that loses to a real serialization conflict is retried until i
                      id) > 0);
 }
 
-TEST_CASE("a deadlock between two branches is retried") {
+TEST_CASE("a deadlock between two branches is retried", "[L6.9]") {
   World world;
   Sql alice = world.session();
   alice.exec(
@@ -247,7 +250,7 @@ TEST_CASE("a deadlock between two branches is retried") {
                      id) == 1);
 }
 
-TEST_CASE("a statement that kills its own backend is tried so many times and no more") {
+TEST_CASE("a statement that kills its own backend is tried so many times and no more", "[L6.9]") {
   OneConnection world;
   const std::string id = submit(world.alice, "'select pg_terminate_backend(pg_backend_pid())'");
   fails(world.alice, id);
@@ -256,7 +259,7 @@ TEST_CASE("a statement that kills its own backend is tried so many times and no 
   run_workflow(world.alice, "'select 1'");
 }
 
-TEST_CASE("each step runs as the role that submitted it") {
+TEST_CASE("each step runs as the role that submitted it", "[L6.5]") {
   World world;
   world.add_role("bob");
   Sql alice = world.session(), bob = world.session("bob");
@@ -308,7 +311,7 @@ TEST_CASE("a role that the server does not let in gets a clear error and disturb
                ContainsSubstring("cannot connect as role") && ContainsSubstring("shut_out"));
 }
 
-TEST_CASE("priority goes before age") {
+TEST_CASE("priority goes before age", "[S1.3]") {
   World world;
   Sql alice = world.session();
   alice.exec("create table effects (n serial, who int)");

@@ -140,7 +140,7 @@ void run_readme(Terminal& terminal) {
 
 }  // namespace
 
-TEST_CASE("the commands of README and of every example work, all in one database, and again") {
+TEST_CASE("the commands of README and of every example work, all in one database, and again", "[L6.6]") {
   const auto folders = example_folders();
   REQUIRE(folders.size() >= 12);
   TestDatabase reporting(shared_server(), "reporting");  // made by an example; dropped in the end

@@ -112,7 +112,7 @@ TEST_CASE("without faults everything ends as its workflow says") {
   CHECK_THAT(results.at("failing rows"), ContainsSubstring("completed"));
 }
 
-TEST_CASE("whatever goes wrong, no step is lost, doubled or recorded under an old lease") {
+TEST_CASE("whatever goes wrong, no step is lost, doubled or recorded under an old lease", "[L6.1]") {
   const char* alone = std::getenv("SIM_SEED");
   const std::uint64_t first = alone == nullptr ? 1 : std::strtoull(alone, nullptr, 10);
   const std::uint64_t last = alone == nullptr ? kSeeds : first;

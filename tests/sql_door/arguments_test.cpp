@@ -3,7 +3,7 @@
 
 using namespace durabled::test;
 
-TEST_CASE("df.signal takes text, json, jsonb, literals and NULL, by position and by name") {
+TEST_CASE("df.signal takes text, json, jsonb, literals and NULL, by position and by name", "[S2.6]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::string id = sql.text("select df.start('SELECT 1', start_at => now() + interval '1 hour')");
@@ -32,7 +32,7 @@ TEST_CASE("df.signal takes text, json, jsonb, literals and NULL, by position and
   CHECK(sql.text("select data from df.signals order by id desc limit 1") == "[2]");
 }
 
-TEST_CASE("df.setvar takes values of any type as their text") {
+TEST_CASE("df.setvar takes values of any type as their text", "[S2.10]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::pair<const char*, const char*> calls[] = {{"'x'", "x"},
@@ -52,7 +52,7 @@ TEST_CASE("df.setvar takes values of any type as their text") {
   }
 }
 
-TEST_CASE("df.http takes a jsonb body, and no literal or NULL becomes ambiguous by that") {
+TEST_CASE("df.http takes a jsonb body, and no literal or NULL becomes ambiguous by that", "[L3.5]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const auto node = [&](const std::string& arguments) {
@@ -79,7 +79,7 @@ TEST_CASE("df.http takes a jsonb body, and no literal or NULL becomes ambiguous 
   }
 }
 
-TEST_CASE("wrong variables and reruns are refused in words that say what to do") {
+TEST_CASE("wrong variables and reruns are refused in words that say what to do", "[S2.10]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   for (const char* vars : {"[1]", "null", "5", "\"x\""}) {

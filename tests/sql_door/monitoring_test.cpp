@@ -17,7 +17,8 @@ std::string host_name() {
 
 }  // namespace
 
-TEST_CASE("explain draws an instance with marks, times, errors and what was skipped", "[smoke]") {
+TEST_CASE("explain draws an instance with marks, times, errors and what was skipped",
+          "[smoke][S1.7][S2.11][S2.14]") {
   Served served;
   const std::string id = served.finished(
       "('SELECT true' ?> 'SELECT 1' !> 'SELECT 2') ~> ('SELECT 3' |=> 'x' & 'SELECT 1/0') ~> 'SELECT 4', "
@@ -49,7 +50,7 @@ TEST_CASE("explain draws an instance with marks, times, errors and what was skip
   CHECK(served.sql.number("select count(*) from df.waiting()") == 0);
 }
 
-TEST_CASE("explain shows the warnings of a text, and a text that is none") {
+TEST_CASE("explain shows the warnings of a text, and a text that is none", "[L1.7][L2.5][S2.11]") {
   Served served;
   const std::string warned = served.sql.text("insert into df.submit (dsl) values ($1) returning id",
                                              "'SELECT 1' & 'SELECT 2' |=> 'b' ~> df.if('SELECT false', "
@@ -75,7 +76,7 @@ TEST_CASE("explain shows the warnings of a text, and a text that is none") {
           ContainsSubstring("\n  not a workflow\n  ^\nhint: "));
 }
 
-TEST_CASE("nodes, info and executions show an instance that has ended") {
+TEST_CASE("nodes, info and executions show an instance that has ended", "[S1.5][S1.7][S1.10][S2.13][S2.15]") {
   Served served;
   const Value null;
   const std::string id =
@@ -109,7 +110,7 @@ TEST_CASE("nodes, info and executions show an instance that has ended") {
   CHECK(served.sql.text("select host from df.workers") == host_name());
 }
 
-TEST_CASE("a list goes from page to page without a gap, whatever is added meanwhile") {
+TEST_CASE("a list goes from page to page without a gap, whatever is added meanwhile", "[S2.12]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   sql.exec("insert into df.submit (dsl, label) select 'x', 'l' from generate_series(1, 25)");
@@ -148,7 +149,7 @@ TEST_CASE("a list goes from page to page without a gap, whatever is added meanwh
              ContainsSubstring("not a status"));
 }
 
-TEST_CASE("a list has the newest first, with what has become of each") {
+TEST_CASE("a list has the newest first, with what has become of each", "[S2.12]") {
   Served served;
   const Value null;
   const std::string done = served.finished("'SELECT 7 AS n', 'one'"),
@@ -169,7 +170,7 @@ TEST_CASE("a list has the newest first, with what has become of each") {
   CHECK(served.sql.text("select instance_id from df.list_instances(null, 10, 'one')") == done);
 }
 
-TEST_CASE("the iterations of a loop at the root are executions, the last first") {
+TEST_CASE("the iterations of a loop at the root are executions, the last first", "[S2.13]") {
   Served served;
   served.sql.exec("create sequence n");
   const std::string id = served.finished("df.loop('SELECT nextval(''n'') AS n' |=> 'i', 'SELECT $i.n < 7')");
@@ -187,7 +188,8 @@ TEST_CASE("the iterations of a loop at the root are executions, the last first")
         Rows{{"7", "completed", "t", "t", "t"}});
 }
 
-TEST_CASE("a node tells in which branch and iteration it is, and is pending again in the next iteration") {
+TEST_CASE("a node tells in which branch and iteration it is, and is pending again in the next iteration",
+          "[S1.7][S2.13]") {
   Served served;
   const std::string id = served.start(
       "'SELECT 0' ~> df.join(df.loop('SELECT 1' ~> df.wait_for_signal('go') ~> 'SELECT 2', 'SELECT true'), "
@@ -228,7 +230,7 @@ TEST_CASE("a node tells in which branch and iteration it is, and is pending agai
                                     {"00000009", "pending", "skipped", "00000000"}});
 }
 
-TEST_CASE("no node of an instance that has ended is said to run or to be about to") {
+TEST_CASE("no node of an instance that has ended is said to run or to be about to", "[S1.7]") {
   Served served;
   served.sql.exec("create sequence n");
   const auto check = [&](const std::string& expression, const std::string& status,
@@ -270,7 +272,7 @@ TEST_CASE("no node of an instance that has ended is said to run or to be about t
         "THEN failed, SQL completed, LOOP failed, SQL failed, SQL pending");
 }
 
-TEST_CASE("waiting tells of timers, schedules, signals and retries, since when and until when") {
+TEST_CASE("waiting tells of timers, schedules, signals and retries, since when and until when", "[S2.14]") {
   Served served;
   const std::string id = served.start(
       "df.sleep(500) & df.wait_for_schedule('0 0 1 1 *') & df.wait_for_signal('go', 300) & "
@@ -289,7 +291,8 @@ TEST_CASE("waiting tells of timers, schedules, signals and retries, since when a
   });
 }
 
-TEST_CASE("metrics counts instances, executions and events, and is for those who were granted it") {
+TEST_CASE("metrics counts instances, executions and events, and is for those who were granted it",
+          "[S2.16]") {
   Served served;
   served.sql.exec("create sequence n");
   served.finished("'SELECT 1'");

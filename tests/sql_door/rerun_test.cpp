@@ -46,7 +46,7 @@ struct Rerun {
 
 }  // namespace
 
-TEST_CASE("a rerun without a node runs everything again, under a new id") {
+TEST_CASE("a rerun without a node runs everything again, under a new id", "[S2.9]") {
   Rerun test;
   const std::string id = test.ended(Rerun::step("a") + " ~> " + Rerun::step("b") + ", 'label'", "completed");
   const std::string rerun = test.sql.text("select df.rerun($1)", id);
@@ -58,7 +58,7 @@ TEST_CASE("a rerun without a node runs everything again, under a new id") {
         Rows{{id, std::nullopt}});
 }
 
-TEST_CASE("a rerun from the node that failed keeps what came before it, names included") {
+TEST_CASE("a rerun from the node that failed keeps what came before it, names included", "[S2.9]") {
   Rerun test;
   const std::string id =
       test.ended(Rerun::step("a") + " |=> 'x' ~> (" + Rerun::step("b") + " & " + Rerun::step("c") + ") ~> " +
@@ -72,7 +72,7 @@ TEST_CASE("a rerun from the node that failed keeps what came before it, names in
   CHECK(test.sql.text("select df.status($1)", id) == "failed");
 }
 
-TEST_CASE("a rerun keeps the branch that was taken, a finished loop and a handled failure") {
+TEST_CASE("a rerun keeps the branch that was taken, a finished loop and a handled failure", "[S2.9]") {
   Rerun test;
   const std::string id =
       test.ended("df.loop(" + Rerun::step("l") +
@@ -113,7 +113,7 @@ TEST_CASE("the timer of a timeout around the node starts anew, and a rerun can b
   CHECK(test.ran() == "a");
 }
 
-TEST_CASE("a rerun from where nothing before is certain is refused, and says why") {
+TEST_CASE("a rerun from where nothing before is certain is refused, and says why", "[S2.9]") {
   Rerun test;
   const std::string id = test.ended(
       "'SELECT 1' ~> ('SELECT 2' & 'SELECT 3') ~> df.loop('SELECT 4', 'SELECT false') ~> "
@@ -137,7 +137,7 @@ TEST_CASE("a rerun from where nothing before is certain is refused, and says why
   CHECK(test.sql.number("select count(*) from df.instances") == 2);
 }
 
-TEST_CASE("an operator reruns what belongs to others, and it runs as theirs") {
+TEST_CASE("an operator reruns what belongs to others, and it runs as theirs", "[S3.3]") {
   Rerun test;
   PostgresServer& server = test.database.server();
   server.create_role("rerun_client");

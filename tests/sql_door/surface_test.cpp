@@ -34,7 +34,8 @@ std::string columns(Sql& sql, const std::string& relation) {
 
 }  // namespace
 
-TEST_CASE("functions have the arguments and results of the contract") {
+TEST_CASE("functions have the arguments and results of the contract",
+          "[S1.10][S2.3][S2.12][S2.13][S2.14][S2.15][S2.17][S2.19]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::pair<const char*, const char*> expected[] = {
@@ -100,7 +101,7 @@ TEST_CASE("functions have the arguments and results of the contract") {
   CHECK(sql.text("select df.target_database()") == database.name());
 }
 
-TEST_CASE("constructors have the arguments and defaults of the contract") {
+TEST_CASE("constructors have the arguments and defaults of the contract", "[L1.3][L3.17][S2.1]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::string null = " DEFAULT NULL::";
@@ -139,7 +140,7 @@ TEST_CASE("constructors have the arguments and defaults of the contract") {
           std::string(name) + ": " + arguments + " -> text");
 }
 
-TEST_CASE("tables and views have the columns of the contract") {
+TEST_CASE("tables and views have the columns of the contract", "[S1.1][S1.5][S1.9][S1.10][S2.12]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   for (const char* column : {"id", "label", "status", "submitted_by", "database", "priority", "created_at",
@@ -166,7 +167,7 @@ TEST_CASE("tables and views have the columns of the contract") {
         "instance_id label function_name status execution_count output created_at completed_at next_cursor");
 }
 
-TEST_CASE("every object of the schema has a comment") {
+TEST_CASE("every object of the schema has a comment", "[S1.8]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   CHECK(sql.exec("select p.oid::regprocedure from pg_proc p where p.pronamespace = 'df'::regnamespace and "
@@ -177,7 +178,7 @@ TEST_CASE("every object of the schema has a comment") {
           "('r', 'v') and obj_description(c.oid, 'pg_class') is null") == Rows{});
 }
 
-TEST_CASE("df.start refuses what could not run, and says why") {
+TEST_CASE("df.start refuses what could not run, and says why", "[S2.3]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   database.server().create_role("surface_nologin", "nologin");
@@ -214,7 +215,8 @@ TEST_CASE("df.start refuses what could not run, and says why") {
   CHECK(sql.number("select count(*) from df.instances") == 0);
 }
 
-TEST_CASE("df.start and an insert of the text alone leave the same defaults, and take what is given") {
+TEST_CASE("df.start and an insert of the text alone leave the same defaults, and take what is given",
+          "[S1.3][S2.3]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::string row =
@@ -236,7 +238,7 @@ TEST_CASE("df.start and an insert of the text alone leave the same defaults, and
   CHECK(sql.number("select count(*) from df.instances where database = 'postgres'") == 2);
 }
 
-TEST_CASE("an instance that has ended says when, however it ended") {
+TEST_CASE("an instance that has ended says when, however it ended", "[S1.9]") {
   Served served;
   const std::string completed = served.finished("'SELECT 1'"), failed = served.finished("'SELECT 1/0'"),
                     unbegun = served.start("'SELECT 1', start_at => now() + interval '1 hour'"),
@@ -252,7 +254,8 @@ TEST_CASE("an instance that has ended says when, however it ended") {
   CHECK(served.sql.value("select completed_at from df.instances where id = $1", open) == std::nullopt);
 }
 
-TEST_CASE("the role df_operator is made by an installer that may make roles, and left out by another") {
+TEST_CASE("the role df_operator is made by an installer that may make roles, and left out by another",
+          "[S3.3]") {
   PostgresServer server;
   Sql super(server.conninfo());
   const TestDatabase plain = server.fresh_database();
@@ -267,14 +270,14 @@ TEST_CASE("the role df_operator is made by an installer that may make roles, and
             .text("select has_function_privilege('df_operator', 'df.cancel(text, text)', 'execute')") == "t");
 }
 
-TEST_CASE("a superuser's workflow is accepted once the setting says so") {
+TEST_CASE("a superuser's workflow is accepted once the setting says so", "[S2.3]") {
   const TestDatabase database = fresh_database();
   Sql super(database.conninfo("postgres"));
   super.exec("insert into df.settings values ('enable_superuser_instances', 'true')");
   CHECK(super.text("select df.start('SELECT 1')").size() == 8);
 }
 
-TEST_CASE("transaction_mode new commits on its own through dblink, wherever it is installed") {
+TEST_CASE("transaction_mode new commits on its own through dblink, wherever it is installed", "[S2.4]") {
   const TestDatabase database = fresh_database();
   Sql super(database.conninfo("postgres"));
   super.exec("create schema \"Ex;tra\"; create extension dblink schema \"Ex;tra\"");
@@ -302,7 +305,8 @@ TEST_CASE("transaction_mode new commits on its own through dblink, wherever it i
 }
 
 TEST_CASE(
-    "an idempotency key gives the earlier id, through df.start and df.submit alike, for each role its own") {
+    "an idempotency key gives the earlier id, through df.start and df.submit alike, for each role its own",
+    "[S1.3][S2.5]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::string id = sql.text("select df.start('SELECT 1', idempotency_key => 'k')");
@@ -317,7 +321,8 @@ TEST_CASE(
   CHECK(sql.number("select count(*) from df.instances") == 3);
 }
 
-TEST_CASE("the inbox takes rows of many and COPY, and captures the variables of its submitter") {
+TEST_CASE("the inbox takes rows of many and COPY, and captures the variables of its submitter",
+          "[S1.1][S1.2][S1.6]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   CHECK(sql.text("select df.setvar('a', '1')") == "1");
@@ -356,7 +361,7 @@ TEST_CASE("the inbox takes rows of many and COPY, and captures the variables of 
   sql.expects_error("23502", "insert into df.submit (label) values ('no dsl')");
 }
 
-TEST_CASE("variables cannot be written inside a workflow") {
+TEST_CASE("variables cannot be written inside a workflow", "[S2.10]") {
   Served served;
   for (const char* call : {"df.setvar(''a'', ''1'')", "df.unsetvar(''a'')", "df.clearvars()"}) {
     const std::string id = served.finished("'SELECT " + std::string(call) + "'");
@@ -366,7 +371,7 @@ TEST_CASE("variables cannot be written inside a workflow") {
   }
 }
 
-TEST_CASE("status, result and error tell how an instance ended, and strangers are told nothing") {
+TEST_CASE("status, result and error tell how an instance ended, and strangers are told nothing", "[S2.7]") {
   Served served;
   const std::string good = served.finished("'SELECT 7 AS n'");
   CHECK(served.sql.text("select df.status($1)", good) == "completed");
@@ -386,7 +391,7 @@ TEST_CASE("status, result and error tell how an instance ended, and strangers ar
   }
 }
 
-TEST_CASE("await_instance returns within 50 ms of the end, and at its timeout") {
+TEST_CASE("await_instance returns within 50 ms of the end, and at its timeout", "[S2.8]") {
   Served served;
   std::vector<double> late;  // in milliseconds; two may be later, for the machine has other things to do
   for (int i = 0; i < 11; ++i) {
@@ -406,7 +411,7 @@ TEST_CASE("await_instance returns within 50 ms of the end, and at its timeout") 
   CHECK(Clock::now() - begin < milliseconds(2'000));
 }
 
-TEST_CASE("start_at holds an instance back, and a higher priority goes first") {
+TEST_CASE("start_at holds an instance back, and a higher priority goes first", "[S1.3]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   sql.exec("create table runs (n serial, who text)");
@@ -429,7 +434,7 @@ TEST_CASE("start_at holds an instance back, and a higher priority goes first") {
   CHECK(sql.text("select df.status($1)", later) == "pending");
 }
 
-TEST_CASE("pause, resume and signals move an instance") {
+TEST_CASE("pause, resume and signals move an instance", "[S2.6]") {
   Served served;
   const std::string id = served.start("df.wait_for_signal('go') |=> 's' ~> 'SELECT $s.data::text AS d'");
   served.wait_for_node(id, "running");
@@ -442,7 +447,7 @@ TEST_CASE("pause, resume and signals move an instance") {
   CHECK_THAT(served.sql.text("select df.signal($1, 'go')", id), ContainsSubstring("not sent"));
 }
 
-TEST_CASE("prune deletes what has ended, with its history, and nothing else") {
+TEST_CASE("prune deletes what has ended, with its history, and nothing else", "[S2.18]") {
   Served served;
   const std::string ended = served.finished("'SELECT 1'");
   const std::string open = served.start("df.sleep(600)");

@@ -21,7 +21,8 @@ double took(const std::string& explained, const std::string& line) {
 
 }  // namespace
 
-TEST_CASE("explain tells how long steps and waits took, also the first, a short one and one that failed") {
+TEST_CASE("explain tells how long steps and waits took, also the first, a short one and one that failed",
+          "[S2.11]") {
   Served served;
   const std::string id = served.finished(
       "'SELECT pg_sleep(1.2)' ~> 'SELECT 1' ~> 'SELECT pg_sleep(0.3)' ~> df.sleep(0.4) ~> "
@@ -44,7 +45,7 @@ TEST_CASE("explain tells how long steps and waits took, also the first, a short 
   for (const char* compound : {"LOOP", "TIMEOUT 60s", "CATCH"}) CHECK(took(text, compound) == -1);
 }
 
-TEST_CASE("the time that a step waited for a connection is not its own") {
+TEST_CASE("the time that a step waited for a connection is not its own", "[S2.11]") {
   const TestDatabase database = fresh_database();
   DaemonProcess daemon({.database = database.conninfo(),
                         .settings = {{"steps.connections", "1"}, {"steps.connections_per_role", "1"}}});
@@ -63,7 +64,7 @@ TEST_CASE("the time that a step waited for a connection is not its own") {
   CHECK(took(text, "nosuch()") < 250);
 }
 
-TEST_CASE("each event has its own time, and a step's end the time of its beginning") {
+TEST_CASE("each event has its own time, and a step's end the time of its beginning", "[S2.15]") {
   Served served;
   served.sql.exec("create table deferred (n int unique deferrable initially deferred)");
   const std::string id = served.finished(

@@ -46,7 +46,7 @@ std::string elapsed_text(std::chrono::steady_clock::duration time) {
 }  // namespace
 
 TEST_CASE("both doors build the same graph from every expression of the list, and explain it alike",
-          "[smoke]") {
+          "[smoke][L1.8][L2.2][L2.6][L3.17][S2.2][S2.11]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   int count = 0;
@@ -67,7 +67,8 @@ TEST_CASE("both doors build the same graph from every expression of the list, an
   CHECK(count >= 250);
 }
 
-TEST_CASE("both doors build the same graph from generated expressions, and explain it alike", "[smoke]") {
+TEST_CASE("both doors build the same graph from generated expressions, and explain it alike",
+          "[smoke][L1.8]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
@@ -85,7 +86,7 @@ TEST_CASE("both doors build the same graph from generated expressions, and expla
   }
 }
 
-TEST_CASE("both doors refuse what is no workflow", "[smoke]") {
+TEST_CASE("both doors refuse what is no workflow", "[smoke][L1.8][L2.4][L3.1][L3.18][S2.1]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   int count = 0;
@@ -98,7 +99,7 @@ TEST_CASE("both doors refuse what is no workflow", "[smoke]") {
   CHECK(count >= 60);
 }
 
-TEST_CASE("both doors refuse a bad graph with the same words") {
+TEST_CASE("both doors refuse a bad graph with the same words", "[L1.8][L4.5][S2.1]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::string step = R"({"node_type":"SQL","query":"SELECT 1"})";
@@ -144,7 +145,8 @@ TEST_CASE("both doors refuse a bad graph with the same words") {
   }
 }
 
-TEST_CASE("the SQL door takes ten thousand nodes and a mebibyte of text, and refuses more with the limit") {
+TEST_CASE("the SQL door takes ten thousand nodes and a mebibyte of text, and refuses more with the limit",
+          "[L6.17]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const auto start_join = [](int nodes) {
@@ -183,7 +185,7 @@ TEST_CASE("long chains and wide joins are composed in less than a second", "[smo
   }
 }
 
-TEST_CASE("df.explain warns of the traps that it can see in a graph", "[smoke]") {
+TEST_CASE("df.explain warns of the traps that it can see in a graph", "[smoke][L2.5][S2.11]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   CHECK_THAT(sql.text("select df.explain(@> 'SELECT 1' ~> 'SELECT 2')"),
@@ -196,7 +198,7 @@ TEST_CASE("df.explain warns of the traps that it can see in a graph", "[smoke]")
             .find("Warning") == std::string::npos);
 }
 
-TEST_CASE("df.explain says what is wrong with a graph, as text", "[smoke]") {
+TEST_CASE("df.explain says what is wrong with a graph, as text", "[smoke][S2.1][S2.11]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::pair<const char*, const char*> cases[] = {

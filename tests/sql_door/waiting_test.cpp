@@ -18,7 +18,8 @@ void grant_operator(const TestDatabase& database, const std::string& role) {
 
 }  // namespace
 
-TEST_CASE("the owner, a superuser and an operator see what everybody waits for, a role sees its own") {
+TEST_CASE("the owner, a superuser and an operator see what everybody waits for, a role sees its own",
+          "[S2.14]") {
   Served served;
   served.database.server().create_role("waiting_client");
   served.sql.exec("select df.grant_usage('waiting_client')");
@@ -47,7 +48,7 @@ TEST_CASE("the owner, a superuser and an operator see what everybody waits for, 
   CHECK(oper.text("select running_instances from df.metrics()") == "2");
 }
 
-TEST_CASE("what waits beside a running step is among what all wait for") {
+TEST_CASE("what waits beside a running step is among what all wait for", "[S2.14]") {
   Served served;
   const std::string id = served.start(
       "df.sleep(600) & df.wait_for_signal('go') & df.wait_for_schedule('0 0 1 1 *') & "
@@ -60,7 +61,7 @@ TEST_CASE("what waits beside a running step is among what all wait for") {
         "retry schedule signal timer");
 }
 
-TEST_CASE("what a race has abandoned is no wait, whatever iteration of a loop it was in") {
+TEST_CASE("what a race has abandoned is no wait, whatever iteration of a loop it was in", "[S2.14]") {
   Served served;
   const std::string id = served.start(
       "df.loop(df.race(df.wait_for_signal('go'), df.sleep(600))) & ('SELECT 1' | df.sleep(600)) & "
@@ -83,7 +84,8 @@ TEST_CASE("what a race has abandoned is no wait, whatever iteration of a loop it
         Rows{{"signal", "go", "1"}, {"signal", "row 1", "1"}, {"signal", "row 2", "1"}, {"timer", {}, "3"}});
 }
 
-TEST_CASE("a role's own waits are found by an index among those of all, and a limit looks no further") {
+TEST_CASE("a role's own waits are found by an index among those of all, and a limit looks no further",
+          "[S2.14]") {
   const TestDatabase database = fresh_database();
   Sql owner(database.conninfo());
   database.server().create_role("waiting_client");
