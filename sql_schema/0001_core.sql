@@ -23,6 +23,14 @@ create table df.settings (
 );
 comment on table df.settings is 'Settings of the schema that the database enforces, e.g. enable_superuser_instances';
 
+-- Rights on routines are given by name, and to nobody by default: each file ends with those that clients need, which are
+-- the documented ones and what these call with the caller's own rights.
+create table df._client_routines (
+  name text primary key,
+  http boolean not null default false
+);
+comment on table df._client_routines is 'The routines that df.grant_usage lets a role execute; http: only with include_http';
+
 -- The one clock of the schema; tests replace it.
 create function df._now() returns timestamptz language sql volatile parallel safe
   return pg_catalog.clock_timestamp();
@@ -204,6 +212,7 @@ alter table df.workers enable row level security;
 alter table df.settings enable row level security;
 alter table df.schema_migrations enable row level security;
 alter table df._worker_keys enable row level security;
+alter table df._client_routines enable row level security;
 
 -- The subselects are evaluated once a statement, not once a row.
 create policy visible on df.instances for select
@@ -359,3 +368,8 @@ comment on function df._request_made() is 'Trigger: cancel, pause and resume';
 create trigger request_made before update of request on df.instances
   for each row execute function df._request_made();
 create trigger ring after update of request on df.instances for each statement execute function df._ring();
+
+-- Rights -----------------------------------------------------------------------------------------------------------
+
+insert into df._client_routines (name) values
+  ('_now'), ('_me'), ('_is_operator'), ('_new_id');

@@ -442,4 +442,14 @@ comment on operator @operator_schema@.!> (text, text) is 'c ?> t !> e: otherwise
 comment on operator @operator_schema@.@> (none, text) is '@> body: repeats for ever';
 
 -- Nothing is for PUBLIC; df.grant_usage gives clients what they need.
+-- Rights -----------------------------------------------------------------------------------------------------------
+
+insert into df._client_routines (name) values
+  ('_node_types'), ('_leaf'), ('_node'), ('_keys'), ('_canonical'), ('_group'), ('_replace_end'), ('_append'),
+  ('_check_name'), ('_seconds'), ('_compact'), ('_http_config'), ('sql'), ('sleep'), ('wait_for_schedule'),
+  ('wait_for_signal'), ('break'), ('seq'), ('join'), ('join3'), ('race'), ('any'), ('as'), ('if'), ('if_rows'),
+  ('loop'), ('for_each'), ('retry'), ('timeout'), ('catch'), ('_op_seq'), ('_op_join'), ('_op_race'),
+  ('_op_then'), ('_op_else'), ('_op_loop');
+insert into df._client_routines (name, http) values ('http', true), ('http_multipart', true);
+
 revoke execute on all functions in schema df from public;

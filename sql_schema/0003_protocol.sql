@@ -291,7 +291,7 @@ comment on function df._put_back(text, timestamptz, json) is
 -- every name, as _apply_turn does.
 create function df._apply_start(p_instance text, p_at timestamptz, p_start json) returns void language plpgsql as $$
 declare
-  start record;
+  start pg_catalog.record;
 begin
   select * into start from pg_catalog.json_to_record(p_start)
     as t (label pg_catalog.text, database pg_catalog.text, priority smallint, body pg_catalog.text);
@@ -316,11 +316,12 @@ comment on function df._apply_start(text, timestamptz, json) is 'What a text say
 --   prune    seqs of the history that a loop has folded
 --   start    {label, database, priority, body, start_at, idempotency_key}: what the text says in an enclosing df.start; with
 --            body, what it encloses, the instance is put back instead of begun
--- Runs within _commit_turn and, like it, qualifies every name instead of setting a search_path.
+-- Runs within _commit_turn and, like it, qualifies every name instead of setting a search_path. That includes the types
+-- of variables: PL/pgSQL looks up `record`, which is not a keyword, in the caller's path, and there in pg_temp first.
 create function df._apply_turn(p_instance text, p_at timestamptz, p_turn json) returns void language plpgsql as $$
 declare
   microsecond constant interval := '00:00:00.000001';
-  turn record;
+  turn pg_catalog.record;
   waiting boolean;
   overtaken boolean;
 begin
@@ -418,7 +419,7 @@ comment on procedure df._commit_turn(uuid, text, bigint, xid8, text, bigint, tim
                                      boolean) is 'The checkpoint of a step, in the step''s transaction';
 
 -- A step that gave itself another role than it was given must not be recorded (identity.mode set_role).
-create function df._refuse_role() returns void language plpgsql as $$
+create function df._refuse_role() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception 'the step left the role that it runs as' using errcode = 'DF004';
 end $$;
@@ -468,3 +469,8 @@ begin
   return coalesce(array_length(ids, 1), 0);
 end $$;
 comment on function df._prune_batch(interval, int) is 'One batch of df.prune';
+
+-- Rights -----------------------------------------------------------------------------------------------------------
+
+insert into df._client_routines (name) values
+  ('_commit_turn'), ('_refuse_role');

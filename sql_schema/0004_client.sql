@@ -177,3 +177,10 @@ comment on function df.version() is 'Version of the schema: the number of its la
 create function df.target_database() returns text language sql stable
   return current_database()::text;
 comment on function df.target_database() is 'The database that the daemon serves';
+
+-- Rights -----------------------------------------------------------------------------------------------------------
+
+insert into df._client_routines (name) values
+  ('_instance_status'), ('status'), ('result'), ('error'), ('_request'), ('cancel'), ('pause'), ('resume'),
+  ('signal'), ('await_instance'), ('_outside_workflow'), ('setvar'), ('getvar'), ('unsetvar'), ('clearvars'),
+  ('history'), ('version'), ('target_database');

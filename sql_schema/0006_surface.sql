@@ -492,6 +492,14 @@ language sql stable begin atomic
 end;
 comment on function df.metrics() is 'Counts over the instances that the caller may see';
 
+-- Rights -----------------------------------------------------------------------------------------------------------
+
+insert into df._client_routines (name) values
+  ('_execution_count'), ('_output'), ('_list_limit'), ('_cursor'), ('list_instances'), ('instance_info'),
+  ('instance_executions'), ('_graph'), ('_graph_nodes'), ('_event_status'), ('_compound_status'),
+  ('_inferred_status'), ('_break_path'), ('_node_states'), ('instance_nodes'), ('_last_waits'), ('_waits'),
+  ('_waiting_instances'), ('waiting');
+
 revoke all on all functions in schema df from public;
 revoke all on df.nodes, df._worker_epoch from public;
 revoke usage on type df.instance_summary, df.instance_page_row from public;

@@ -219,5 +219,10 @@ begin
 end $$;
 comment on function df.prune(interval) is 'Deletes instances that ended longer ago than that, and their history; how many';
 
+-- Rights -----------------------------------------------------------------------------------------------------------
+
+insert into df._client_routines (name) values
+  ('_start_elsewhere'), ('start'), ('rerun');
+
 revoke all on all functions in schema df from public;
 revoke all on df.reruns from public;

@@ -342,4 +342,11 @@ end $$;
 comment on function df.explain(text) is
   'A workflow as a tree: of an instance with marks, times and errors; of an expression the plan and its warnings';
 
+-- Rights -----------------------------------------------------------------------------------------------------------
+
+insert into df._client_routines (name) values
+  ('_one_line'), ('_number'), ('_describe'), ('_heading'), ('_tree'), ('_references'), ('_subtree_ends'),
+  ('_unbound_names'), ('_warnings'), ('_explain_expression'), ('_mark'), ('_node_times'), ('_duration'),
+  ('_explain_instance'), ('explain');
+
 revoke all on all functions in schema df from public;

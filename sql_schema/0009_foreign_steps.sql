@@ -31,3 +31,8 @@ create function df._commit_foreign(p_instance text, p_node text, p_scope text, p
   values (df._acting_role(), p_instance, p_node, p_scope, p_result)
 $$;
 comment on function df._commit_foreign(text, text, text, json) is 'The checkpoint of a step for an instance of another database';
+
+-- Rights -----------------------------------------------------------------------------------------------------------
+
+insert into df._client_routines (name) values
+  ('_foreign_step'), ('_commit_foreign');

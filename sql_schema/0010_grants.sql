@@ -3,15 +3,10 @@
 -- Every grant is made by the owner, also when a delegate asks for it: a grant that a delegate had made itself could be
 -- taken back by nobody but that delegate.
 
--- The routines that clients call, and those that these call with the client's rights.
 create function df._client_functions(p_http boolean) returns setof regprocedure language sql stable
   set search_path = pg_catalog, pg_temp as $$
-  select p.oid::regprocedure from pg_proc p
-  where p.pronamespace = 'df'::regnamespace and p.prorettype <> 'trigger'::regtype
-    and p.proname not in ('grant_usage', 'revoke_usage', 'metrics', 'prune', '_client_functions', '_grant_or_revoke',
-                          '_register', '_heartbeat', '_release', '_release_dead', '_is_held_by_us', '_deliver_signals', '_poll', '_due_of_others', '_reclaim', '_may_http',
-                          '_apply_turn', '_apply_start', '_put_back', '_take_key', '_commit_turns', '_prune_batch', '_rerun_problem', '_copy_history')
-    and (p_http or p.proname not in ('http', 'http_multipart'))
+  select p.oid::regprocedure from pg_proc p join df._client_routines c on c.name = p.proname
+  where p.pronamespace = 'df'::regnamespace and (p_http or not c.http)
 $$;
 comment on function df._client_functions(boolean) is 'What df.grant_usage lets a role execute';
 
@@ -33,7 +28,7 @@ begin
   if not p_grant then
     execute format('revoke all on all tables in schema df from %I', p_role);
     execute format('revoke all on all sequences in schema df from %I', p_role);
-    execute format('revoke all on all routines in schema df from %I', p_role);
+    execute format('revoke all on all routines in schema df from %I cascade', p_role);  -- df.metrics it may have passed on
     execute format('revoke all on schema df from %I', p_role);
     return;
   end if;
@@ -52,6 +47,7 @@ begin
   end loop;
   if p_delegate then
     execute format('grant execute on function df.grant_usage(text, boolean, boolean), df.revoke_usage(text) to %I', p_role);
+    execute format('grant execute on function df.metrics() to %I with grant option', p_role);
   end if;
 end $$;
 comment on function df._grant_or_revoke(boolean, text, boolean, boolean) is 'The grants behind df.grant_usage and df.revoke_usage';
@@ -74,10 +70,13 @@ begin
   return format('Role %I may use durable workflows%s', role_name, case when include_http then ', HTTP included' else '' end);
 end $$;
 comment on function df.grant_usage(text, boolean, boolean) is
-  'Lets a role submit workflows and manage its own; additive. include_http: also df.http; with_grant: it may pass this on';
+  'Lets a role submit workflows and manage its own; additive. include_http: also df.http; with_grant: it may pass this on, '
+  'and df.metrics() too';
 
 create function df.revoke_usage(role_name text) returns text language plpgsql security definer
   set search_path = pg_catalog, pg_temp as $$
+declare
+  let_in text;
 begin
   if role_name = current_user then
     raise invalid_parameter_value using message = format('role %I owns the schema', role_name);
@@ -88,9 +87,30 @@ begin
   end if;
   perform df._grant_or_revoke(false, role_name, true, false);
   delete from df._usage where grantee = quote_ident(role_name)::regrole;
-  return format('Role %I may no longer use durable workflows', role_name);
+  let_in := (select string_agg(u.grantee::text, ', ' order by u.grantee::text) from df._usage u
+             where u.granted_by = to_regrole(quote_ident(role_name)) and exists (select from pg_roles r where r.oid = u.grantee));
+  return format('Role %I may no longer use durable workflows', role_name)
+    || coalesce('; the roles that it let in still may: ' || let_in, '');
 end $$;
 comment on function df.revoke_usage(text) is 'Takes back what df.grant_usage gave';
+
+-- Names -----------------------------------------------------------------------------------------------------------
+
+-- No function looks names up in its caller's search_path, where whoever may create functions, operators or types could
+-- answer. Those whose bodies were parsed when they were created look nothing up; the others get a path of their own here.
+-- Three cannot afford one: see df._commit_turn. They qualify every name instead, and tests/attack holds them to it.
+do $$
+declare
+  f regprocedure;
+begin
+  for f in select p.oid from pg_proc p
+           where p.pronamespace = 'df'::regnamespace and p.prosqlbody is null
+             and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false)
+             and p.proname not in ('_commit_turn', '_apply_turn', '_apply_start')
+  loop
+    execute format('alter routine %s set search_path = pg_catalog, pg_temp', f);
+  end loop;
+end $$;
 
 revoke all on all routines in schema df from public;
 revoke all on all tables in schema df from public;

@@ -4,6 +4,7 @@
 
 #include "store/guard.hpp"
 #include "store/pqxx_compat.hpp"
+#include "store/transaction.hpp"
 
 namespace durabled::store {
 namespace {
@@ -30,7 +31,7 @@ std::string utc(const std::string& column) {
 template <typename Function>
 auto transaction(pqxx::connection& connection, const char* operation, Function&& function) {
   return guarded(operation, [&] {
-    pqxx::work work(connection);
+    Transaction work(connection);
     auto result = function(work);
     work.commit();
     return result;

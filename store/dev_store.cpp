@@ -2,6 +2,7 @@
 
 #include "store/guard.hpp"
 #include "store/pqxx_compat.hpp"
+#include "store/transaction.hpp"
 
 namespace durabled::store {
 namespace {
@@ -25,6 +26,7 @@ void prepare_server(const std::string& superuser_conninfo, const std::string& ow
   guarded("prepare the server", [&] {
     pqxx::connection connection(superuser_conninfo);
     pqxx::nontransaction session(connection);
+    session.exec("set search_path = pg_catalog, pg_temp");
     for (const std::string& role : {owner, app}) {
       if (!has_role(session, role)) session.exec("create role " + session.quote_name(role) + " login");
     }
@@ -39,9 +41,9 @@ void prepare_server(const std::string& superuser_conninfo, const std::string& ow
 void admit(const std::string& owner_conninfo, const std::string& role) {
   guarded("admit the role", [&] {
     pqxx::connection connection(owner_conninfo);
-    pqxx::work work(connection);
+    Transaction work(connection);
     exec_params(work, "select df.grant_usage($1, include_http => true)", role);
-    work.exec("grant create, usage on schema public to " + work.quote_name(role));
+    work.exec("grant create, usage on schema public to " + connection.quote_name(role));
     work.commit();
   });
 }

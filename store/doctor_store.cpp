@@ -3,6 +3,7 @@
 #include "store/guard.hpp"
 #include "store/pqxx_compat.hpp"
 #include "store/step_session.hpp"
+#include "store/transaction.hpp"
 
 namespace durabled::store {
 namespace {
@@ -57,7 +58,7 @@ void read_instances(pqxx::transaction_base& session, SchemaFacts& facts) {
 ServerFacts server_facts(const std::string& conninfo) {
   return guarded("look at the server", [&] {
     pqxx::connection connection(conninfo);
-    pqxx::nontransaction session(connection);
+    Transaction session(connection);
     ServerFacts facts;
     const auto before = std::chrono::system_clock::now();
     const auto server_micros =
@@ -84,7 +85,7 @@ ServerFacts server_facts(const std::string& conninfo) {
 SchemaFacts schema_facts(const std::string& conninfo) {
   return guarded("look at the schema", [&] {
     pqxx::connection connection(conninfo);
-    pqxx::nontransaction session(connection);
+    Transaction session(connection);
     SchemaFacts facts;
     const pqxx::row rights = session.exec(
         "select has_schema_privilege(oid, 'usage') and has_table_privilege('df.submit', 'insert') "
@@ -106,7 +107,7 @@ bool notifications_arrive(const std::string& conninfo) {
     pqxx::connection sending(conninfo);
     const std::string channel = "df_doctor_" + std::to_string(listening.backendpid());
     const Bell bell(listening, channel);
-    pqxx::work work(sending);
+    Transaction work(sending);
     exec_params(work, "select pg_notify($1, '')", channel);
     work.commit();
     listening.await_notification(2, 0);
@@ -118,7 +119,7 @@ bool sessions_are_kept(const std::string& conninfo) {
   return guarded("look for a pooler", [&] {
     pqxx::connection first(conninfo), second(conninfo);
     const auto backend = [](pqxx::connection& connection) {
-      pqxx::work work(connection);
+      Transaction work(connection);
       const int pid = work.exec("select pg_backend_pid()")[0][0].as<int>();
       work.commit();
       return pid;
@@ -140,7 +141,7 @@ std::optional<std::string> login_problem(const ConnectParams& params) {
 bool may_set_role(const std::string& conninfo, const std::string& role) {
   return guarded("try SET ROLE", [&] {
     pqxx::connection connection(conninfo);
-    pqxx::nontransaction session(connection);
+    Transaction session(connection);
     // PostgreSQL 16 tells the right to SET ROLE apart from membership.
     const bool can_ask =
         session.exec("select current_setting('server_version_num')::int >= 160000")[0][0].as<bool>();

@@ -3,6 +3,7 @@
 #include "store/guard.hpp"
 #include "store/pqxx_compat.hpp"
 #include "store/schema_check.hpp"
+#include "store/transaction.hpp"
 #include "store/worker_store.hpp"
 
 namespace durabled::store {
@@ -14,9 +15,8 @@ class Keeper::Impl {
     forbid_reconnect(connection);  // a new session would not hold the lock
     require_current_schema(connection);
     if (options.listen) doorbell = std::make_unique<Bell>(connection, "df_doorbell");
-    pqxx::work work(connection);
+    Transaction work(connection);
     work.exec("set application_name = 'durabled keeper'");
-    work.exec("set search_path = pg_catalog, pg_temp");
     const pqxx::row row =
         exec_params(work, "select worker_id, worker_key from df._register($1, $2, $3, $4, $5)", options.name,
                     options.host, static_cast<int>(::getpid()), options.version, options.advisory_lock)[0];
@@ -40,8 +40,7 @@ const WorkerId& Keeper::id() const {
 
 std::optional<dsl::Time> Keeper::heartbeat() {
   return guarded("heartbeat", [&]() -> std::optional<dsl::Time> {
-    pqxx::work work(impl_->connection);
-    work.exec("set local synchronous_commit = off");
+    Transaction work(impl_->connection, "set local synchronous_commit = off");
     const pqxx::field at = exec_params(
         work, "select (extract(epoch from df._heartbeat($1)) * 1000000)::bigint", impl_->id.number)[0][0];
     std::optional<dsl::Time> time;

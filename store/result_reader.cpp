@@ -100,21 +100,25 @@ std::string ResultReader::finish() {
   return json + "],\"affected\":" + affected_ + "}";
 }
 
+// Runs in the step's session, whose search_path is the step's: every name in it is qualified.
 const char* const kTypesQuery = R"sql(
 with recursive needed (oid) as (
   select pg_catalog.unnest($1::pg_catalog.oid[])
   union
-  select part.oid from needed n join pg_catalog.pg_type t on t.oid = n.oid
+  select part.oid from needed n join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) n.oid
   cross join lateral (
-    select t.typelem where t.typelem <> 0 and t.typcategory = 'A'
-    union all select t.typbasetype where t.typbasetype <> 0
+    select t.typelem where t.typelem operator(pg_catalog.<>) 0 and t.typcategory operator(pg_catalog.=) 'A'
+    union all select t.typbasetype where t.typbasetype operator(pg_catalog.<>) 0
     union all select a.atttypid from pg_catalog.pg_attribute a
-              where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped) part (oid))
+              where t.typtype operator(pg_catalog.=) 'c' and a.attrelid operator(pg_catalog.=) t.typrelid
+                and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped) part (oid))
 select t.oid, pg_catalog.format_type(t.oid, null), t.typtype, t.typcategory, t.typelem, coalesce(e.typdelim, ','), t.typbasetype,
        (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::pg_catalog.int8) order by a.attnum)
         from pg_catalog.pg_attribute a
-        where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped)
-from needed n join pg_catalog.pg_type t on t.oid = n.oid left join pg_catalog.pg_type e on e.oid = t.typelem)sql";
+        where t.typtype operator(pg_catalog.=) 'c' and a.attrelid operator(pg_catalog.=) t.typrelid
+          and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped)
+from needed n join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) n.oid
+left join pg_catalog.pg_type e on e.oid operator(pg_catalog.=) t.typelem)sql";
 
 void add_types(const PGresult* result, dsl::TypeCatalog& catalog) {
   std::vector<std::pair<dsl::TypeOid, dsl::TypeOid>> domains;

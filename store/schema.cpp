@@ -4,6 +4,7 @@
 #include "store/guard.hpp"
 #include "store/pqxx_compat.hpp"
 #include "store/schema_check.hpp"
+#include "store/transaction.hpp"
 
 namespace durabled::store {
 namespace {
@@ -55,7 +56,7 @@ std::string record_sql(const sql_schema::Migration& migration) {
 }  // namespace
 
 void require_current_schema(pqxx::connection& connection) {
-  pqxx::nontransaction session(connection);
+  Transaction session(connection);
   const pqxx::result owner = session.exec(
       "select pg_catalog.pg_get_userbyid(n.nspowner), current_user from pg_catalog.pg_namespace n "
       "where n.nspname = 'df' and not pg_catalog.pg_has_role(n.nspowner, 'USAGE'::text)");
@@ -78,7 +79,7 @@ void require_current_schema(pqxx::connection& connection) {
 SchemaState schema_state(const std::string& conninfo) {
   return guarded("read schema version", [&] {
     pqxx::connection connection(conninfo);
-    pqxx::nontransaction session(connection);
+    Transaction session(connection);
     return SchemaState{installed_version(session), known_version()};
   });
 }
@@ -86,7 +87,7 @@ SchemaState schema_state(const std::string& conninfo) {
 std::vector<std::string> migrate(const std::string& conninfo, const SchemaOptions& options) {
   return guarded("install schema", [&] {
     pqxx::connection connection(conninfo);
-    pqxx::work work(connection);
+    Transaction work(connection);
     work.exec("set local client_min_messages = warning");
     work.exec("set local lock_timeout = '30s'");  // somebody may hold the lock and never let go
     work.exec(std::string("select pg_advisory_xact_lock(") + kMigrationLock + ")");
@@ -117,8 +118,8 @@ std::string print_schema(const SchemaOptions& options, int installed) {
                                             ". Run it with psql, as the role that shall own it.\n"
                                       : "-- The schema df of durabled, from version " + from + " to " + to +
                                             ". Run it with psql, as the role that owns it.\n";
-  script +=
-      "\\set ON_ERROR_STOP on\nbegin;\nselect pg_advisory_xact_lock(" + std::string(kMigrationLock) + ");\n";
+  script += "\\set ON_ERROR_STOP on\nbegin;\n" + std::string(kOwnNamesOnly) +
+            ";\nselect pg_advisory_xact_lock(" + std::string(kMigrationLock) + ");\n";
   script += installed == 0 ? "create schema if not exists df;\n"
                            : "do $$ begin if (select max(number) from df.schema_migrations) <> " + from +
                                  " then\n  raise exception 'this script is for version " + from +
@@ -138,7 +139,7 @@ std::string print_uninstall() {
 void uninstall(const std::string& conninfo) {
   guarded("uninstall schema", [&] {
     pqxx::connection connection(conninfo);
-    pqxx::work work(connection);
+    Transaction work(connection);
     work.exec("set local client_min_messages = warning");
     work.exec(kUninstall);
     work.commit();

@@ -19,7 +19,8 @@ bool has_foreign_memory(PGconn* conn) {
   const PGresultPtr result(
       PQexec(conn,
              "select coalesce(pg_catalog.has_function_privilege("
-             "pg_catalog.to_regprocedure('df._commit_foreign(text,text,text,json)'), 'execute'), false)"));
+             "pg_catalog.to_regprocedure('df._commit_foreign(pg_catalog.text, "
+             "pg_catalog.text, pg_catalog.text, pg_catalog.json)'), 'execute'), false)"));
   return PQntuples(result.get()) == 1 && *PQgetvalue(result.get(), 0, 0) == 't';
 }
 

@@ -8,6 +8,7 @@
 #include "store/guard.hpp"
 #include "store/pqxx_compat.hpp"
 #include "store/schema_check.hpp"
+#include "store/transaction.hpp"
 
 namespace durabled::store {
 namespace {
@@ -116,9 +117,7 @@ class WorkerStore::Impl {
     require_current_schema(connection);
     pqxx::nontransaction session(connection);
     session.exec("set application_name = 'durabled work'");
-    session.exec("set search_path = pg_catalog, pg_temp");  // whoever may write to public makes no name of
-                                                            // ours mean else
-    const pqxx::row who = session.exec("select session_user, current_database()")[0];
+    const pqxx::row who = session.exec("select session_user, pg_catalog.current_database()")[0];
     role = text(who[0]);
     database = text(who[1]);
   }
@@ -141,8 +140,9 @@ std::string WorkerStore::database() const {
 PollResult WorkerStore::poll(int worker, int limit, const std::vector<std::string>& busy) {
   return guarded("poll", [&] {
     PollResult result;
-    pqxx::work work(impl_->connection);
-    work.exec(kIndexesOnlyAsync);  // a claim that a crash of the server loses was followed by nothing durable
+    Transaction work(
+        impl_->connection,
+        kIndexesOnlyAsync);  // a claim that a crash of the server loses was followed by nothing durable
     const pqxx::result rows =
         exec_params(work,
                     "select kind, id, token, dsl, label, vars, role, database,"
@@ -184,7 +184,7 @@ PollResult WorkerStore::poll(int worker, int limit, const std::vector<std::strin
 
 std::string WorkerStore::signal_data(const std::string& instance_id, std::int64_t signal_id) {
   return guarded("read signal", [&] {
-    pqxx::work work(impl_->connection);
+    Transaction work(impl_->connection);
     const pqxx::result rows = exec_params(
         work, "select data from df.signals where instance_id = $1 and id = $2", instance_id, signal_id);
     if (rows.empty())
@@ -198,7 +198,7 @@ std::vector<TurnProblem> WorkerStore::commit(int worker, const std::vector<Turn>
     std::string json = "[";
     for (const Turn& turn : turns) json += (json.size() > 1 ? "," : "") + turn.json;
     json += ']';
-    pqxx::work work(impl_->connection);
+    Transaction work(impl_->connection);
     std::vector<TurnProblem> problems;
     for (const pqxx::row& row :
          exec_params(work, "select instance, outcome from df._commit_turns($1, $2)", worker, json)) {
@@ -214,8 +214,7 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
   return guarded("reclaim", [&] {
     std::vector<std::string> sorted(ids);
     std::sort(sorted.begin(), sorted.end());
-    pqxx::work work(impl_->connection);
-    work.exec(kIndexesOnly);
+    Transaction work(impl_->connection, kIndexesOnly);
     std::vector<ClaimedInstance> result;
     result.reserve(sorted.size());
     std::map<std::string, ClaimedInstance*> held;
@@ -243,8 +242,7 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
 
 int WorkerStore::release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks) {
   return guarded("release dead workers", [&] {
-    pqxx::work work(impl_->connection);
-    work.exec(kIndexesOnlyAsync);
+    Transaction work(impl_->connection, kIndexesOnlyAsync);
     const int released = exec_params(work, "select df._release_dead($1, $2 * interval '1 millisecond', $3)",
                                      worker, static_cast<long long>(lease_ttl.count()), advisory_locks)[0][0]
                              .as<int>();
@@ -256,7 +254,7 @@ int WorkerStore::release_dead(int worker, std::chrono::milliseconds lease_ttl, b
 void WorkerStore::release_all(int worker) {
   guarded("release", [&] {
     for (;;) {
-      pqxx::work work(impl_->connection);
+      Transaction work(impl_->connection);
       const int released = exec_params(work, "select df._release($1)", worker)[0][0].as<int>();
       work.commit();
       if (released < 1000) return;
@@ -266,8 +264,7 @@ void WorkerStore::release_all(int worker) {
 
 int WorkerStore::prune(std::chrono::seconds age, int batch) {
   return guarded("prune", [&] {
-    pqxx::work work(impl_->connection);
-    work.exec(kIndexesOnly);
+    Transaction work(impl_->connection, kIndexesOnly);
     const int pruned = exec_params(work, "select df._prune_batch($1 * interval '1 second', $2)",
                                    static_cast<long long>(age.count()), batch)[0][0]
                            .as<int>();

@@ -95,7 +95,7 @@ TEST_CASE("a step whose commit fails while its instance is locked holds up nobod
 TEST_CASE("advisory locks on the daemon's numbers do not keep a daemon from starting") {
   Attack attack;
   attack.mallory().exec(
-      "select pg_advisory_lock(df._lock_class(), n) from generate_series(0, 2000) n where n <> all (select "
+      "select pg_advisory_lock(1684406273, n) from generate_series(0, 2000) n where n <> all (select "
       "id from "
       "df.workers)");
   DaemonProcess another(attack.database().conninfo());
@@ -108,7 +108,7 @@ TEST_CASE("a client that waits for a daemon's lock does not make it look alive w
   Attack attack;
   const std::string number = attack.owner().text("select id from df.workers");
   Sql waiter(attack.conninfo("mallory"));
-  std::thread queued([&] { waiter.exec("select pg_advisory_lock(df._lock_class(), $1)", number); });
+  std::thread queued([&] { waiter.exec("select pg_advisory_lock(1684406273, $1)", number); });
   wait_until("it waits", [&] {
     return attack.owner().number(
                "select count(*) from pg_locks where locktype = 'advisory' and not granted") == 1;

@@ -76,6 +76,52 @@ TEST_CASE("a role has nothing, is given usage, and has nothing again, whatever i
              ContainsSubstring("does not exist"));
 }
 
+// New functions are granted to nobody until their file lists them: see df._client_routines in 0001_core.sql.
+TEST_CASE("a client may execute what the files of the schema list for clients, and nothing else", "[S3.1]") {
+  const TestDatabase database = fresh_database();
+  for (const char* role : {"grants_listed", "grants_listed_http"}) database.server().create_role(role);
+  Sql owner(database.conninfo());
+  owner.exec("select df.grant_usage('grants_listed'), df.grant_usage('grants_listed_http', true)");
+  CHECK(owner.exec("select name from df._client_routines c where not exists (select from pg_proc p where "
+                   "p.pronamespace = 'df'::regnamespace and p.proname = c.name)") == Rows{});
+  for (const std::string role : {"grants_listed", "grants_listed_http"}) {
+    INFO(role << ": executable or listed, but not both");
+    CHECK(
+        owner.exec("select p.oid::regprocedure from pg_proc p left join df._client_routines c on c.name = "
+                   "p.proname where p.pronamespace = 'df'::regnamespace and has_function_privilege($1, "
+                   "p.oid, 'execute') is distinct from (c.name is not null and (not c.http or $2::boolean))",
+                   role, role == "grants_listed_http") == Rows{});
+  }
+  // By name, so that nobody takes the last assertion for one about an empty list.
+  CHECK(owner.text("select has_function_privilege('grants_listed', 'df.status(text)', 'execute')") == "t");
+  CHECK(owner.exec(
+            "select p.proname from pg_proc p where p.pronamespace = 'df'::regnamespace and p.proname in "
+            "('_apply_turn', '_commit_turns', '_poll', '_prune_batch', '_acting_role', 'metrics', 'prune') "
+            "and has_function_privilege('grants_listed', p.oid, 'execute')") == Rows{});
+  // What a later migration adds is nobody's.
+  owner.exec("create function df.added_later() returns int language sql return 1");
+  owner.exec("revoke all on function df.added_later() from public; select df.grant_usage('grants_listed')");
+  CHECK(owner.text("select has_function_privilege('grants_listed', 'df.added_later()', 'execute')") == "f");
+}
+
+TEST_CASE("with_grant gives df.metrics with grant option, and revoke_usage takes it back", "[S2.17]") {
+  const TestDatabase database = fresh_database();
+  Sql owner(database.conninfo());
+  for (const char* role : {"grants_measures", "grants_reads", "grants_let_in"})
+    database.server().create_role(role);
+  owner.exec("select df.grant_usage('grants_reads'), df.grant_usage('grants_measures', with_grant => true)");
+  Sql measures(database.conninfo("grants_measures")), reads(database.conninfo("grants_reads"));
+  reads.expects_error("42501", "select df.metrics()");
+  measures.exec(
+      "select df.metrics(); grant execute on function df.metrics() to grants_reads; "
+      "select df.grant_usage('grants_let_in')");
+  reads.exec("select df.metrics()");
+  CHECK_THAT(owner.text("select df.revoke_usage('grants_measures')"),
+             ContainsSubstring("let in still may: grants_let_in"));
+  CHECK(privileges(owner, "grants_measures") == "");
+  reads.expects_error("42501", "select df.metrics()");  // what it had passed on has gone with it
+}
+
 TEST_CASE("nothing is granted to everybody", "[S3.1]") {
   const TestDatabase database = fresh_database();
   database.server().create_role("grants_nobody");
