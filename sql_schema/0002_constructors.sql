@@ -14,7 +14,7 @@
 
 create function df._node_types() returns text[] language sql immutable parallel safe
 return array['SQL', 'THEN', 'IF', 'JOIN', 'RACE', 'ANY', 'LOOP', 'BREAK', 'SLEEP', 'WAIT_SCHEDULE', 'SIGNAL', 'HTTP',
-  'HTTP_MULTIPART', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'CATCH'];
+  'HTTP_MULTIPART', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'CATCH', 'FAIL'];
 comment on function df._node_types is 'The node types that the daemon knows';
 
 create function df._leaf(kind text, query text) returns text language plpgsql immutable parallel safe as $$
@@ -282,6 +282,19 @@ comment on function df.http_multipart is 'Form upload; a part is {name, data_b64
 create function df.break(value anycompatible default null) returns text language plpgsql stable parallel safe as $$
 begin return case when value is null then '{"node_type":"BREAK"}' else df._leaf('BREAK', value::text) end; end $$;
 comment on function df.break is 'Leaves the nearest loop; the value is the loops result';
+
+create function df.fail(message text, code text default null) returns text language plpgsql immutable parallel safe as $$
+declare
+  config constant text := '{"message":' || pg_catalog.to_json(coalesce(message, ''))::text
+    || coalesce(',"code":' || pg_catalog.to_json(nullif(code, 'P0001'))::text, '') || '}';
+  problem constant text := df._fail_problem(config::jsonb);
+begin
+  if problem is not null then
+    raise exception 'df.fail: %', problem using errcode = 'invalid_parameter_value';
+  end if;
+  return df._leaf('FAIL', config);
+end $$;
+comment on function df.fail is 'Fails where it stands; code, a SQLSTATE or a name, is P0001 by default';
 
 -- ---- combinators ---------------------------------------------------------------------------------------------------
 

@@ -142,6 +142,16 @@ begin
 end $$;
 comment on function df._statement_problem is 'Why text cannot be a SQL step';
 
+create function df._fail_problem(config jsonb) returns text language plpgsql immutable parallel safe as $$
+begin
+  return case
+    when pg_catalog.btrim(coalesce(config ->> 'message', ''), E' \t\r\n') = '' then 'message must not be empty'
+    when config ->> 'code' !~ '^[A-Za-z0-9_]{1,64}$' then
+      'code must be a SQLSTATE such as ''P0001'' or a name of letters, digits and _, found ' || pg_catalog.quote_literal(config ->> 'code')
+  end;
+end $$;
+comment on function df._fail_problem is 'What is wrong with the arguments of df.fail';
+
 create function df._unknown_key(object jsonb, known text[]) returns text language plpgsql immutable parallel safe as $$
 begin
   return (select k.key from pg_catalog.jsonb_object_keys(object) k(key) where k.key <> all (known) limit 1);
@@ -188,7 +198,8 @@ begin
     when 'HTTP_MULTIPART' then array['url', 'method', 'parts', 'headers', 'timeout_seconds']
     when 'FOR_EACH' then array['max_parallel', 'name']
     when 'RETRY' then array['max_attempts', 'delay', 'backoff', 'max_delay', 'on']
-    when 'TIMEOUT' then array['seconds'] end);
+    when 'TIMEOUT' then array['seconds']
+    when 'FAIL' then array['message', 'code'] end);
   if unknown is not null then
     return pg_catalog.format('%s has the unknown key ''%s''', kind, unknown);
   end if;
@@ -206,6 +217,7 @@ begin
       df._number_problem(config, 'max_attempts', 1, 1000000), df._number_problem(config, 'delay', 0, 3155760000, false),
       df._number_problem(config, 'backoff', 1, 1000, false), df._number_problem(config, 'max_delay', 0, 3155760000, false),
       case when df._codes(config ->> 'on') !~ df._codes_pattern() then 'on must list SQLSTATEs, their classes or HTTP codes' end)
+    when 'FAIL' then df._fail_problem(config)
     when 'TIMEOUT' then coalesce(
       df._number_problem(config, 'seconds', 0, 3155760000),
       case when (config ->> 'seconds')::numeric = 0 then 'seconds must be greater than 0' end)
@@ -243,7 +255,7 @@ begin
   end if;
   shape := case kind
     when 'SQL' then '----!' when 'SLEEP' then '----!' when 'WAIT_SCHEDULE' then '----!' when 'SIGNAL' then '----!'
-    when 'HTTP' then '----!' when 'HTTP_MULTIPART' then '----!' when 'BREAK' then '----?'
+    when 'HTTP' then '----!' when 'HTTP_MULTIPART' then '----!' when 'BREAK' then '----?' when 'FAIL' then '----!'
     when 'THEN' then '-!!?-' when 'JOIN' then '-!!?-' when 'RACE' then '-!!?-' when 'ANY' then '-!!?-'
     when 'IF' then '?!?-?' when 'LOOP' then '?!--?' when 'CATCH' then '-!!--'
     when 'FOR_EACH' then '-!!-?' when 'RETRY' then '-!--!' when 'TIMEOUT' then '-!--!' end;

@@ -16,7 +16,7 @@ create function df._describe(p_node_type text, p_query text, p_children bigint) 
 declare
   config json;
 begin
-  if p_node_type in ('SIGNAL', 'HTTP', 'HTTP_MULTIPART', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'IF')
+  if p_node_type in ('SIGNAL', 'HTTP', 'HTTP_MULTIPART', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'IF', 'FAIL')
      or p_node_type = 'WAIT_SCHEDULE' and df._try_jsonb(p_query) ? 'cron' then
     config := p_query::json;
   end if;
@@ -37,6 +37,8 @@ begin
       || coalesce(config ->> 'max_parallel', '10') || ')'
     when 'RETRY' then 'RETRY ' || (config ->> 'max_attempts') || 'x'
     when 'TIMEOUT' then 'TIMEOUT ' || df._number(config ->> 'seconds') || 's'
+    when 'FAIL' then 'FAIL ''' || df._one_line(config ->> 'message') || ''''
+      || coalesce(' (' || nullif(config ->> 'code', 'P0001') || ')', '')
     else p_node_type end;
 end $$;
 comment on function df._describe(text, text, bigint) is 'The kind of a node with its arguments, for df.explain';
@@ -187,6 +189,8 @@ declare
   -- the last does not end, whether the condition of an if ends, whether the last has a name.
   counts int[]; ending int[]; breaking boolean[]; named boolean[]; stuck int[]; conditional boolean[]; last_named boolean[];
   breaks boolean[];
+  repeats boolean[];  -- an endless loop, or what one holds up
+  repeating boolean[];  -- whether a child repeats
   looped boolean[];  -- whether a loop is around each node
   ends boolean;
   p int;
@@ -199,12 +203,13 @@ begin
   counts := array_fill(0, array[cardinality(kinds)]);
   ending := counts; stuck := counts;
   breaking := array_fill(false, array[cardinality(kinds)]);
-  named := breaking; conditional := breaking; last_named := breaking; breaks := breaking;
+  named := breaking; conditional := breaking; last_named := breaking; breaks := breaking; repeats := breaking;
+  repeating := breaking;
   looped := breaking;
   for n in reverse cardinality(kinds)..1 loop
     breaks[n] := kinds[n] = 'BREAK' or kinds[n] <> 'LOOP' and breaking[n];
     ends := case
-      when kinds[n] = 'BREAK' then false
+      when kinds[n] in ('BREAK', 'FAIL') then false
       when kinds[n] in ('THEN', 'JOIN', 'RETRY', 'TIMEOUT') then ending[n] = counts[n]
       when kinds[n] in ('RACE', 'ANY', 'CATCH') then ending[n] > 0
       when kinds[n] = 'IF' and queries[n] is not null then counts[n] < 2 or ending[n] > 0
@@ -212,8 +217,10 @@ begin
       when kinds[n] = 'LOOP' then breaking[n] or counts[n] > 1 and ending[n] = counts[n]
       when kinds[n] = 'FOR_EACH' then conditional[n]
       else true end;
+    repeats[n] := not ends and (kinds[n] = 'LOOP' or repeating[n]);
     p := parents[n] + 1;
     continue when p is null;
+    repeating[p] := repeating[p] or repeats[n];
     if counts[p] = 0 then
       last_named[p] := names[n] is not null;
     elsif not ends then
@@ -234,7 +241,8 @@ begin
     elsif kinds[n] = 'THEN' and stuck[n] > 0 then
       found_at := found_at || (ends_at[stuck[n]] + 1);
       found := found || ('this step is never reached: ' || case when breaks[stuck[n]] then 'a df.break leaves the loop before it'
-                           else 'the loop before it repeats for ever' end);
+                           when repeats[stuck[n]] then 'the loop before it repeats for ever'
+                           else 'the df.fail before it ends what is around it' end);
     elsif kinds[n] in ('JOIN', 'RACE') and names[n] is not null and named[n] and not last_named[n] then
       found_at := found_at || n;
       found := found || format('the name ''%s'' is bound to the whole %s, not to its last branch', names[n], lower(kinds[n]));
@@ -242,9 +250,10 @@ begin
   end loop;
   return query
     select w.what from (
-      select f.at, 1, f.what from unnest(found_at, found) f(at, what)
+      select f.at, case when f.what like 'this df.break%' then 0 when f.what like 'this step%' then 1 else 2 end, f.what
+      from unnest(found_at, found) f(at, what)
       union all
-      select u.idx + 1, 2, format('$%s is referenced, but nothing before binds that name', u.name)
+      select u.idx + 1, 3, format('$%s is referenced, but nothing before binds that name', u.name)
       from df._unbound_names(p_graph) u) w(at, rank, what)
     order by w.at, w.rank, w.what;
 end $$;

@@ -253,6 +253,7 @@ std::optional<HistoryMismatch> Execution::apply_timer_fired(Frame& frame, const 
     case NodeKind::kForEach:
     case NodeKind::kRetry:
     case NodeKind::kCatch:
+    case NodeKind::kFail:
       return mismatch(event, "that kind of node has no timer");
   }
   finish(frame, std::move(outcome));

@@ -103,6 +103,8 @@ Decision Execution::decide_ready(Frame& frame, Time now) {
                         format_time(after(now, std::get<TimeoutOptions>(node.options).seconds)) + "\"}");
     case NodeKind::kLoop:
       return decide_iteration(frame, now);
+    case NodeKind::kFail:
+      return decide_fail(frame);
     case NodeKind::kSequence:
     case NodeKind::kIf:
     case NodeKind::kIfRows:
@@ -166,6 +168,13 @@ Decision Execution::decide_signal(Frame& frame, Time now) {
     data += ",\"until\":\"" + format_time(after(now, *timeout)) + "\"";
   }
   return record(EventKind::kSignalAwaited, frame.address(), data + "}");
+}
+
+Decision Execution::decide_fail(Frame& frame) {
+  const Node& node = (*graph_)[frame.node];
+  const auto message = substitute_text(node.text, {frame.names, variables_});
+  if (!message) return fail_step(frame.address(), frame.attempt, "reference", message.error().message);
+  return fail_step(frame.address(), frame.attempt, std::get<FailOptions>(node.options).code, *message);
 }
 
 Decision Execution::decide_iteration(Frame& loop, Time now) {

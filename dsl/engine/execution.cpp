@@ -45,6 +45,28 @@ ResultPtr bound_error(std::string json) {
   return std::make_shared<const Result>(std::move(json));
 }
 
+// The error `json` with a list of the failures of all branches: of each the code, the message and the node, and
+// not the lists of its own branches, so that nested ones do not grow with every level.
+std::string with_failures(const std::string& json, const std::vector<const Failure*>& branches) {
+  std::string list;
+  for (const Failure* branch : branches) {
+    list += list.empty() ? "[{" : "},{";
+    bool first = true;
+    for (const char* field : {"code", "message", "node"}) {
+      const auto value = json_member(branch->json, field);
+      if (!value) continue;
+      list.append(std::exchange(first, false) ? "\"" : ",\"").append(field).append("\":").append(*value);
+    }
+  }
+  std::string result = "{";
+  for (JsonWalker members(json); members.next();) {
+    if (members.key() == "failures") continue;
+    append_json_string(result, std::string(members.key()));
+    result.append(":").append(members.value()).append(",");
+  }
+  return result + "\"failures\":" + list + "}]}";
+}
+
 // The names that `branch` bound or bound anew since it began with `before`.
 void merge_new_names(Names& into, const Names& branch, const Names& before) {
   branch.visit_changes(before,
@@ -133,6 +155,7 @@ void Execution::begin(Frame& frame) {
     case NodeKind::kSleep:
     case NodeKind::kWaitSchedule:
     case NodeKind::kWaitSignal:
+    case NodeKind::kFail:
       frame.phase = Frame::Phase::kReady;
       push_ready(frame);
       return;
@@ -318,6 +341,7 @@ void Execution::child_finished(Frame& frame, std::size_t slot, Outcome outcome) 
     case NodeKind::kWaitSchedule:
     case NodeKind::kWaitSignal:
     case NodeKind::kBreak:
+    case NodeKind::kFail:
       DURABLED_ASSERT(false);  // these have no children
   }
 }
@@ -326,7 +350,15 @@ void Execution::branch_finished(Frame& frame, std::size_t slot, Outcome outcome)
   const bool any = (*graph_)[frame.node].kind == NodeKind::kAny;
   if (any && outcome.kind != Outcome::Kind::kFailed) return finish(frame, std::move(outcome));
   frame.outcomes[slot] = std::move(outcome);
-  if (--frame.open == 0) settle(frame);
+  if (--frame.open > 0) return;
+  if (!any) return settle(frame);
+  // Every branch has failed. The last failure is the one that decided.
+  Outcome last = std::move(frame.outcomes[slot]);
+  frame.outcomes[slot].failure = last.failure;
+  std::vector<const Failure*> failures;
+  for (const Outcome& branch : frame.outcomes) failures.push_back(&*branch.failure);
+  last.failure->json = with_failures(last.failure->json, failures);
+  finish(frame, std::move(last));
 }
 
 void Execution::for_each_child_finished(Frame& frame, std::size_t slot, Outcome outcome) {

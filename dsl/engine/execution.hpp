@@ -117,6 +117,7 @@ class Execution {
   Decision decide_sleep(Frame& frame, Time now);
   Decision decide_schedule(Frame& frame, Time now);
   Decision decide_signal(Frame& frame, Time now);
+  Decision decide_fail(Frame& frame);
   Decision decide_iteration(Frame& loop, Time now);
   Record decide_finish() const;
 

@@ -60,12 +60,14 @@ class Checker {
     const std::size_t size = graph_.nodes.size();
     completes_.assign(size, true);
     breaks_.assign(size, false);
+    repeats_.assign(size, false);
     for (std::size_t i = size; i-- > 0;) {
       const auto index = static_cast<NodeIndex>(i);
       const Node& node = graph_[index];
       completes_[i] = completes(node);
       breaks_[i] =
           node.kind == NodeKind::kBreak || (node.kind != NodeKind::kLoop && any_child(node, breaks_));
+      repeats_[i] = !completes_[i] && (node.kind == NodeKind::kLoop || any_child(node, repeats_));
       if (node.kind == NodeKind::kSequence) check_sequence(node);
     }
   }
@@ -86,6 +88,8 @@ class Checker {
     switch (node.kind) {
       case NodeKind::kBreak:
         return false;  // what comes next is the loop's end, not the next step
+      case NodeKind::kFail:
+        return false;
       case NodeKind::kSequence:
       case NodeKind::kJoin:
       case NodeKind::kRetry:
@@ -125,7 +129,9 @@ class Checker {
       const bool is_break = breaks_[child];
       warn(sequence.children[i + 1], false, "unreachable",
            std::string("this step is never reached: ") +
-               (is_break ? "a df.break leaves the loop before it" : "the loop before it repeats for ever"),
+               (is_break          ? "a df.break leaves the loop before it"
+                : repeats_[child] ? "the loop before it repeats for ever"
+                                  : "the df.fail before it ends what is around it"),
            is_loop ? "@> takes only what follows it directly: put the whole body in parentheses, @> (a ~> b)"
                    : "");
       return;
@@ -213,7 +219,8 @@ class Checker {
   const Graph& graph_;
   const SourceMap* source_;
   std::vector<bool> completes_;
-  std::vector<bool> breaks_;  // holds a df.break that leaves the loop around the node
+  std::vector<bool> breaks_;   // holds a df.break that leaves the loop around the node
+  std::vector<bool> repeats_;  // an endless loop, or held up by one
   std::vector<std::string> names_;
   NodeIndex scanned_ = kNoNode;  // the node whose references were located last,
   std::size_t same_ = 0;         // how much of its text is the source's,

@@ -175,6 +175,15 @@ Problem read_timeout(Node& node, std::string_view query) {
   return Config(node.kind, query).number("seconds", options.seconds).require("seconds").finish({"seconds"});
 }
 
+Problem read_fail(Node& node, std::string_view query) {
+  auto& options = node.options.emplace<FailOptions>();
+  return Config(node.kind, query)
+      .text("message", node.text)
+      .require("message")
+      .text("code", options.code)
+      .finish({"message", "code"});
+}
+
 Problem read_present_query(Node& node, std::string_view query) {
   switch (node.kind) {
     case NodeKind::kSql:
@@ -199,6 +208,8 @@ Problem read_present_query(Node& node, std::string_view query) {
       return read_retry(node, query);
     case NodeKind::kTimeout:
       return read_timeout(node, query);
+    case NodeKind::kFail:
+      return read_fail(node, query);
     case NodeKind::kSequence:
     case NodeKind::kJoin:
     case NodeKind::kRace:
@@ -221,6 +232,7 @@ QueryUse query_use(NodeKind kind) {
     case NodeKind::kHttpMultipart:
     case NodeKind::kRetry:
     case NodeKind::kTimeout:
+    case NodeKind::kFail:
       return QueryUse::kRequired;
     case NodeKind::kForEach:
     case NodeKind::kBreak:

@@ -44,6 +44,8 @@ std::string_view node_type(NodeKind kind) {
       return "TIMEOUT";
     case NodeKind::kCatch:
       return "CATCH";
+    case NodeKind::kFail:
+      return "FAIL";
   }
   DURABLED_ASSERT(!"a node kind that is not in the enum");
 }

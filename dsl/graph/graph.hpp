@@ -30,6 +30,7 @@ enum class NodeKind : std::uint8_t {
   kRetry,
   kTimeout,
   kCatch,
+  kFail,
 };
 
 using NodeIndex = std::uint32_t;  // into Graph::nodes
@@ -70,8 +71,12 @@ struct TimeoutOptions {
   double seconds = 0;
   bool operator==(const TimeoutOptions&) const = default;
 };
+struct FailOptions {
+  std::string code = "P0001";  // a SQLSTATE, or a name of letters, digits and _; no template
+  bool operator==(const FailOptions&) const = default;
+};
 using NodeOptions = std::variant<std::monostate, ScheduleOptions, SignalOptions, HttpOptions, ForEachOptions,
-                                 RetryOptions, TimeoutOptions>;
+                                 RetryOptions, TimeoutOptions, FailOptions>;
 
 // kind          text                     options          children, in this order
 // kSql          the statement            -                -
@@ -89,6 +94,7 @@ using NodeOptions = std::variant<std::monostate, ScheduleOptions, SignalOptions,
 // kRetry        -                        RetryOptions     step
 // kTimeout      -                        TimeoutOptions   step
 // kCatch        -                        -                step, handler
+// kFail         message                  FailOptions      -
 struct Node {
   NodeKind kind = NodeKind::kSql;
   std::string result_name;  // from |=>; empty: not named

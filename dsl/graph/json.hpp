@@ -19,6 +19,7 @@
 // kRetry          RETRY           step       -           -               -            {"max_attempts","delay","backoff","max_delay"[,"on"]}
 // kTimeout        TIMEOUT         step       -           -               -            {"seconds"}
 // kCatch          CATCH           step       handler     -               -            -
+// kFail           FAIL            -          -           -               -            {"message"[,"code"]}
 // clang-format on
 //
 // `query` of the kinds with {…} is JSON text in a string. "headers" is an object, "parts" an array, "on" a

@@ -18,7 +18,7 @@ std::optional<NodeKind> find_kind(std::string_view type) {
       NodeKind::kRace,  NodeKind::kAny,           NodeKind::kLoop,    NodeKind::kBreak,
       NodeKind::kSleep, NodeKind::kWaitSchedule,  NodeKind::kHttp,    NodeKind::kWaitSignal,
       NodeKind::kRetry, NodeKind::kHttpMultipart, NodeKind::kForEach, NodeKind::kTimeout,
-      NodeKind::kCatch};
+      NodeKind::kCatch, NodeKind::kFail};
   const auto* found =
       std::find_if(std::begin(kKinds), std::end(kKinds), [&](NodeKind k) { return node_type(k) == type; });
   return found == std::end(kKinds) ? std::nullopt : std::optional(*found);

@@ -46,6 +46,14 @@ std::string http_config(const Node& node) {
   return config.take();
 }
 
+std::string fail_config(const Node& node) {
+  ObjectText config;
+  config.add("message", quoted(node.text));
+  const std::string& code = std::get<FailOptions>(node.options).code;
+  if (code != FailOptions().code) config.add("code", quoted(code));
+  return config.take();
+}
+
 std::string retry_config(const RetryOptions& options) {
   ObjectText config;
   config.add("max_attempts", std::to_string(options.max_attempts))
@@ -95,6 +103,8 @@ std::optional<std::string> query_of(const Node& node) {
       return ObjectText()
           .add("seconds", format_seconds(std::get<TimeoutOptions>(node.options).seconds))
           .take();
+    case NodeKind::kFail:
+      return fail_config(node);
     case NodeKind::kSequence:
     case NodeKind::kIf:
     case NodeKind::kJoin:

@@ -53,6 +53,7 @@ class ScopeWalker {
         break;
       case NodeKind::kSql:
       case NodeKind::kBreak:
+      case NodeKind::kFail:
       case NodeKind::kSleep:
       case NodeKind::kWaitSchedule:
       case NodeKind::kWaitSignal:

@@ -84,6 +84,18 @@ Problem apply_timeout(TimeoutOptions& options) {
   return std::nullopt;
 }
 
+Problem apply_fail(const std::string& message, const std::string& code) {
+  constexpr std::size_t kMaxCode = 64;
+  if (message.find_first_not_of(" \t\r\n") == std::string::npos) return "message must not be empty";
+  const bool is_code =
+      !code.empty() && code.size() <= kMaxCode && std::all_of(code.begin(), code.end(), [](char c) {
+        return is_digit(c) || is_identifier(std::string_view(&c, 1));
+      });
+  if (is_code) return std::nullopt;
+  return "code must be a SQLSTATE such as 'P0001' or a name of letters, digits and _, found '" +
+         shorten(code) + "'";
+}
+
 Problem apply_kind_rules(Node& node) {
   switch (node.kind) {
     case NodeKind::kSql:
@@ -105,6 +117,8 @@ Problem apply_kind_rules(Node& node) {
       return apply_retry(std::get<RetryOptions>(node.options));
     case NodeKind::kTimeout:
       return apply_timeout(std::get<TimeoutOptions>(node.options));
+    case NodeKind::kFail:
+      return apply_fail(node.text, std::get<FailOptions>(node.options).code);
     case NodeKind::kSequence:
     case NodeKind::kIf:
     case NodeKind::kJoin:
@@ -154,6 +168,7 @@ ChildCount child_count(NodeKind kind) {
       return {1, 1};
     case NodeKind::kSql:
     case NodeKind::kBreak:
+    case NodeKind::kFail:
     case NodeKind::kSleep:
     case NodeKind::kWaitSchedule:
     case NodeKind::kWaitSignal:

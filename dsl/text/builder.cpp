@@ -64,6 +64,8 @@ std::string_view function_name(NodeKind kind) {
       return "timeout";
     case NodeKind::kCatch:
       return "catch";
+    case NodeKind::kFail:
+      return "fail";
   }
   DURABLED_ASSERT(!"a node kind that is not in the enum");
 }

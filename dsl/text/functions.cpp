@@ -155,6 +155,12 @@ NodeIndex build_catch(GraphBuilder& builder, const BoundCall& call) {
   return builder.add(make(NodeKind::kCatch, steps(builder, call, 0, 2)), call.call().at);
 }
 
+NodeIndex build_fail(GraphBuilder& builder, const BoundCall& call) {
+  Node node = make(NodeKind::kFail, call.text(0));
+  node.options = FailOptions{call.text(1, "P0001")};
+  return add(builder, call, std::move(node));
+}
+
 struct Function {
   std::string name;
   std::vector<Parameter> parameters;
@@ -192,6 +198,7 @@ const std::vector<Function>& functions() {
        build_retry},
       {"timeout", {{"step", true}, {"seconds", true}}, build_timeout},
       {"catch", {{"step", true}, {"handler", true}}, build_catch},
+      {"fail", {{"message", true}, {"code", false}}, build_fail},
   };
   return kFunctions;
 }

@@ -58,6 +58,7 @@ const char* infix(NodeKind kind) {
     case NodeKind::kRetry:
     case NodeKind::kTimeout:
     case NodeKind::kCatch:
+    case NodeKind::kFail:
       return nullptr;
   }
   DURABLED_ASSERT(!"a node kind that is not in the enum");
@@ -156,6 +157,8 @@ class Printer {
       print_retry_options(*retry);
     } else if (const auto* timeout = std::get_if<TimeoutOptions>(&node.options)) {
       argument(format_seconds(timeout->seconds));
+    } else if (const auto* fail = std::get_if<FailOptions>(&node.options)) {
+      if (fail->code != FailOptions().code) argument(quoted(fail->code));
     }
   }
 

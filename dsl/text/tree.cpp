@@ -73,6 +73,10 @@ std::string describe_kind(const Node& node) {
       return "TIMEOUT " + format_seconds(std::get<TimeoutOptions>(node.options).seconds) + "s";
     case NodeKind::kCatch:
       return "CATCH";
+    case NodeKind::kFail: {
+      const std::string& code = std::get<FailOptions>(node.options).code;
+      return "FAIL " + quoted(node.text) + (code == FailOptions().code ? "" : " (" + code + ")");
+    }
   }
   DURABLED_ASSERT(!"a node kind that is not in the enum");
 }
@@ -107,6 +111,7 @@ std::string heading(NodeKind kind, std::size_t i) {
     case NodeKind::kWaitSignal:
     case NodeKind::kHttp:
     case NodeKind::kHttpMultipart:
+    case NodeKind::kFail:
       return "";
   }
   DURABLED_ASSERT(!"a node kind that is not in the enum");

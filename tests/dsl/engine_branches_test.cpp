@@ -54,7 +54,7 @@ TEST_CASE("any ends with the first branch to succeed and fails when all have fai
   }
   SECTION("none does") {
     run.fail(run.running("b").address, "23505");
-    CHECK(run.status() == "failed 22012 it failed");
+    CHECK(run.status() == "failed 23505 it failed");
   }
 }
 

@@ -69,6 +69,44 @@ TEST_CASE("only the step that failed runs again, with the next attempt", "[L6.10
   CHECK(log.find("run 00000002 a\n") == log.rfind("run 00000002 a\n"));
 }
 
+TEST_CASE("df.fail fails where it stands, with its message and its code") {
+  CHECK(EngineDriver("df.fail('no stock')").finish().status() == "failed P0001 no stock");
+  CHECK(EngineDriver("'a' |=> 'x' ~> df.fail('no $x', 'out_of_stock') ~> 'b'").finish().status() ==
+        "failed out_of_stock no a");
+  CHECK(EngineDriver("df.retry(df.fail('never mind', '22012'), 5)").finish().status() ==
+        "failed 22012 never mind");
+  CHECK_THAT(EngineDriver("df.fail('$x is {y}')", {}, {{"y", "z"}}).finish().status(),
+             ContainsSubstring("failed P0001 $x is z"));
+  EngineDriver caught("df.catch(df.fail('m', '22012'), 'h $error.message $error.sqlstate $error.node')");
+  caught.finish();
+  CHECK_THAT(caught.take_log(), ContainsSubstring("run 00000002 h 'm' ('22012') ('00000001')"));
+  EngineDriver race("df.race('a', df.fail('at once'))");
+  CHECK(race.finish().status() == "failed P0001 at once");
+  CHECK_THAT(race.take_log(), ContainsSubstring("stop 00000001"));
+}
+
+TEST_CASE("an any that fails reports the failure that came last and lists those of all branches", "[L3.12]") {
+  EngineDriver run(
+      "df.catch(df.any('a', df.any('b', 'c'), 'd'), 'h $error.code $error.failures $error.node')");
+  run.on_failure("b", "22001").on_failure("c", "22002").on_failure("d", "22003");
+  run.start();
+  for (const char* step : {"d", "b", "c", "a"})
+    run.fail(run.running(step).address, std::string("2200") + step);
+  const std::string log = run.take_log();
+  INFO(log);
+  CHECK_THAT(log, ContainsSubstring("h '2200a'"));
+  const std::string list = R"([{"code":"2200a","message":"it failed","node":"00000002"},)"
+                           R"({"code":"2200c","message":"it failed","node":"00000005"},)"
+                           R"({"code":"2200d","message":"it failed","node":"00000006"}])";
+  CHECK_THAT(log, ContainsSubstring(list));
+}
+
+TEST_CASE("a break in an any is a success of its branch, and ends the loop around it", "[L3.12][L6.14]") {
+  EngineDriver run("@> df.any('a', df.break('7'))");
+  run.on_failure("a", "22012");
+  CHECK(run.finish().status() == "completed 7");
+}
+
 TEST_CASE("a catch runs its handler with the error, and nobody later sees it", "[L3.16]") {
   EngineDriver run(
       "df.catch('a', 'h $error.message, $error.sqlstate, $error.node, $error.attempts') ~> 'z "

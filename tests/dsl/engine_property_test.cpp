@@ -87,6 +87,7 @@ bool is_deterministic(const dsl::Graph& graph) {
       case NodeKind::kForEach:
       case NodeKind::kRetry:
       case NodeKind::kCatch:
+      case NodeKind::kFail:
         return false;
     }
     return true;

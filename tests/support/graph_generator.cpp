@@ -88,6 +88,7 @@ class Generator {
       case NodeKind::kWaitSignal:
       case NodeKind::kHttp:
       case NodeKind::kHttpMultipart:
+      case NodeKind::kFail:
         min = max = 0;
         break;
     }
@@ -97,10 +98,10 @@ class Generator {
   }
 
   Node make_leaf() {
-    static constexpr std::array<NodeKind, 10> kKinds = {
-        NodeKind::kSql,   NodeKind::kSql,          NodeKind::kSql,          NodeKind::kSql,
-        NodeKind::kBreak, NodeKind::kSleep,        NodeKind::kWaitSchedule, NodeKind::kWaitSignal,
-        NodeKind::kHttp,  NodeKind::kHttpMultipart};
+    static constexpr std::array<NodeKind, 11> kKinds = {
+        NodeKind::kSql,   NodeKind::kSql,           NodeKind::kSql,          NodeKind::kSql,
+        NodeKind::kBreak, NodeKind::kSleep,         NodeKind::kWaitSchedule, NodeKind::kWaitSignal,
+        NodeKind::kHttp,  NodeKind::kHttpMultipart, NodeKind::kFail};
     static const std::array<std::string, 4> kSleeps = {"30", "0.5", "$delay", "{delay}"};
     static const std::array<std::string, 4> kCrons = {"*/5 * * * *", "0 9 * * mon-fri", "@hourly",
                                                       "{minute} * * * *"};
@@ -118,6 +119,10 @@ class Generator {
     if (node.kind == NodeKind::kWaitSignal) {
       node.text = "signal " + text();
       node.options = chance(50) ? dsl::SignalOptions{} : dsl::SignalOptions{seconds()};
+    }
+    if (node.kind == NodeKind::kFail) {
+      node.text = "failed: " + text();
+      node.options = chance(50) ? dsl::FailOptions{} : dsl::FailOptions{"out_of_stock"};
     }
     if (node.kind == NodeKind::kHttp || node.kind == NodeKind::kHttpMultipart) fill_http(node);
     return node;
