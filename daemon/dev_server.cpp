@@ -9,13 +9,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cctype>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <fstream>
-#include <optional>
+#include <set>
+#include <sstream>
 #include <stdexcept>
-#include <thread>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "daemon/dev_access.hpp"
 #include "daemon/server_process.hpp"
 #include "store/dev_store.hpp"
 #include "store/schema.hpp"
@@ -24,6 +30,7 @@ namespace durabled::daemon {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::string_literals;
 
 constexpr std::chrono::seconds kPatience{60};
 constexpr const char* kOwner = "durabled";
@@ -46,26 +53,38 @@ int claim_port(int port) {
   return bound ? ntohs(address.sin_port) : 0;
 }
 
-// The first number in a file; 0 when there is none.
-int number_in(const fs::path& file) {
+// The number that a text begins with; 0 when there is none.
+int number_in(const std::string& text) {
   int number = 0;
-  std::ifstream in(file);
+  std::istringstream in(text);
   in >> number;
   return in ? number : 0;
 }
 
-int choose_port(const fs::path& remembered) {
+// `wanted`: 0 where none was asked for.
+int choose_port(int wanted, int last) {
   constexpr int kHighest = 65'535;
-  const int last = number_in(remembered);
+  if (wanted != 0) {
+    if (claim_port(wanted) != 0) return wanted;
+    throw std::runtime_error("port " + std::to_string(wanted) +
+                             " is taken; give another --port, or none for a free one");
+  }
   const int port = last > 0 && last <= kHighest ? claim_port(last) : 0;
   const int chosen = port != 0 ? port : claim_port(0);
   if (chosen == 0) throw std::runtime_error("no free loopback port");
   return chosen;
 }
 
+std::string text_of(const fs::path& file) {
+  std::ifstream in(file);
+  std::string text;
+  std::getline(in, text);
+  return text;
+}
+
 // The programs that fit what is in the folder.
 ServerPrograms programs_for(const fs::path& data) {
-  const int made_by = number_in(data / "PG_VERSION");
+  const int made_by = number_in(text_of(data / "PG_VERSION"));
   if (made_by == 0) return find_server_programs(std::nullopt);
   try {
     return find_server_programs(made_by);
@@ -79,18 +98,29 @@ ServerPrograms programs_for(const fs::path& data) {
 // The process of a server that runs on these files. A lock file whose process is gone, or is another
 // program's by now, is none.
 std::optional<int> running_server(const fs::path& data) {
-  const int process = number_in(data / "postmaster.pid");
+  const int process = number_in(text_of(data / "postmaster.pid"));
   if (process <= 0) return std::nullopt;
-  std::ifstream in("/proc/" + std::to_string(process) + "/comm");
-  std::string program;
-  in >> program;
-  return program == "postgres" ? std::optional(process) : std::nullopt;
+  return text_of("/proc/" + std::to_string(process) + "/comm") == "postgres" ? std::optional(process)
+                                                                             : std::nullopt;
 }
 
-std::uintmax_t size_of(const fs::path& file) {
-  std::error_code none;
-  const std::uintmax_t size = fs::file_size(file, none);
-  return none ? 0 : size;
+// For a part of a URI: all but letters, digits and what file names usually hold.
+std::string percent_encoded(const std::string& text) {
+  constexpr std::string_view kPlain = "-._~/", kHex = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (byte < 0x80 && std::isalnum(byte) != 0) || kPlain.find(c) != std::string_view::npos;
+    encoded += plain ? std::string(1, c) : std::string("%") + kHex[byte >> 4] + kHex[byte & 15];
+  }
+  return encoded;
+}
+
+// What dev itself puts into its folder.
+const std::set<std::string>& known_files() {
+  static const std::set<std::string> names{"data",       "data.new", "initdb.log",
+                                           "server.log", "port",     "passfile"};
+  return names;
 }
 
 }  // namespace
@@ -108,8 +138,9 @@ DevServer::DevServer(const DevOptions& options)
                              "): stop the other durabled dev, or give another --dir");
   }
   programs_ = programs_for(data());
-  port_ = options.port == 0 ? choose_port(directory_ / "port") : options.port;
-  make_directory();
+  folder_.emplace(directory_, server_user(), known_files());
+  port_ = choose_port(options.port, number_in(folder_->read("port")));
+  check_entry();
   initialise();
   start();
   try {
@@ -118,6 +149,7 @@ DevServer::DevServer(const DevOptions& options)
     stop();
     throw;
   }
+  watcher_ = std::thread([this] { watch(); });
 }
 
 DevServer::~DevServer() {
@@ -132,31 +164,29 @@ std::string DevServer::conninfo(const std::string& database, const std::string& 
 }
 
 std::string DevServer::uri(const std::string& user) const {
-  return "postgresql://" + user + "@127.0.0.1:" + std::to_string(port_) + "/" + kOwner;
+  return "postgresql://" + user + "@127.0.0.1:" + std::to_string(port_) + "/" + kOwner +
+         "?passfile=" + percent_encoded((directory_ / "passfile").string());
 }
 
+// Single quotes for the shell, where a URI's ? would be a pattern.
 std::string DevServer::greeting(const std::string& program) const {
+  const std::string app = "'" + uri(kApp) + "'";
   return "\nPostgreSQL " + programs_.version + " (" + programs_.directory.string() + ") is in " +
          directory_.string() +
-         ",\nand a daemon serves it. Ctrl-C stops both; the data stays.\n\n"
+         ",\nand a daemon serves it. Ctrl-C stops both; the data stays. An ordinary role that may use the "
+         "schema:\n\n"
          "  psql " +
-         uri(kApp) + "        # an ordinary role that may use the schema\n  psql " + uri(kOwner) +
-         "   # the role that owns the schema\n\n"
-         "  export DURABLED_DATABASE=" +
-         uri(kApp) + "\n  " + program + " submit -e \"'SELECT 1' ~> 'SELECT 2'\" --wait\n\n";
+         app + "\n\n  export DURABLED_DATABASE=" + app + "\n  " + program +
+         " submit -e \"'SELECT 1' ~> 'SELECT 2'\" --wait\n\nThe role that owns the schema:\n\n  psql '" +
+         uri(kOwner) + "'\n\n";
 }
 
-// The server refuses to run as root, so that its user must be able to enter the folder.
-void DevServer::make_directory() {
-  fs::create_directories(directory_);
-  if (const auto user = server_user()) {
-    if (chown(directory_.c_str(), user->uid, user->gid) != 0)
-      throw std::runtime_error("chown " + directory_.string());
-  }
-  if (chmod(directory_.c_str(), 0755) != 0) throw std::runtime_error("chmod " + directory_.string());
-  if (run_as_server({"/usr/bin/test", "-x", directory_.string()}, directory_ / "initdb.log") != 0) {
+// The server refuses to run as root; its user must be able to enter the folder.
+void DevServer::check_entry() {
+  const OpenFile log = folder_->open_to_append("initdb.log");
+  if (run_as_server({"/usr/bin/test", "-x", directory_.string()}, log.number()) != 0) {
     throw std::runtime_error("user postgres, which runs the server, cannot enter " + directory_.string() +
-                             "; give another --dir, e.g. --dir /tmp/durabled-dev");
+                             "; give another --dir, e.g. --dir /var/lib/durabled-dev");
   }
 }
 
@@ -165,39 +195,64 @@ void DevServer::initialise() {
   if (fs::exists(data() / "PG_VERSION")) return;
   const fs::path fresh = directory_ / "data.new";
   fs::remove_all(fresh);
-  const fs::path log = directory_ / "initdb.log";
-  const std::uintmax_t before = size_of(log);
-  const int status =
-      run_as_server({(programs_.directory / "initdb").string(), "--pgdata=" + fresh.string(),
-                     "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"},
-                    log);
-  if (status != 0) throw std::runtime_error("initdb failed:\n" + tail_of(log, before));
+  const OpenFile log = folder_->open_to_append("initdb.log");
+  const std::uintmax_t before = folder_->size("initdb.log");
+  const int status = run_as_server(
+      {(programs_.directory / "initdb").string(), "--pgdata=" + fresh.string(), "--username=postgres",
+       "--auth-local=peer", "--auth-host=reject", "--encoding=UTF8", "--locale=C", "--no-sync"},
+      log.number());
+  if (status != 0)
+    throw std::runtime_error("initdb failed:\n" + last_lines(folder_->read("initdb.log", before)));
   fs::rename(fresh, data());
 }
 
 void DevServer::start() {
-  const fs::path log = directory_ / "server.log";
-  const std::uintmax_t before = size_of(log);
-  process_ = start_as_server({(programs_.directory / "postgres").string(), "-D", data().string(), "-c",
-                              "listen_addresses=127.0.0.1", "-c", "port=" + std::to_string(port_), "-c",
-                              "unix_socket_directories=" + directory_.string(), "-c", "max_connections=100"},
-                             log);
+  folder_->write("pg_hba.conf", dev_hba(programs_.major));
+  folder_->write("pg_ident.conf", dev_ident(programs_.major));
+  const OpenFile log = folder_->open_to_append("server.log");
+  log_begin_ = folder_->size("server.log");
+  std::vector<std::string> command{(programs_.directory / "postgres").string(), "-D", data().string()};
+  for (const std::string& setting :
+       {"listen_addresses=127.0.0.1"s, "port=" + std::to_string(port_), "max_connections=100"s,
+        "unix_socket_directories=" + directory_.string(), "unix_socket_permissions=0700"s,
+        "hba_file=" + (directory_ / "pg_hba.conf").string(),
+        "ident_file=" + (directory_ / "pg_ident.conf").string()}) {
+    command.insert(command.end(), {"-c", setting});
+  }
+  process_ = start_as_server(std::move(command), log.number());
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  const auto logged = [&] { return last_lines(folder_->read("server.log", log_begin_)); };
   while (!store::can_connect(conninfo("postgres", "postgres"))) {
-    if (has_ended()) throw std::runtime_error("PostgreSQL did not start:\n" + tail_of(log, before));
+    if (has_ended()) throw std::runtime_error("PostgreSQL did not start:\n" + logged());
     if (std::chrono::steady_clock::now() > deadline) {
       stop();
-      throw std::runtime_error("PostgreSQL does not accept connections:\n" + tail_of(log, before));
+      throw std::runtime_error("PostgreSQL does not accept connections:\n" + logged());
     }
     std::this_thread::sleep_for(std::chrono::milliseconds{50});
   }
-  std::ofstream(directory_ / "port") << port_ << '\n';
+  folder_->write("port", std::to_string(port_) + '\n');
 }
 
 void DevServer::install() {
-  store::prepare_server(conninfo("postgres", "postgres"), kOwner, kApp);
+  const auto passwords = dev_passwords(*folder_, {kOwner, kApp});
+  store::prepare_server(conninfo("postgres", "postgres"), kOwner, kApp, passwords);
   store::migrate(conninfo(), {});
   store::admit(conninfo(), kApp);
+}
+
+// Waits without reaping, which stop() does.
+void DevServer::watch() {
+  siginfo_t ended{};
+  while (waitid(P_PID, static_cast<id_t>(process_), &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+  if (stopping_) return;
+  died_ = true;
+  kill(getpid(), SIGTERM);
+}
+
+std::optional<std::string> DevServer::death() const {
+  if (!died_) return std::nullopt;
+  return "PostgreSQL has ended:\n" + last_lines(folder_->read("server.log", log_begin_));
 }
 
 bool DevServer::has_ended() {
@@ -206,8 +261,10 @@ bool DevServer::has_ended() {
 }
 
 void DevServer::stop() {
-  if (has_ended()) return;
-  kill(process_, SIGINT);  // fast: sessions are ended, data is written
+  stopping_ = true;
+  if (process_ != 0) kill(process_, SIGINT);  // fast: sessions are ended, data is written
+  if (watcher_.joinable()) watcher_.join();
+  if (process_ == 0) return;
   while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
   }
   process_ = 0;

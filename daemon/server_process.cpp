@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <deque>
-#include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <system_error>
 
@@ -25,10 +25,9 @@ constexpr int kCannotStart = 127;
 }
 
 // Between fork and exec: system calls only.
-[[noreturn]] void become(char** argv, const char* log, const std::optional<ServerUser>& user, pid_t parent) {
-  const int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+[[noreturn]] void become(char** argv, int log, const std::optional<ServerUser>& user, pid_t parent) {
   const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) _exit(kCannotStart);
+  if (in < 0 || dup2(in, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) _exit(kCannotStart);
   if (chdir("/") != 0 || setpgid(0, 0) != 0) _exit(kCannotStart);
   if (user && (setgroups(0, nullptr) != 0 || setgid(user->gid) != 0 || setuid(user->uid) != 0))
     _exit(kCannotStart);
@@ -53,7 +52,7 @@ std::optional<ServerUser> server_user() {
   return ServerUser{entry->pw_uid, entry->pw_gid};
 }
 
-pid_t start_as_server(std::vector<std::string> argv, const std::filesystem::path& log) {
+pid_t start_as_server(std::vector<std::string> argv, int log) {
   const auto user = server_user();
   std::vector<char*> pointers;
   pointers.reserve(argv.size() + 1);
@@ -62,11 +61,11 @@ pid_t start_as_server(std::vector<std::string> argv, const std::filesystem::path
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child < 0) fail("fork");
-  if (child == 0) become(pointers.data(), log.c_str(), user, parent);
+  if (child == 0) become(pointers.data(), log, user, parent);
   return child;
 }
 
-int run_as_server(std::vector<std::string> argv, const std::filesystem::path& log) {
+int run_as_server(std::vector<std::string> argv, int log) {
   const pid_t child = start_as_server(std::move(argv), log);
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
@@ -78,7 +77,7 @@ int run_as_server(std::vector<std::string> argv, const std::filesystem::path& lo
 std::string output_as_server(std::vector<std::string> argv) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) fail("pipe");
-  const int status = run_as_server(std::move(argv), "/proc/self/fd/" + std::to_string(ends[1]));
+  const int status = run_as_server(std::move(argv), ends[1]);
   close(ends[1]);
   std::array<char, 1'024> text{};
   const ssize_t size = status == 0 ? read(ends[0], text.data(), text.size()) : 0;
@@ -86,18 +85,17 @@ std::string output_as_server(std::vector<std::string> argv) {
   return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : "";
 }
 
-std::string tail_of(const std::filesystem::path& file, std::uintmax_t offset) {
+std::string last_lines(const std::string& text) {
   constexpr std::size_t kLines = 20;
-  std::ifstream in(file);
-  in.seekg(static_cast<std::streamoff>(offset));
+  std::istringstream in(text);
   std::deque<std::string> lines;
   for (std::string line; std::getline(in, line);) {
     lines.push_back(line);
     if (lines.size() > kLines) lines.pop_front();
   }
-  std::string text;
-  for (const std::string& line : lines) text += line + '\n';
-  return text;
+  std::string last;
+  for (const std::string& line : lines) last += line + '\n';
+  return last;
 }
 
 }  // namespace durabled::daemon

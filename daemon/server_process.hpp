@@ -4,8 +4,6 @@
 
 #include <sys/types.h>
 
-#include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,17 +19,17 @@ struct ServerUser {
 // `postgres`.
 std::optional<ServerUser> server_user();
 
-// Starts a program by its path, with its output appended to `log`, in a process group of its own (Ctrl-C is
-// for this process alone) and with SIGINT when the calling thread ends. Throws std::system_error.
-pid_t start_as_server(std::vector<std::string> argv, const std::filesystem::path& log);
+// Starts a program by its path, with its output written to the descriptor `log`, in a process group of its own
+// (Ctrl-C is for this process alone) and with SIGINT when the calling thread ends. Throws std::system_error.
+pid_t start_as_server(std::vector<std::string> argv, int log);
 
 // The same, to its end; returns the exit code, 128 + number for a signal.
-int run_as_server(std::vector<std::string> argv, const std::filesystem::path& log);
+int run_as_server(std::vector<std::string> argv, int log);
 
 // The same; returns what it wrote, which must not be much: "" when it could not be started or failed.
 std::string output_as_server(std::vector<std::string> argv);
 
-// The last lines of a file from `offset` on, for messages.
-std::string tail_of(const std::filesystem::path& file, std::uintmax_t offset);
+// The last lines of a text, for messages.
+std::string last_lines(const std::string& text);
 
 }  // namespace durabled::daemon

@@ -18,6 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kReferenceMajor = 17;
+
 // From "postgres (PostgreSQL) 17.4 (Debian 17.4-1)"; nullopt when these are no programs that run.
 std::optional<ServerPrograms> programs_in(const fs::path& directory) {
   if (access((directory / "initdb").c_str(), X_OK) != 0) return std::nullopt;
@@ -53,6 +55,11 @@ std::vector<fs::path> candidates() {
 
 }  // namespace
 
+bool is_preferred(const ServerPrograms& one, const ServerPrograms& other) {
+  if (one.major == other.major) return false;
+  return one.major == kReferenceMajor || (other.major != kReferenceMajor && one.major > other.major);
+}
+
 ServerPrograms find_server_programs(std::optional<int> major) {
   const std::string wanted = major ? "PostgreSQL " + std::to_string(*major) : "PostgreSQL";
   if (const char* given = std::getenv("DURABLED_PG_BIN"); given != nullptr && *given != '\0') {
@@ -71,13 +78,14 @@ ServerPrograms find_server_programs(std::optional<int> major) {
     if (!programs) continue;
     found.insert(programs->version);
     if (major && programs->major != *major) continue;
-    if (!best || programs->major > best->major) best = programs;
+    if (!best || is_preferred(*programs, *best)) best = programs;
   }
   if (best) return *best;
   std::string others;
   for (const std::string& version : found) others += (others.empty() ? "; found " : ", ") + version;
   throw std::runtime_error("no " + wanted + " server in PATH or /usr/lib/postgresql" + others +
-                           ": install it (apt install postgresql-" + std::to_string(major.value_or(17)) +
+                           ": install it (apt install postgresql-" +
+                           std::to_string(major.value_or(kReferenceMajor)) +
                            "), or set DURABLED_PG_BIN to the directory of its initdb and postgres");
 }
 

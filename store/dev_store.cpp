@@ -22,7 +22,8 @@ bool can_connect(const std::string& conninfo) {
   }
 }
 
-void prepare_server(const std::string& superuser_conninfo, const std::string& owner, const std::string& app) {
+void prepare_server(const std::string& superuser_conninfo, const std::string& owner, const std::string& app,
+                    const std::map<std::string, std::string>& passwords) {
   guarded("prepare the server", [&] {
     pqxx::connection connection(superuser_conninfo);
     pqxx::nontransaction session(connection);
@@ -31,6 +32,9 @@ void prepare_server(const std::string& superuser_conninfo, const std::string& ow
       if (!has_role(session, role)) session.exec("create role " + session.quote_name(role) + " login");
     }
     if (!has_role(session, "df_operator")) session.exec("create role df_operator nologin");
+    session.exec("set password_encryption = 'scram-sha-256'; set log_min_error_statement = panic");
+    for (const auto& [role, password] : passwords)
+      session.exec("alter role " + session.quote_name(role) + " password " + session.quote(password));
     if (exec_params(session, "select from pg_database where datname = $1", owner).empty()) {
       const std::string name = session.quote_name(owner);
       session.exec("create database " + name + " owner " + name);

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+#include <stdexcept>
 
 #include "config/loader.hpp"
 #include "daemon/cli/command.hpp"
@@ -40,11 +41,11 @@ void add_dev_command(CLI::App& app, Invocation& invocation) {
   CLI::App& command =
       add_command(app, "dev", "Run a private Postgres with the schema and the service, for trying out",
                   "durabled dev\n"
-                  "durabled dev --dir /tmp/try --port 5433 --log-level debug\n"
-                  "DURABLED_PG_BIN=/usr/lib/postgresql/16/bin durabled dev --dir /tmp/try16");
+                  "durabled dev --dir ~/try --port 5433 --log-level debug\n"
+                  "DURABLED_PG_BIN=/usr/lib/postgresql/16/bin durabled dev --dir ~/try16");
   auto options = std::make_shared<ConfigOptions>();
   auto dev = std::make_shared<DevOptions>();
-  command.add_option("--dir", dev->directory, "Where it keeps its files")
+  command.add_option("--dir", dev->directory, "Its folder, which only this user can enter")
       ->type_name("DIR")
       ->capture_default_str();
   command
@@ -61,7 +62,9 @@ void add_dev_command(CLI::App& app, Invocation& invocation) {
     DevServer server(*dev);
     config.overrides["database"] = server.conninfo();
     std::cout << server.greeting(invocation.program) << std::flush;
-    return serve(config);
+    const ExitCode code = serve(config);
+    if (const auto death = server.death()) throw std::runtime_error(*death);
+    return code;
   });
 }
 

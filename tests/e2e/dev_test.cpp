@@ -6,55 +6,11 @@
 
 #include <csignal>
 
-#include "tests/e2e/cli_run.hpp"
-#include "tests/support/catch.hpp"
-#include "tests/support/postgres_server.hpp"
+#include "daemon/server_programs.hpp"
+#include "tests/e2e/dev_run.hpp"
 #include "tests/support/sql.hpp"
 
 using namespace durabled::test;
-
-namespace {
-
-constexpr std::chrono::seconds kStart{60};
-
-class Dev {
- public:
-  Dev() { REQUIRE(chmod(directory_.path().c_str(), 0755) == 0); }  // the server's user must be able to enter
-
-  std::string folder() const { return (directory_.path() / "dev").string(); }
-  std::string log() const { return read_file(directory_.path() / "log"); }
-
-  ChildProcess start() {
-    write_file(directory_.path() / "log", "");
-    return ChildProcess({.argv = {DURABLED_BINARY, "dev", "--dir", folder()},
-                         .environment = environment(),
-                         .output = directory_.path() / "log",
-                         .directory = directory_.path(),
-                         .signal_with_parent = SIGTERM});
-  }
-  static std::map<std::string, std::string> environment() {
-    return {{"DURABLED_PG_BIN", postgres_programs().string()}};
-  }
-
-  // The URI of role app, once the daemon serves.
-  std::string address(ChildProcess& dev) const {
-    return *wait_until(
-        "it serves",
-        [&]() -> std::optional<std::string> {
-          if (!dev.running()) throw std::runtime_error("dev ended:\n" + log());
-          const std::string text = log();
-          const auto begin = text.find("postgresql://app@");
-          if (begin == std::string::npos || text.find("serving") == std::string::npos) return std::nullopt;
-          return text.substr(begin, text.find_first_of(" \n", begin) - begin);
-        },
-        kStart);
-  }
-
- private:
-  TemporaryDirectory directory_{"durabled-dev"};
-};
-
-}  // namespace
 
 TEST_CASE("dev serves from an empty folder, stops with SIGTERM, and finds its data and its port again",
           "[S4.1]") {
@@ -74,7 +30,7 @@ TEST_CASE("dev serves from an empty folder, stops with SIGTERM, and finds its da
         "f");
     const std::string version = Sql(uri).text("select split_part(current_setting('server_version'), ' ', 1)");
     CHECK_THAT(dev.log(), ContainsSubstring("PostgreSQL " + version + " (" + postgres_programs().string()));
-    CHECK_THAT(dev.log(), ContainsSubstring("psql postgresql://durabled@127.0.0.1:") &&
+    CHECK_THAT(dev.log(), ContainsSubstring("psql 'postgresql://durabled@127.0.0.1:") &&
                               ContainsSubstring(DURABLED_BINARY " submit -e"));
 
     const CliOutcome second = cli({"dev", "--dir", dev.folder()}, Dev::environment());
@@ -123,7 +79,7 @@ TEST_CASE("dev looks at its configuration before it makes anything", "[S4.1]") {
   CHECK_FALSE(std::filesystem::exists(folder));
 }
 
-TEST_CASE("dev takes the newest programs, and for a folder those of the version that made it", "[S4.1]") {
+TEST_CASE("dev takes the given programs, and for a folder those of the version that made it", "[S4.1]") {
   const TemporaryDirectory directory("durabled-dev");
   REQUIRE(chmod(directory.path().c_str(), 0755) == 0);
   const auto programs = directory.path() / "bin";
@@ -131,7 +87,6 @@ TEST_CASE("dev takes the newest programs, and for a folder those of the version 
   write_file(programs / "postgres", "#!/bin/sh\necho 'postgres (PostgreSQL) 99.1 (Debian)'\n");
   write_file(programs / "initdb", "#!/bin/sh\necho this is initdb 99\nexit 1\n");
   for (const char* name : {"postgres", "initdb"}) REQUIRE(chmod((programs / name).c_str(), 0755) == 0);
-  const std::map<std::string, std::string> path{{"PATH", programs.string() + ":/usr/bin:/bin"}};
   const std::string folder = (directory.path() / "dev").string();
   const auto fails = [&](const std::map<std::string, std::string>& environment, const std::string& message) {
     const CliOutcome outcome = cli({"dev", "--dir", folder}, environment);
@@ -139,15 +94,56 @@ TEST_CASE("dev takes the newest programs, and for a folder those of the version 
     CHECK_THAT(outcome.err, ContainsSubstring(message));
     return outcome.err;
   };
-  CHECK(fails(path, "initdb failed:\nthis is initdb 99\n").find("99\nthis") == std::string::npos);
-  CHECK(fails(path, "initdb failed:\nthis is initdb 99\n").find("99\nthis") == std::string::npos);
+  const std::map<std::string, std::string> given{{"DURABLED_PG_BIN", programs.string()}};
+  CHECK(fails(given, "initdb failed:\nthis is initdb 99\n").find("99\nthis") == std::string::npos);
+  CHECK(fails(given, "initdb failed:\nthis is initdb 99\n").find("99\nthis") == std::string::npos);
   std::filesystem::create_directories(folder + "/data");
   write_file(folder + "/data/PG_VERSION", "98\n");
-  const std::string other = fails(path, folder + " was made by PostgreSQL 98: give another --dir");
+  const std::string other = fails({{"PATH", programs.string() + ":/usr/bin:/bin"}},
+                                  folder + " was made by PostgreSQL 98: give another --dir");
   CHECK_THAT(other, ContainsSubstring("99.1"));
   CHECK(other.find('\n') + 1 == other.size());
   fails(Dev::environment(),
         "was made by PostgreSQL 98: give another --dir, or its programs (PostgreSQL 98 is "
         "needed, and DURABLED_PG_BIN has ");
   fails({{"DURABLED_PG_BIN", directory.path().string()}}, "DURABLED_PG_BIN is ");
+}
+
+TEST_CASE("of several versions 17 is taken before others, and a newer one before an older one", "[S4.1]") {
+  using durabled::daemon::is_preferred;
+  const auto of = [](int major) { return durabled::daemon::ServerPrograms{"", major, ""}; };
+  CHECK(is_preferred(of(17), of(18)));
+  CHECK_FALSE(is_preferred(of(18), of(17)));
+  CHECK(is_preferred(of(17), of(15)));
+  CHECK(is_preferred(of(18), of(16)));
+  CHECK_FALSE(is_preferred(of(15), of(16)));
+  CHECK_FALSE(is_preferred(of(17), of(17)));
+}
+
+TEST_CASE("dev says which port is taken", "[S4.1]") {
+  const int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  REQUIRE(bind(taken, reinterpret_cast<sockaddr*>(&address), length) == 0);
+  REQUIRE(listen(taken, 1) == 0);
+  REQUIRE(getsockname(taken, reinterpret_cast<sockaddr*>(&address), &length) == 0);
+  const std::string port = std::to_string(ntohs(address.sin_port));
+  Dev dev;
+  const CliOutcome outcome = cli({"dev", "--dir", dev.folder(), "--port", port}, Dev::environment());
+  close(taken);
+  CHECK(outcome.code == 1);
+  CHECK(outcome.err == "durabled: port " + port + " is taken; give another --port, or none for a free one\n");
+}
+
+TEST_CASE("dev ends when its server ends, and shows what the server logged", "[S4.1]") {
+  Dev dev;
+  ChildProcess process = dev.start();
+  dev.address(process);
+  const pid_t server = std::stoi(read_file(dev.folder() + "/data/postmaster.pid"));
+  REQUIRE(kill(server, SIGINT) == 0);
+  CHECK(process.wait(kDevStart) == 1);
+  CHECK_THAT(dev.log(), ContainsSubstring("PostgreSQL has ended:\n") &&
+                            ContainsSubstring("received fast shutdown request"));
 }
