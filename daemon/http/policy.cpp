@@ -1,6 +1,7 @@
 #include "daemon/http/policy.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "daemon/http/encoding.hpp"
 
@@ -45,6 +46,26 @@ bool within(std::string_view prefix, std::string_view path) {
   return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
+// Dots, slashes and backslashes that lenient servers take for the plain ones.
+constexpr std::string_view kLookAlikes[] = {"\u2024", "\u2025", "\u2026", "\u2044", "\u2215",
+                                            "\u2216", "\u29F8", "\u3002", "\uFE52", "\uFE68",
+                                            "\uFF0E", "\uFF0F", "\uFF3C", "\uFF61"};
+
+// Whether decoding turns the path into something that one server reads differently from another.
+bool is_ambiguous(std::string_view path) {
+  const std::string lower = ascii_lower(path);
+  for (const std::string_view escape : {"%u", "%2e", "%2f", "%5c"}) {
+    if (lower.find(escape) != std::string::npos) return true;
+  }
+  const std::string decoded = percent_decoded(path);
+  const bool control = std::any_of(decoded.begin(), decoded.end(),
+                                   [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+  if (control || !is_storable_text(decoded)) return true;
+  return std::any_of(std::begin(kLookAlikes), std::end(kLookAlikes), [&](std::string_view character) {
+    return decoded.find(character) != std::string::npos;
+  });
+}
+
 // One more decoding than the last, the way a lenient server or proxy might do it.
 std::string as_decoded_by_server(std::string_view text) {
   std::string out = percent_decoded(text);
@@ -63,6 +84,7 @@ bool path_matches(std::string_view prefix, std::string_view path) {
   if (!within(prefix, path)) return false;
   std::string seen_prefix(prefix), seen_path(path);
   for (int round = 0; round < 3; ++round) {
+    if (is_ambiguous(seen_path)) return false;
     seen_prefix = percent_decoded(seen_prefix);
     seen_path = as_decoded_by_server(seen_path);
     if (!within(seen_prefix, without_dot_segments(seen_path))) return false;
@@ -80,12 +102,12 @@ std::string yaml_quoted(std::string_view text) {
   return out + "\"";
 }
 
-// The entry that would let `url` through; only the first segment of its path, the rest may be private.
-std::string yaml_entry(const HttpUrl& url, bool with_path, std::string_view role) {
+// The entry that would let `url` through; at most the first segment of its path, the rest may be private.
+std::string yaml_entry(const HttpUrl& url, const std::optional<std::string>& path, std::string_view role) {
   std::string yaml =
       "http:\n  allow:\n    - scheme: " + url.scheme + "\n      host: " + yaml_quoted(url.host);
   if (url.port != default_port(url.scheme)) yaml += "\n      port: " + std::to_string(url.port);
-  if (with_path) yaml += "\n      path_prefix: " + yaml_quoted(url.path.substr(0, url.path.find('/', 1)));
+  if (path) yaml += "\n      path_prefix: " + yaml_quoted(*path);
   if (!role.empty()) yaml += "\n      roles: [" + yaml_quoted(role) + "]";
   return yaml;
 }
@@ -155,31 +177,40 @@ HttpPolicy::Match HttpPolicy::match(const Entry& entry, const HttpUrl& url, std:
   return Match::kAll;
 }
 
-std::string HttpPolicy::refusal(Match best, const HttpUrl& url, std::string_view role) {
+std::string HttpPolicy::refusal(Match best, const HttpUrl& url, std::string_view role, UrlShown shown) {
+  const bool hidden = shown == UrlShown::kNothing;
+  const std::string host = hidden ? "the URL's host, which holds a secret," : "host " + url.host;
+  const std::string origin = hidden ? "its host" : url.origin();
+  const auto how = [&](const std::optional<std::string>& path, std::string_view only_role) {
+    return hidden ? std::string() : how_to_allow(yaml_entry(url, path, only_role));
+  };
   switch (best) {
     case Match::kNothing:
-      if (url.is_ip) {
+      if (url.is_ip && !hidden) {
         return "the URL's host is a bare IP address, " + url.host +
                ", and not in the allowed hosts by itself (patterns never match addresses)." +
-               how_to_allow(yaml_entry(url, false, ""));
+               how(std::nullopt, "");
       }
-      return "host " + url.host + " is not in the allowed hosts." + how_to_allow(yaml_entry(url, false, ""));
+      return host + " is not in the allowed hosts." + how(std::nullopt, "");
     case Match::kHost:
-      return url.origin() + " is not in the allowed schemes and ports of host " + url.host + "." +
-             how_to_allow(yaml_entry(url, false, ""));
+      return hidden ? "the URL is not in the allowed schemes and ports of its host."
+                    : origin + " is not in the allowed schemes and ports of host " + url.host + "." +
+                          how(std::nullopt, "");
     case Match::kSchemeAndPort:
-      return "the URL's path is not in the allowed path prefixes of " + url.origin() + "." +
-             how_to_allow(yaml_entry(url, true, ""));
+      return "the URL's path is not in the allowed path prefixes of " + origin +
+             " (one with encoded dots, slashes or control characters is in none)." +
+             how(shown == UrlShown::kAll ? url.path.substr(0, url.path.find('/', 1)) : "/PATH", "");
     case Match::kPath:
-      return "role " + std::string(role) + " is not in the allowed roles for this URL at " + url.origin() +
-             "." + how_to_allow(yaml_entry(url, false, role));
+      return "role " + std::string(role) + " is not in the allowed roles for this URL at " + origin + "." +
+             how(std::nullopt, role);
     case Match::kAll:
       break;
   }
   return {};
 }
 
-Expected<HttpPermit, std::string> HttpPolicy::check(const HttpUrl& url, std::string_view role) const {
+Expected<HttpPermit, std::string> HttpPolicy::check(const HttpUrl& url, std::string_view role,
+                                                    UrlShown shown) const {
   HttpPermit permit;
   Match best = Match::kNothing;
   for (const Entry& entry : entries_) {
@@ -189,17 +220,22 @@ Expected<HttpPermit, std::string> HttpPolicy::check(const HttpUrl& url, std::str
     permit.ranges.insert(permit.ranges.end(), entry.ranges.begin(), entry.ranges.end());
     permit.redirects = std::max(permit.redirects, entry.redirects);
   }
-  if (best != Match::kAll) return Unexpected{refusal(best, url, role)};
+  if (best != Match::kAll) return Unexpected{refusal(best, url, role, shown)};
   return permit;
 }
 
-std::string address_refusal(const HttpUrl& url, const IpAddress& address) {
+std::string address_refusal(const std::string& place, const HttpUrl& url, const IpAddress& address,
+                            UrlShown shown) {
+  const bool known = url.is_ip && shown != UrlShown::kNothing;
   const std::string text = address.to_string();
-  return url.origin() + " leads to " + text + " (" + std::string(special_purpose(address)) +
-         "), which is not in the allowed addresses: only public ones are, unless the entry lists a range.\n" +
+  const std::string range = known ? text + (address.is_v4() ? "/32" : "/128") : "RANGE";
+  return place + " leads to " +
+         (known ? text + " (" + std::string(special_purpose(address)) + ")"
+                : std::string("an address that is not public")) +
+         ", which is not in the allowed addresses: only public ones are, unless the entry lists a range.\n" +
          "To allow it, add to that entry of http.allow in durabled.yaml and reload:\n      address_ranges: "
          "[\"" +
-         text + (address.is_v4() ? "/32" : "/128") + "\"]";
+         range + "\"]" + (known || shown == UrlShown::kNothing ? "" : "\nThe daemon's log has the address.");
 }
 
 }  // namespace durabled::daemon

@@ -14,6 +14,10 @@
 
 namespace durabled::daemon {
 
+// What a message may show of a URL. Nothing of a part that was made with a secret is shown, in no form: not its
+// beginning, not in lower case, not as the address that a number means.
+enum class UrlShown { kAll, kOrigin, kNothing };
+
 // What the entries that match a URL permit, taken together.
 struct HttpPermit {
   std::vector<AddressRange> ranges;  // private addresses that may be connected to
@@ -36,8 +40,12 @@ class HttpPolicy {
   //   path_prefix  whole segments: "/v1" allows /v1 and /v1/x, not /v10. A path that leaves the prefix once
   //   it is decoded
   //                (up to three times), its backslashes turned and its slashes merged, is not in it.
-  // Error: "… not in the allowed …" with the lines of yaml that would allow it, or "bare IP …".
-  Expected<HttpPermit, std::string> check(const HttpUrl& url, std::string_view role) const;
+  //                A path with escapes that servers read differently (encoded dots, slashes, backslashes,
+  //                control characters, bytes that are not UTF-8) is in no prefix but "/".
+  // Error: "… not in the allowed …" with the lines of yaml that would allow it, or "bare IP …"; as far as
+  // `shown` permits.
+  Expected<HttpPermit, std::string> check(const HttpUrl& url, std::string_view role,
+                                          UrlShown shown = UrlShown::kAll) const;
 
  private:
   struct Entry {
@@ -54,12 +62,14 @@ class HttpPolicy {
 
   static Expected<Entry, std::string> make_entry(const config::Config::Http::Allow& allow);
   static Match match(const Entry& entry, const HttpUrl& url, std::string_view role);
-  static std::string refusal(Match best, const HttpUrl& url, std::string_view role);
+  static std::string refusal(Match best, const HttpUrl& url, std::string_view role, UrlShown shown);
 
   std::vector<Entry> entries_;
 };
 
-// The message for a connection that was not opened: the address, what it is, and how to allow it.
-std::string address_refusal(const HttpUrl& url, const IpAddress& address);
+// The message for a connection to `place` that was not opened, and how to allow it. The address is in it only
+// where the URL itself has it: what a name means inside the daemon's network is not the role's to learn.
+std::string address_refusal(const std::string& place, const HttpUrl& url, const IpAddress& address,
+                            UrlShown shown);
 
 }  // namespace durabled::daemon

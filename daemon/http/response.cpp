@@ -13,11 +13,14 @@ namespace {
 constexpr std::chrono::seconds kLongestRetryAfter{365 * 24 * 3600};
 constexpr std::size_t kDetailBytes = 500;
 
+std::string as_text(const std::string& bytes) {
+  return is_storable_text(bytes) ? bytes : latin1_to_utf8(bytes);
+}
+
 boost::json::object headers_json(const RawHttpResponse& response, const SecretScrubber& scrubber) {
   boost::json::object headers;
   for (const auto& [name, raw] : response.headers) {
-    const std::string value = scrubber.scrub_response(is_storable_text(raw) ? raw : latin1_to_utf8(raw));
-    const std::string key = ascii_lower(is_storable_text(name) ? name : latin1_to_utf8(name));
+    const std::string value = as_text(scrubber.scrub(raw)), key = ascii_lower(as_text(scrubber.scrub(name)));
     auto* known = headers.if_contains(key);
     if (key == "set-cookie") {  // its values hold commas: joined they could not be told apart
       if (known == nullptr) known = &headers.emplace(key, boost::json::array()).first->value();
@@ -56,11 +59,11 @@ const std::string* RawHttpResponse::header(std::string_view name) const {
 HttpOutcome judge_response(const RawHttpResponse& response, const std::string& call,
                            std::chrono::milliseconds duration, std::chrono::system_clock::time_point now,
                            const SecretScrubber& scrubber) {
-  const std::string body = scrubber.empty() ? response.body : scrubber.scrub_response(response.body);
+  const std::string body = scrubber.scrub(response.body);
   if (is_transient_status(response.status)) {
     const std::string status = std::to_string(response.status);
     HttpFailure failure{HttpFailure::Class::kTransient, "http_" + status, call + ": HTTP " + status, {}, {}};
-    failure.detail = scrubber.scrub_message(excerpt(body));
+    failure.detail = excerpt(body);
     if (const std::string* value = response.header("retry-after"))
       failure.retry_after = parse_retry_after(*value, now);
     return Unexpected{std::move(failure)};

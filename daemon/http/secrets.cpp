@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 namespace durabled::daemon {
 namespace {
@@ -73,30 +73,9 @@ FileRead read_secret_file(const std::string& path) {
 
 // A secret that is there but cannot be read is not looked for elsewhere: the next place may hold another
 // one's.
-Unexpected<std::string> unreadable(const std::string& secret, const std::string& path,
+Unexpected<std::string> unreadable(const std::string& secret, const std::string& place,
                                    const std::string& problem) {
-  return Unexpected{"secret " + secret + " cannot be read from " + path + ": " + problem};
-}
-
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    if (is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '~') {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
-}
-
-std::string json_escaped(std::string_view text) {
-  const std::string quoted = boost::json::serialize(boost::json::string_view(text.data(), text.size()));
-  return quoted.substr(1, quoted.size() - 2);
+  return Unexpected{"secret " + secret + " cannot be read from " + place + ": " + problem};
 }
 
 }  // namespace
@@ -140,69 +119,37 @@ Expected<std::string, std::string> SecretStore::find(std::string_view name, std:
   if (!is_secret_name(name))
     return Unexpected{"\"" + std::string(name) + "\" is not a valid name of a secret"};
   const std::string secret(name);
-  std::vector<std::string> files;
+  struct Place {
+    std::string path;
+    std::string name;
+  };
+  std::vector<Place> places;
+  const std::string own = "the directory of role " + std::string(role) + " in http.secrets_directory";
   if (!directory_.empty()) {
-    if (is_path_component(role)) files.push_back(directory_ + "/" + std::string(role) + "/" + secret);
-    files.push_back(directory_ + "/" + secret);
+    if (is_path_component(role)) places.push_back({directory_ + "/" + std::string(role) + "/" + secret, own});
+    places.push_back({directory_ + "/" + secret, "http.secrets_directory"});
   }
   std::string searched = directory_.empty() ? "http.secrets_directory (not set)" : "";
-  for (const std::string& path : files) {
-    auto file = read_secret_file(path);
-    if (!file.problem.empty()) return unreadable(secret, path, file.problem);
+  for (const Place& place : places) {
+    auto file = read_secret_file(place.path);
+    if (!file.problem.empty()) return unreadable(secret, place.name, file.problem);
     if (file.text) return std::move(*file.text);
-    searched += (searched.empty() ? "" : ", ") + path;
+    searched += (searched.empty() ? "" : ", ") + place.name;
   }
   const std::string variable = "DURABLED_SECRET_" + secret;
   if (const char* text = std::getenv(variable.c_str())) return std::string(text);
   searched += ", environment variable " + variable;
-  if (const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
-      credentials != nullptr && *credentials != 0) {
-    const std::string path = std::string(credentials) + "/" + secret;
-    auto file = read_secret_file(path);
-    if (!file.problem.empty()) return unreadable(secret, path, file.problem);
+  const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  if (credentials != nullptr && *credentials != 0) {
+    auto file = read_secret_file(std::string(credentials) + "/" + secret);
+    if (!file.problem.empty()) return unreadable(secret, "$CREDENTIALS_DIRECTORY", file.problem);
     if (file.text) return std::move(*file.text);
-    searched += ", " + path;
+    searched += ", $CREDENTIALS_DIRECTORY";
   } else {
     searched += ", $CREDENTIALS_DIRECTORY (not set)";
   }
   return Unexpected{"secret " + secret + " not found for role " + std::string(role) +
                     "; looked in: " + searched};
-}
-
-void SecretScrubber::add(std::string_view name, std::string_view value) {
-  const std::string replacement = "{secret." + std::string(name) + "}";
-  add_needle(std::string(value), replacement);
-  add_needle(percent_encoded(value), replacement);
-  add_needle(json_escaped(value), replacement);
-}
-
-void SecretScrubber::add_needle(std::string value, const std::string& replacement) {
-  const bool known =
-      std::any_of(needles_.begin(), needles_.end(), [&](const Needle& n) { return n.value == value; });
-  if (value.empty() || known) return;
-  needles_.push_back({std::move(value), replacement});
-  std::stable_sort(needles_.begin(), needles_.end(),
-                   [](const Needle& a, const Needle& b) { return a.value.size() > b.value.size(); });
-}
-
-std::string SecretScrubber::scrub(std::string_view text, std::size_t min_length) const {
-  if (needles_.empty()) return std::string(text);
-  std::string out;
-  out.reserve(text.size());
-  // One pass, so that a replacement is never searched itself.
-  while (!text.empty()) {
-    const auto hit = std::find_if(needles_.begin(), needles_.end(), [&](const Needle& needle) {
-      return needle.value.size() >= min_length && text.starts_with(needle.value);
-    });
-    if (hit == needles_.end()) {
-      out += text.front();
-      text.remove_prefix(1);
-    } else {
-      out += hit->replacement;
-      text.remove_prefix(hit->value.size());
-    }
-  }
-  return out;
 }
 
 Expected<std::string, std::string> reveal(const SecretText& text, std::string_view role,

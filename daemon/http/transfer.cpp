@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <mutex>
+#include <set>
 
 #include "daemon/http/encoding.hpp"
+#include "daemon/log.hpp"
 #include "dsl/assert.hpp"
 
 namespace durabled::daemon {
@@ -32,6 +35,16 @@ int status_of(std::string_view line) {
   int status = 0;
   std::from_chars(line.data() + space + 1, line.data() + line.size(), status);
   return status;
+}
+
+// Once for each address that a name leads to, up to a limit: a workflow can repeat the call at will.
+void log_refused_address(const std::string& place, const std::string& address) {
+  constexpr std::size_t kMost = 1'000;
+  static std::mutex mutex;
+  static std::set<std::string> known;
+  const std::lock_guard lock(mutex);
+  if (known.size() < kMost && known.insert(place + ' ' + address).second)
+    log_info("http: " + place + " leads to " + address + ", which no address_ranges of http.allow has");
 }
 
 }  // namespace
@@ -205,6 +218,7 @@ std::optional<HttpOutcome> HttpTransfer::finish(CURLcode code, const HttpPolicy&
   // A server that says "later" at great length still says "later".
   const bool enough = code == CURLE_OK || (too_large_ && is_transient_status(response_.status));
   if (!enough) return Unexpected{failure(code)};
+  if (too_large_ && wire_.uses_secrets) response_.body.clear();  // its end may be the beginning of a secret
   const bool followed = is_redirect(response_.status) && response_.header("location") != nullptr;
   if (followed && wire_.permit.redirects > 0) return follow(policy);
   HttpOutcome outcome =
@@ -221,7 +235,6 @@ std::optional<HttpOutcome> HttpTransfer::follow(const HttpPolicy& policy) {
   }
   const std::string location = *response_.header("location");
   if (auto refused = follow_redirect(wire_, status, location, policy, role_)) {
-    refused->message = scrubber_.scrub_message(refused->message);
     return Unexpected{std::move(*refused)};
   }
   ++redirects_;
@@ -232,7 +245,18 @@ std::optional<HttpOutcome> HttpTransfer::follow(const HttpPolicy& policy) {
 
 HttpFailure HttpTransfer::fail(HttpFailure::Class failure_class, const char* code,
                                const std::string& message) const {
-  return {failure_class, code, scrubber_.scrub_message(wire_.call() + ": " + message), {}, {}};
+  return {failure_class, code, wire_.call() + ": " + message, {}, {}};
+}
+
+// curl's own text names hosts, addresses and pieces of what the server sent. With secrets in the URL nothing
+// of that is shown; with secrets elsewhere, only what is about the time before anything was sent.
+std::string HttpTransfer::reason_for(CURLcode code) const {
+  const bool before_sending = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT ||
+                              code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION ||
+                              code == CURLE_OPERATION_TIMEDOUT;
+  const bool showable =
+      wire_.shown == UrlShown::kAll && (!wire_.uses_secrets || (before_sending && redirects_ == 0));
+  return showable && error_[0] != 0 ? error_ : curl_easy_strerror(code);
 }
 
 HttpFailure HttpTransfer::failure(CURLcode code) const {
@@ -243,9 +267,11 @@ HttpFailure HttpTransfer::failure(CURLcode code) const {
                     " bytes (http.max_response_bytes), or its headers than " +
                     std::to_string(kMaxHeaderBytes));
   }
-  if (refused_ && !opened_socket_)
-    return fail(kPermanent, "http_policy", address_refusal(wire_.url, *refused_));
-  const std::string reason = error_[0] != 0 ? error_ : curl_easy_strerror(code);
+  if (refused_ && !opened_socket_) {
+    if (wire_.shown != UrlShown::kNothing) log_refused_address(wire_.place, refused_->to_string());
+    return fail(kPermanent, "http_policy", address_refusal(wire_.place, wire_.url, *refused_, wire_.shown));
+  }
+  const std::string reason = reason_for(code);
   // Most of curl's codes are of other protocols or cannot happen here: those and the network's share the last
   // line.
   if (code == CURLE_OPERATION_TIMEDOUT) {

@@ -52,6 +52,7 @@ class HttpTransfer {
   bool admit(const std::optional<IpAddress>& address);
   std::optional<HttpOutcome> follow(const HttpPolicy& policy);
   HttpFailure failure(CURLcode code) const;
+  std::string reason_for(CURLcode code) const;
   HttpFailure fail(HttpFailure::Class failure_class, const char* code, const std::string& message) const;
 
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);

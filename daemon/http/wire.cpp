@@ -114,11 +114,34 @@ bool is_content_header(const WireHeader& header) {
   return ascii_lower(header.name).starts_with("content-");
 }
 
-}  // namespace
-
-std::string WireRequest::call() const {
-  return method + " " + url.origin();
+// A # in a secret would begin the fragment and cut off what follows, unless the secret is the beginning of the
+// URL. Other characters keep their meaning: a secret may be a path of several segments.
+std::string reveal_url(const SecretText& url, Revealer& reveal_text) {
+  std::string text;
+  for (const SecretText::Piece& piece : url.pieces()) {
+    SecretText single;
+    single.pieces().push_back(piece);
+    const bool escaped = piece.is_secret && !text.empty();
+    for (const char c : reveal_text(single)) text += escaped && c == '#' ? "%23" : std::string(1, c);
+  }
+  return text;
 }
+
+// Where the text before the first secret ends behind the host and port, these are without one.
+UrlShown shown_of(const SecretText& url) {
+  if (!url.has_secrets()) return UrlShown::kAll;
+  std::string before;
+  for (const SecretText::Piece& piece : url.pieces()) {
+    if (piece.is_secret) break;
+    before += piece.text;
+  }
+  const std::size_t authority = before.find("://");
+  const bool complete =
+      authority != std::string::npos && before.find_first_of("/?#", authority + 3) != std::string::npos;
+  return complete ? UrlShown::kOrigin : UrlShown::kNothing;
+}
+
+}  // namespace
 
 Expected<WireRequest, HttpFailure> make_wire_request(const HttpRequest& request, const SecretStore& secrets,
                                                      const HttpPolicy& policy, SecretScrubber& scrubber) {
@@ -127,20 +150,25 @@ Expected<WireRequest, HttpFailure> make_wire_request(const HttpRequest& request,
   wire.method = request.method;
   if (!is_method(wire.method))
     reveal_text.fail("http_request", "the method must be GET, POST, PUT, DELETE or PATCH");
-  const std::string url_text = reveal_text(request.url);
+  const std::string url_text = reveal_url(request.url, reveal_text);
   wire.headers = reveal_headers(request, reveal_text);
   reveal_payload(request, wire, reveal_text);
   if (reveal_text.failure()) return Unexpected{*reveal_text.failure()};
 
+  wire.uses_secrets = !scrubber.empty();
+  wire.shown = shown_of(request.url);
   auto url = parse_http_url(url_text);
   if (!url) {
     const bool scheme = url.error().starts_with("unsupported URL scheme");
+    const bool hidden = scheme && wire.shown == UrlShown::kNothing;
     return Unexpected{
-        permanent_failure(scheme ? "http_policy" : "http_request", scrubber.scrub_message(url.error()))};
+        permanent_failure(scheme ? "http_policy" : "http_request",
+                          hidden ? "unsupported URL scheme: only https and http are possible" : url.error())};
   }
-  auto permit = policy.check(*url, request.role);
-  if (!permit) return Unexpected{permanent_failure("http_policy", scrubber.scrub_message(permit.error()))};
+  auto permit = policy.check(*url, request.role, wire.shown);
+  if (!permit) return Unexpected{permanent_failure("http_policy", permit.error())};
   wire.url = std::move(*url);
+  wire.place = wire.shown == UrlShown::kNothing ? "a URL whose host holds a secret" : wire.url.origin();
   wire.permit = std::move(*permit);
   return wire;
 }
@@ -149,10 +177,22 @@ std::optional<HttpFailure> follow_redirect(WireRequest& request, int status, con
                                            const HttpPolicy& policy, std::string_view role) {
   const std::string call = request.call();
   auto target = resolve_location(request.url, location);
-  if (!target)
-    return permanent_failure("http_redirect", call + ": its redirect cannot be followed: " + target.error());
-  auto permit = policy.check(*target, role);
-  if (!permit) return permanent_failure("http_policy", call + " redirects to another URL: " + permit.error());
+  if (!target) {
+    return permanent_failure("http_redirect",
+                             call + ": its redirect cannot be followed" +
+                                 (request.uses_secrets ? ": the URL is not valid" : ": " + target.error()));
+  }
+  const bool same_origin = target->same_origin(request.url);
+  UrlShown shown = UrlShown::kAll;
+  if (request.uses_secrets)
+    shown = same_origin && request.shown != UrlShown::kNothing ? UrlShown::kOrigin : UrlShown::kNothing;
+  auto permit = policy.check(*target, role, shown);
+  if (!permit) {
+    return permanent_failure(
+        "http_policy",
+        call + " redirects to another URL: " +
+            (shown == UrlShown::kNothing ? "that is not in the allowed URLs of http.allow" : permit.error()));
+  }
   const bool to_get = status == 303 || ((status == 301 || status == 302) && request.method == "POST");
   if (to_get) {
     request.method = "GET";
@@ -161,14 +201,17 @@ std::optional<HttpFailure> follow_redirect(WireRequest& request, int status, con
     request.payload_has_secret = false;
     remove_headers(request, is_content_header);
   }
-  if (!target->same_origin(request.url)) {
+  if (!same_origin) {
     if (request.payload_has_secret) {
-      return permanent_failure("http_redirect", call + ": its redirect to " + target->origin() +
-                                                    " would send a body with a secret to another host");
+      return permanent_failure("http_redirect",
+                               call + ": its redirect would send a body with a secret to another host");
     }
     remove_headers(request, is_private_header);
   }
   request.url = std::move(*target);
+  request.shown = shown;
+  if (!same_origin)
+    request.place = shown == UrlShown::kNothing ? request.place + " (redirected)" : request.url.origin();
   request.permit = std::move(*permit);
   return std::nullopt;
 }

@@ -35,9 +35,11 @@ TEST_CASE("a name that leads to a private address is refused when it connects", 
   const auto failed = failure(*client, fixture.request("/json", "GET", "rebound.example.org"));
   CHECK(failed.code == "http_policy");
   CHECK_FALSE(is_transient(failed));
-  CHECK_THAT(failed.message, ContainsSubstring("127.0.0.1 (loopback)") &&
-                                 ContainsSubstring("not in the allowed addresses") &&
-                                 ContainsSubstring("address_ranges: [\"127.0.0.1/32\"]"));
+  CHECK_THAT(failed.message,
+             ContainsSubstring("leads to an address that is not public") &&
+                 ContainsSubstring("not in the allowed addresses") &&
+                 ContainsSubstring("address_ranges: [\"RANGE\"]") &&
+                 !ContainsSubstring("127.0.0"));  // the role need not know where the name leads
   CHECK(fixture.server.connections() == 0);
 }
 
@@ -55,7 +57,10 @@ TEST_CASE("an IP address that is named still needs its range", "[http][guard]") 
   HttpFixture fixture;
   fixture.config.allow.back().address_ranges = {"10.0.0.0/8"};
   auto client = fixture.client();
-  CHECK(failure(*client, fixture.request("/json")).code == "http_policy");
+  const auto failed = failure(*client, fixture.request("/json"));
+  CHECK(failed.code == "http_policy");
+  CHECK_THAT(failed.message, ContainsSubstring("127.0.0.1 (loopback)") &&
+                                 ContainsSubstring("address_ranges: [\"127.0.0.1/32\"]"));
   CHECK(fixture.server.connections() == 0);
 }
 
@@ -247,9 +252,10 @@ TEST_CASE("a missing secret fails the call for good and says where it was looked
   const auto failed = failure(*client, request);
   CHECK(failed.code == "http_secret");
   CHECK_FALSE(is_transient(failed));
-  const std::string path = directory.path();
+  CHECK_THAT(failed.message, !ContainsSubstring(directory.path().string()));
   CHECK_THAT(failed.message, ContainsSubstring("secret NO_SUCH not found for role alice") &&
-                                 ContainsSubstring(path + "/alice/NO_SUCH, " + path + "/NO_SUCH") &&
+                                 ContainsSubstring("the directory of role alice in http.secrets_directory, "
+                                                   "http.secrets_directory, ") &&
                                  ContainsSubstring("DURABLED_SECRET_NO_SUCH") &&
                                  ContainsSubstring("$CREDENTIALS_DIRECTORY"));
 }

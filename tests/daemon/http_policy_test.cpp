@@ -155,7 +155,7 @@ TEST_CASE("an IP address is allowed only by its own name", "[http][policy]") {
 TEST_CASE("a path cannot leave its prefix", "[http][policy]") {
   const std::vector<AllowEntry> v1 = {allow("https", "example.org", 0, "/v1")};
   for (const char* path : {"/v1", "/v1/", "/v1/x", "/v1/a/../b", "/v1?x=/../..", "/v1/a%20b", "/v1/100%",
-                           "/x/../v1/y", "/v1/..a", "/v1//x"}) {
+                           "/x/../v1/y", "/v1/..a", "/v1//x", "/v1/%c3%a4", "/v1/\u00e4", "/v1/a.b"}) {
     CAPTURE(path);
     CHECK(verdict(v1, std::string("https://example.org") + path).empty());
   }
@@ -178,7 +178,23 @@ TEST_CASE("a path cannot leave its prefix", "[http][policy]") {
                            "/V1/x",
                            "/v1/.%2e/admin",
                            "/v1/x/..%2f..%2fadmin",
-                           "/v1/%25252e%25252e/admin"}) {
+                           "/v1/%25252e%25252e/admin",
+                           "/v1/%c0%ae%c0%ae/admin",
+                           "/v1/%e0%80%ae%e0%80%ae/admin",
+                           "/v1/%c0%af",
+                           "/v1/%ef%bc%8e%ef%bc%8e/admin",
+                           "/v1/\uFF0E\uFF0E/admin",
+                           "/v1/%25ef%25bc%258e%25ef%25bc%258e/admin",
+                           "/v1/\u2025/admin",
+                           "/v1/..%00",
+                           "/v1/.%09./admin",
+                           "/v1/a%0ab",
+                           "/v1/%7f",
+                           "/v1/%u002e%u002e/admin",
+                           "/v1/a%2fb",
+                           "/v1/a%2Eb",
+                           "/v1/a%5Cb",
+                           "/v1/%ff"}) {
     CAPTURE(path);
     CHECK_THAT(verdict(v1, std::string("https://example.org") + path),
                ContainsSubstring("not in the allowed path prefixes of https://example.org"));

@@ -1,4 +1,5 @@
 // What HTTP steps may do, and what nobody may ever read: allow entries, the right to call, secrets.
+#include "tests/e2e/cli_run.hpp"
 #include "tests/e2e/http_world.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -128,11 +129,15 @@ TEST_CASE("secrets reach the server and are nowhere else: not in a table, not in
   Sql alice = world.session();
   const TemporaryDirectory secrets("durabled-secrets");
   write_file(secrets.path() / "TOKEN", "tok-4f1c9a77e0\n");
+  write_file(secrets.path() / "SHOUT", "SK-LIVE-9F8E7D6C");
+  write_file(secrets.path() / "NUMBER", "3735928559");
+  write_file(secrets.path() / "PATH", "p@ss w0rd/s3cond");
   std::filesystem::create_directory(secrets.path() / "alice");
   write_file(secrets.path() / "alice" / "OWN", "own-\"b2\"-83d5");
   DaemonProcess& daemon = world.start_calling_daemon({{"http.secrets_directory", secrets.path().string()},
                                                       {"log.level", "trace"},
                                                       {"retry.max_attempts", "2"}});
+  std::string shown;
   // The server sends back what it was sent; fails; hangs; refuses: whatever comes of a call, its secrets stay
   // out.
   const std::string rest =
@@ -142,6 +147,21 @@ TEST_CASE("secrets reach the server and are nowhere else: not in a table, not in
   run_failing(alice, call(world, "/status/503?t={secret.TOKEN}", rest));
   run_failing(alice, call(world, "/hang?t={secret.TOKEN}", rest));
   run_failing(alice, "df.http('http://{secret.TOKEN}.invalid/')");
+  std::string last;
+  for (const std::string name : {"SHOUT", "NUMBER", "PATH"}) {
+    const std::string secret = "{secret." + name + "}";
+    for (const std::string& url : {"http://" + secret + "/", "https://h." + secret, secret + "://h/",
+                                   "http://127.0.0.1:" + secret + "/", "http://localhost/" + secret,
+                                   world.http.url("/hang/" + secret), world.http.url("/reset?" + secret)}) {
+      last = submit(alice, "df.http('" + url + "', 'POST', timeout_seconds => 0.1)");
+      INFO(url << " " << result_of(alice, last));
+      CHECK(end_of(alice, last) == "failed");
+      for (const char* command : {"show", "logs"})
+        shown += cli({command, last, "--database", world.database().conninfo("alice")}).out;
+    }
+    run_workflow(alice, call(world, "/echo/" + secret + "?" + secret, ", 'POST', '" + secret + "'"));
+    run_workflow(alice, call(world, "/nosuch/" + secret));
+  }
   CHECK_THAT(run_failing(alice, call(world, "/json?{secret.NOBODYS}")), ContainsSubstring("NOBODYS"));
   run_workflow(
       alice, "df.http_multipart('" + world.http.url("/echo/form") +
@@ -156,11 +176,14 @@ TEST_CASE("secrets reach the server and are nowhere else: not in a table, not in
   CHECK(world.http.calls("/echo/form").at(0).header("x") == "own-\"b2\"-83d5");
 
   Sql postgres(world.database().conninfo("postgres"));
-  for (const char* part : {"tok-4f1c9a77e0", "4f1c9a77", "83d5"}) {
+  for (const char* part : {"tok-4f1c9a77e0", "4f1c9a77", "83d5", "9F8E7D6C", "sk-live", "9f8e7d6c",
+                           "3735928559", "222.173.190.239", "p@ss", "p%40ss", "w0rd", "s3cond"}) {
     INFO(part);
     CHECK(tables_with(postgres, part).empty());
     CHECK(daemon.log().find(part) == std::string::npos);
+    CHECK(shown.find(part) == std::string::npos);
   }
+  CHECK_THAT(shown, ContainsSubstring("{secret.NUMBER}"));
   // The search itself finds what is there.
   CHECK_FALSE(tables_with(postgres, "secret.TOKEN").empty());
 }
