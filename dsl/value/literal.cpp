@@ -169,7 +169,7 @@ void append_row(std::string& out, std::string_view row, const RowSet& set, const
 // A row set without columns still has its rows.
 std::string relation_without_columns(const RowSet& set) {
   std::size_t count = 0;
-  for (JsonWalker walker(set.rows); walker.next();) ++count;
+  set.visit_rows([&count](std::string_view) { ++count; });
   return "(SELECT FROM pg_catalog.generate_series(1, " + std::to_string(count) + "))";
 }
 
@@ -184,9 +184,10 @@ std::string relation_body(const RowSet& set, Place place) {
   }
   std::string out = "(VALUES ";
   bool is_first = true;
-  for (JsonWalker walker(set.rows); walker.next(); is_first = false) {
-    append_row(out, walker.value(), set, types, is_first, place);
-  }
+  set.visit_rows([&](std::string_view row) {
+    append_row(out, row, set, types, is_first, place);
+    is_first = false;
+  });
   return out + ")";
 }
 
@@ -213,21 +214,29 @@ std::string value_literal(std::string_view json, std::string_view type, Place pl
 }
 
 std::string array_literal(const std::vector<std::string_view>& values, std::string_view type, Place place) {
+  if (type.empty() && values.empty()) return "'{}'";
   SqlType element = sql_type(type);
   if (element.kind == Kind::kArray) element = sql_type(element.element);
   return array_of(values, element, place);
 }
 
-std::string relation_literal(const RowSet& set, std::string_view name, bool has_alias, Place place) {
-  std::string alias = " AS ";
-  if (is_reserved_word(name)) {
-    std::string folded(name);
-    std::transform(folded.begin(), folded.end(), folded.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    alias += quote_identifier(folded);
-  } else {
-    alias += name;
+std::string list_literal(const std::vector<std::string_view>& values, std::string_view type, Place place) {
+  SqlType element = sql_type(type);
+  if (element.kind == Kind::kArray) element = sql_type(element.element);
+  if (values.empty()) return "SELECT NULL::" + element.cast + " WHERE false";
+  std::string out;
+  for (const std::string_view value : values) {
+    if (!out.empty()) out += ", ";
+    out += json_kind(value) == JsonKind::kNull ? "NULL" : literal_of(value, element, place);
   }
+  return out;
+}
+
+std::string relation_literal(const RowSet& set, std::string_view name, bool has_alias, Place place) {
+  const bool is_plain =
+      std::none_of(name.begin(), name.end(), [](unsigned char c) { return std::isupper(c); });
+  std::string alias =
+      " AS " + (is_plain && !is_reserved_word(name) ? std::string(name) : quote_identifier(name));
   for (std::size_t i = 0; i < set.columns.size(); ++i) {
     alias += i == 0 ? "(" : ", ";
     alias += quote_identifier(set.columns[i].name);

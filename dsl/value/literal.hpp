@@ -22,11 +22,16 @@ std::string quote_literal(std::string_view text, Place place);
 // With an empty `type` the JSON decides: strings untyped, numbers and booleans as such, the rest jsonb.
 std::string value_literal(std::string_view json, std::string_view type, Place place);
 
-// `values` as an array whose elements have type `type`; JSON null is NULL.
+// `values` as an array whose elements have type `type`; JSON null is NULL. No values of an empty type: '{}',
+// whose type is for the statement to say.
 std::string array_literal(const std::vector<std::string_view>& values, std::string_view type, Place place);
 
+// `values` as what may stand between the parentheses of IN (…): a list, or a query without rows.
+std::string list_literal(const std::vector<std::string_view>& values, std::string_view type, Place place);
+
 // All rows as a relation, its types fixed by the first row: (VALUES (…), …) AS name("col", …). Without alias,
-// for a template that gives its own: (SELECT * FROM … AS name("col", …)).
+// for a template that gives its own: (SELECT * FROM … AS name("col", …)). A name with capital
+// letters is quoted, so that it keeps them.
 std::string relation_literal(const RowSet& set, std::string_view name, bool has_alias, Place place);
 
 }  // namespace durabled::dsl

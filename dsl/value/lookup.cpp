@@ -58,26 +58,20 @@ Unexpected<SubstitutionError> no_part(const Reference& reference, std::size_t de
   return failure(what + " is a single value, so it has no field " + quoted(part));
 }
 
-std::optional<std::string_view> part_of(std::string_view json, const std::string& part) {
-  if (json_kind(json) == JsonKind::kObject) return json_member(json, part);
-  const bool is_index = !part.empty() && part.size() < 10 && std::all_of(part.begin(), part.end(), is_digit);
-  return is_index ? json_element(json, std::stoul(part)) : std::nullopt;
-}
-
 FoundValue null_value() {
   return {"null", {}, true};
 }
 
 // Follows the path from its element `depth` on, `json` being what the elements before lead to.
-Expected<FoundValue, SubstitutionError> descend(const Reference& reference, std::string_view json,
-                                                std::size_t depth) {
+Expected<FoundValue, SubstitutionError> descend(const Reference& reference, const Result& result,
+                                                std::string_view json, std::size_t depth) {
   for (;; ++depth) {
     if (json_kind(json) == JsonKind::kNull) {
       if (reference.is_optional) return null_value();
       return failure(spelling(reference, depth) + " is NULL");
     }
     if (depth == reference.path.size()) return FoundValue{json, {}, false};
-    const auto part = part_of(json, reference.path[depth]);
+    const auto part = result.index().part(json, reference.path[depth]);
     if (!part) {
       if (reference.is_optional) return null_value();
       return no_part(reference, depth, json);
@@ -94,7 +88,8 @@ std::optional<std::string_view> count_of(const Reference& reference, const RowSe
   return std::nullopt;
 }
 
-Expected<FoundValue, SubstitutionError> find_cell(const Reference& reference, const RowSet& set) {
+Expected<FoundValue, SubstitutionError> find_cell(const Reference& reference, const Result& result,
+                                                  const RowSet& set) {
   const bool has_path = !reference.path.empty();
   const ResultColumn* column = nullptr;
   if (has_path) {
@@ -108,23 +103,23 @@ Expected<FoundValue, SubstitutionError> find_cell(const Reference& reference, co
   if (has_path && column == nullptr) return no_column(reference, set);
   if (!set.first_row) return failure("$" + reference.name + " has no rows");
   if (column == nullptr) return failure("$" + reference.name + " has no columns");
-  const std::string_view cell = json_member(*set.first_row, column->name).value_or("null");
-  auto found = descend(reference, cell, has_path ? 1 : 0);
+  auto found = descend(reference, result, set.first_cell(*column), has_path ? 1 : 0);
   if (found && !found->is_null && reference.path.size() <= 1) found->type = column->type;
   return found;
 }
 
-Unexpected<SubstitutionError> no_row_set(const Reference& reference) {
-  return failure(reference.spelling() + ": $" + reference.name +
-                 " is not the result of a SQL step, so it has no rows");
+Unexpected<SubstitutionError> no_rows_at_all(const Reference& reference, const std::string& problem) {
+  return failure(reference.spelling() + ": $" + reference.name + ' ' + problem);
 }
 
 }  // namespace
 
 Expected<FoundValue, SubstitutionError> find_value(const Reference& reference, const Result& result) {
-  if (const RowSet* set = result.row_set()) return find_cell(reference, *set);
+  const RowSet* set = result.row_set();
+  const auto held = result.lock();
+  if (set != nullptr) return find_cell(reference, result, *set);
   if (!reference.path.empty() || reference.is_optional) {
-    auto found = descend(reference, result.json(), 0);
+    auto found = descend(reference, result, result.json(), 0);
     if (found && !found->is_null && reference.path.empty()) found->type = "jsonb";
     return found;
   }
@@ -132,28 +127,26 @@ Expected<FoundValue, SubstitutionError> find_value(const Reference& reference, c
 }
 
 Expected<FoundColumn, SubstitutionError> find_column(const Reference& reference, const Result& result) {
-  const RowSet* set = result.row_set();
-  if (set == nullptr) return no_row_set(reference);
+  const Result::Rows rows = result.all_rows();
+  if (rows.set == nullptr) return no_rows_at_all(reference, rows.problem);
+  const auto held = result.lock();
+  const RowSet& set = *rows.set;
   if (reference.path.size() > 1) {
     return failure(reference.spelling() + ": only a column can be taken over all rows, not a path into it");
   }
-  if (reference.path.empty() && set->columns.empty())
-    return failure("$" + reference.name + " has no columns");
+  // No part of the array, so nothing says which columns there would have been.
+  if (set.columns.empty() && set.row_lists.empty()) return FoundColumn{};
+  if (reference.path.empty() && set.columns.empty()) return failure("$" + reference.name + " has no columns");
   const ResultColumn* column =
-      reference.path.empty() ? &set->columns.front() : set->column(reference.path.front());
-  if (column == nullptr) return no_column(reference, *set);
-  FoundColumn found;
-  found.type = column->type;
-  for (JsonWalker walker(set->rows); walker.next();) {
-    found.values.push_back(json_member(walker.value(), column->name).value_or("null"));
-  }
-  return found;
+      reference.path.empty() ? &set.columns.front() : set.column(reference.path.front());
+  if (column == nullptr) return no_column(reference, set);
+  return FoundColumn{set.cells(*column), column->type};
 }
 
 Expected<const RowSet*, SubstitutionError> find_relation(const Reference& reference, const Result& result) {
-  const RowSet* set = result.row_set();
-  if (set == nullptr) return no_row_set(reference);
-  return set;
+  const Result::Rows rows = result.all_rows();
+  if (rows.set == nullptr) return no_rows_at_all(reference, rows.problem);
+  return rows.set;
 }
 
 }  // namespace durabled::dsl

@@ -52,7 +52,7 @@ class Scanner {
 
  private:
   // The last token, as far as it matters to the next one.
-  enum class Previous { kOther, kString, kReference, kAnyWord, kAnyParenthesis };
+  enum class Previous { kOther, kString, kReference, kAnyWord, kAnyParenthesis, kInWord, kInParenthesis };
 
   void scan_code(std::size_t position, std::size_t limit, int depth) {
     previous_ = Previous::kOther;
@@ -64,20 +64,40 @@ class Scanner {
     const std::size_t after_space = skip_sql_space(text_, position, limit);
     if (after_space > position) return after_space;
     if (c == '\'') return scan_string(position + 1, limit, Context::kString, depth);
-    if (c == '"') return skip_quoted_identifier(position + 1, limit);
+    if (c == '"') return scan_quoted_identifier(position, limit, depth);
     if (is_sql_start(c)) return scan_word(position, limit, depth);
     if (is_digit(c)) return scan_number(position, limit);
     if (c == '$') return scan_dollar(position, limit, depth);
-    const bool opens_any = c == '(' && previous_ == Previous::kAnyWord;
-    previous_ = opens_any ? Previous::kAnyParenthesis : Previous::kOther;
+    const Previous word = std::exchange(previous_, Previous::kOther);
+    if (c == '(' && word == Previous::kAnyWord) previous_ = Previous::kAnyParenthesis;
+    if (c == '(' && word == Previous::kInWord) previous_ = Previous::kInParenthesis;
     return position + 1;
   }
 
-  std::size_t skip_quoted_identifier(std::size_t position, std::size_t limit) {
+  // `position` is that of the opening quote.
+  std::size_t scan_quoted_identifier(std::size_t position, std::size_t limit, int depth) {
     previous_ = Previous::kOther;
-    // A doubled quote ends one identifier and begins the next: the same extent.
-    const std::size_t end = text_.find('"', position);
-    return end < limit ? end + 1 : limit;
+    const bool is_unicode =
+        position >= 2 && text_[position - 1] == '&' && (text_[position - 2] | 0x20) == 'u';
+    std::size_t end = text_.find('"', position + 1);
+    // A doubled quote is a character of the identifier.
+    bool is_doubled = false;
+    while (end < limit && begins(text_, end + 1, limit, "\"")) {
+      is_doubled = true;
+      end = text_.find('"', end + 2);
+    }
+    if (end >= limit) return limit;
+    if (!is_unicode && !is_doubled && end > position + 1 && text_[position + 1] == '$') {
+      auto reference = parse_reference(source_, position + 1, end, ReferenceSyntax::kJsonString);
+      if (reference && reference->end == end && reference->form == Reference::Form::kValue) {
+        ReferenceSite site;
+        site.context = Context::kIdentifier;
+        site.in_body = depth > 0;
+        site.reference = std::move(*reference);
+        scan_.sites.push_back(std::move(site));
+      }
+    }
+    return end + 1;
   }
 
   // A word, or the prefix of a string.
@@ -95,7 +115,7 @@ class Scanner {
     std::transform(word.begin(), word.end(), word.begin(),
                    [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
     const bool is_any = word == "any" || word == "all" || word == "some";
-    previous_ = is_any ? Previous::kAnyWord : Previous::kOther;
+    previous_ = is_any ? Previous::kAnyWord : word == "in" ? Previous::kInWord : Previous::kOther;
     return end;
   }
 
@@ -110,7 +130,7 @@ class Scanner {
   std::size_t scan_dollar(std::size_t position, std::size_t limit, int depth) {
     const std::string_view tag = body_tag(position, limit);
     if (!tag.empty() && depth < kMaxBodyDepth) return scan_body(position + tag.size(), limit, tag, depth);
-    if (auto reference = parse_reference(source_, position, limit, true)) {
+    if (auto reference = parse_reference(source_, position, limit, ReferenceSyntax::kCode)) {
       return add_code_site(std::move(*reference), limit, depth);
     }
     previous_ = Previous::kOther;
@@ -128,6 +148,8 @@ class Scanner {
         previous_ == Previous::kString || previous_ == Previous::kReference || next_char == '\'';
     site.is_array_argument = previous_ == Previous::kAnyParenthesis && next_char == ')' &&
                              reference.form == Reference::Form::kValue && !reference.is_optional;
+    site.is_list = previous_ == Previous::kInParenthesis && next_char == ')' &&
+                   reference.form != Reference::Form::kRelation && reference.path.size() <= 1;
     site.reference = std::move(reference);
     scan_.sites.push_back(std::move(site));
     previous_ = Previous::kReference;
@@ -179,7 +201,7 @@ class Scanner {
   }
 
   std::size_t scan_dollar_in_string(std::size_t position, std::size_t limit, Context context, int depth) {
-    auto reference = parse_reference(source_, position, limit, false);
+    auto reference = parse_reference(source_, position, limit, ReferenceSyntax::kString);
     if (!reference) return skip_dollar_in_text(source_, position, limit);
     ReferenceSite site;
     site.context = context;

@@ -15,11 +15,13 @@ struct ReferenceSite {
     kString,         // inside '…' (also N'…', B'…', X'…')
     kEscapeString,   // inside E'…'
     kUnicodeString,  // inside U&'…'
+    kIdentifier,     // all that stands between the quotes of "…"
   };
   Reference reference;
   Context context = Context::kCode;
   bool in_body = false;            // inside a dollar-quoted body
   bool is_array_argument = false;  // ANY($n), ALL($n), SOME($n)
+  bool is_list = false;            // IN ($n)
   // A string literal comes right before or after: one more would join it, or take its closing quote for an
   // escaped one.
   bool touches_string = false;

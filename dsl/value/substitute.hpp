@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "dsl/expected.hpp"
 #include "dsl/value/names.hpp"
@@ -18,17 +19,27 @@ struct Bindings {
 };
 
 struct SubstitutionError {
-  std::string message;  // "$n has no rows", "$n is NULL", "$n has no column \"x\"; it has: a, b", …
+  std::string message;    // "$n has no rows", "$n is NULL", "$n has no column \"x\"; it has: a, b", …
+  std::string hint = {};  // what to write instead; empty when there is nothing to say
+};
+
+// What the writer of a template may want to know although nothing failed.
+struct Notes {
+  std::vector<std::string> warnings;  // sentences; at most ten
+  // `spelling` took the first of several rows.
+  void add_first_row(const std::string& spelling);
 };
 
 // `text` as one SQL statement: references by SQL's lexical rules, typed and quoted literals. A name that
 // nothing binds
 // ("$typo") is an error that lists the bound names; inside a string it is text, and stays.
-Expected<std::string, SubstitutionError> substitute_sql(std::string_view text, const Bindings& bindings);
+Expected<std::string, SubstitutionError> substitute_sql(std::string_view text, const Bindings& bindings,
+                                                        Notes* notes = nullptr);
 
 // `text` as plain text (url, body, header value, break value, cron, signal name, duration, label).
 // A name that nothing binds stays as it is. {secret.NAME} is left as it is: only HTTP steps know secrets.
-Expected<std::string, SubstitutionError> substitute_text(std::string_view text, const Bindings& bindings);
+Expected<std::string, SubstitutionError> substitute_text(std::string_view text, const Bindings& bindings,
+                                                         Notes* notes = nullptr);
 
 // The names that `text` references with $, in SQL or in plain text, and where each is first; for warnings.
 // Never fails.

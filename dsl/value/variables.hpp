@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dsl/value/names.hpp"
 #include "dsl/value/result.hpp"
 
 namespace durabled::dsl {
@@ -26,7 +27,7 @@ struct ExpandedTemplate {
 };
 
 // Replaces each {identifier} that `variables` knows, once. Everything else, {secret.X} and JSON's braces
-// included, stays.
-ExpandedTemplate expand_variables(std::string_view text, const Variables& variables);
+// included, stays; so does ${identifier} when a result of that name is in `names`, because it is a reference.
+ExpandedTemplate expand_variables(std::string_view text, const Variables& variables, const Names& names);
 
 }  // namespace durabled::dsl

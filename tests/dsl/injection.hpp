@@ -117,10 +117,13 @@ class SqlLexer {
     escapes_ = escapes;
   }
 
+  // What an identifier reads is a value's to say, where it ends is not.
   void quoted() {
-    const std::size_t end = std::min(sql_.find('"', at_ + 1), sql_.size());
-    add(sql_.substr(at_, end + 1 - at_));
-    at_ = end + 1;
+    std::size_t end = sql_.find('"', at_ + 1);
+    while (end != std::string::npos && end + 1 < sql_.size() && sql_[end + 1] == '"')
+      end = sql_.find('"', end + 2);
+    add(end == std::string::npos ? "unclosed" : "Q");
+    at_ = end == std::string::npos ? sql_.size() : end + 1;
   }
 
   void dollar() {

@@ -64,6 +64,7 @@ TEST_CASE("literals are whole under either setting of standard_conforming_string
     const std::string harmless = text_of(substitute(source, type, json_of(type, "xyzzy")));
     const std::string hostile = text_of(substitute(source, type, json_of(type, pick(random, kHostile, 8))));
     INFO(source << "\nharmless: " << harmless << "\nhostile: " << hostile);
+    if (hostile.starts_with("error: a value inserted into the")) continue;  // an identifier in a body
     REQUIRE(SqlLexer(hostile, false).run().kinds == SqlLexer(harmless, false).run().kinds);
   }
 }

@@ -79,7 +79,7 @@ TEST_CASE("a moved result forgets what it read of the old text") {
   REQUIRE(source.is_row_set());
   const Result moved(std::move(source));
   CHECK(moved.is_row_set());
-  CHECK(moved.row_set()->rows.data() == moved.json().data() + 8);
+  CHECK(moved.row_set()->row_lists.front().data() == moved.json().data() + 8);
 }
 
 TEST_CASE("JSON slices find members, elements and strings in place") {

@@ -44,6 +44,8 @@ Names sample_names() {
       {"dollars", one("text", R"("a$$b$x$")")},
       {"slash", one("text", R"("a\\b'c")")},
       {"nul", one("text", R"("a\u0000b")")},
+      {"quotes", one("text", R"("a\"b")")},
+      {"Orders", one("integer", "1")},
       {"evil", one("text", R"("$n {v} ' -- /* $$")")},
   };
 }
@@ -230,6 +232,23 @@ TEST_CASE("references have their forms in SQL", "[L5.3]") {
            {"some(/* c */$none)", "some(/* c */'{}'::integer[])"},
            {"any($n.ids)", "any('{1,2,3}'::integer[])"},
            {"any($n[])", "any('{5,-6}'::integer[])"},
+           {"id IN ($n)", "id IN (5, (-6))"},
+           {"id not in ( $n.id /* c */ )", "id not in ( 5, (-6) /* c */ )"},
+           {"d IN ($n.gone)", "d IN (NULL, '2026-01-01'::date)"},
+           {"name in ($n.name)", "name in ('O''Neil', 'b, c')"},
+           {"id IN ($none)", "id IN (SELECT NULL::integer WHERE false)"},
+           {"id IN ($n?) AND id IN ($n[])", "id IN (5, (-6)) AND id IN (5, (-6))"},
+           {"id IN ($n.ids)", "id IN (1, 2, 3)"},
+           {"id IN ($http.status)", "id IN (200)"},
+           {"id IN ($n, 7)", "id IN (5, 7)"},
+           {"x IN ($n.j.s)", "x IN ('x')"},
+           {"min($n)", "min(5)"},
+           {"FROM $Orders.*", R"(FROM (VALUES (1::integer)) AS "Orders"("c"))"},
+           {"FROM $pair.* p, $Orders.* \"O\" JOIN x",
+            R"(FROM (SELECT * FROM (VALUES (1::integer, 2.50::numeric)) AS pair("id", "Total Sum")) p, )"
+            R"((SELECT * FROM (VALUES (1::integer)) AS "Orders"("c")) "O" JOIN x)"},
+           {"FROM $Orders.* JOIN t", R"(FROM (VALUES (1::integer)) AS "Orders"("c") JOIN t)"},
+           {"FROM $Orders.*\nWHERE a", "FROM (VALUES (1::integer)) AS \"Orders\"(\"c\")\nWHERE a"},
            {"company($n)", "company(5)"},
            {"any($n + 1)", "any(5 + 1)"},
            {"$n.row_count + $n.affected", "3 + 7"},
@@ -275,13 +294,23 @@ TEST_CASE("references are recognised by SQL's lexical rules", "[L5.6]") {
            {"'it''s $n.id'", "'it''s 5'"},
            {"'order_$n.id'", "'order_5'"},
            {"'$n[] $n.j'", R"('[5,-6] {"k":["a",{"z":-1.50}],"s":"x"}')"},
-           {"'$none.id?'", "''"},
+           {"'${none.id?}'", "''"},
+           {"'Is it $n.id?'", "'Is it 5?'"},
+           {"'${n.id}th of ${n.name}' || ${n.id} || ${n.gone?}", "'5th of O''Neil' || 5 || NULL"},
+           {"'${n[]}' ${n.id[]} from ${pair.*} AS p",
+            R"('[5,-6]' ('{5,-6}'::integer[]) from (SELECT * FROM (VALUES (1::integer, 2.50::numeric)) AS )"
+            R"(pair("id", "Total Sum")) AS p)"},
+           {"'${pair.\"Total Sum\"}'", "'2.50'"},
+           {"'${}n costs ${}5 ${} ${n ${n.} ${nobody} ${1}'", "'$n costs $5 $ ${n ${n.} ${nobody} ${1}'"},
            {"'/items/$n.id?page=2'", "'/items/5?page=2'"},
            {"'$5 $ $$n $tag$n$tag$ $'", "'$5 $ $$n $tag$n$tag$ $'"},
            {"-- $n\n$n", "-- $n\n5"},
            {"-- $n\r$n", "-- $n\r5"},
            {"/* $n /* $n */ $n */ $n", "/* $n /* $n */ $n */ 5"},
-           {"\"$n\" \"a\"\"$n\" U&\"$n\"", "\"$n\" \"a\"\"$n\" U&\"$n\""},
+           {"\"a\"\"$n\" U&\"$n\" \"x$n\" \"$n \" \"$nobody\"",
+            "\"a\"\"$n\" U&\"$n\" \"x$n\" \"$n \" \"$nobody\""},
+           {"VACUUM \"$n.name\".\"${n}\"", "VACUUM \"O'Neil\".\"5\""},
+           {"\"$quotes\" \"$n[]\"", "\"a\"\"b\" \"$n[]\""},
            {"$1 $2 $$ $n.id $$", "$1 $2 $$ 5 $$"},
            {"foo$n a1$n 1$n _$n é$n", "foo$n a1$n 1$n _$n é$n"},
            {"$tag$ select '$n.name', $n.name -- $n\n $tag$",
@@ -372,7 +401,7 @@ TEST_CASE("what has no value is an error that says why", "[L5.7]") {
     CHECK(sql(source) == expected);
     CHECK(text(source) == expected);
   }
-  CHECK_THAT(sql("$typo"), ContainsSubstring("$typo is not bound; bound names: counts, dollars"));
+  CHECK_THAT(sql("$typo"), ContainsSubstring("$typo is not bound; bound names: Orders, counts, dollars"));
   CHECK_THAT(substitute_sql("$a", {{}, {}}).error().message, ContainsSubstring("no names are bound here"));
   // In a string or in plain text a name that nothing binds is only text.
   CHECK(sql("'it costs $typo'") == "'it costs $typo'");
@@ -417,10 +446,89 @@ TEST_CASE("references have their forms in plain text", "[L5.4]") {
   }
 }
 
+TEST_CASE("the results of a for_each or join are rows of all parts, in order", "[L5.3]") {
+  const std::string columns = R"("columns":[{"name":"id","type":"integer"},{"name":"x","type":"numeric"}])";
+  const auto part = [&](const std::string& rows_json) {
+    return R"({"rows":[)" + rows_json + R"(],"row_count":1,)" + columns + R"(,"affected":1})";
+  };
+  const std::string other =
+      R"({"rows":[],"row_count":0,"columns":[{"name":"id","type":"bigint"}],"affected":0})";
+  const Names names = {{"all", result("[" + part(R"({"id":1,"x":"1.5"},{"x":"2","id":2})") + ",null," +
+                                      part("") + "," + part(R"({"id":3,"x":null})") + "]")},
+                       {"empty", result("[" + part("") + "]")},
+                       {"nothing", result("[]")},
+                       {"mixed", result("[" + part("") + "," + other + "]")},
+                       {"http", result("[" + part("") + R"(,{"status":200}])")}};
+  const auto in_sql = [&](const char* text) {
+    const auto substituted = substitute_sql(text, {names, {}});
+    return substituted ? *substituted : "error: " + substituted.error().message;
+  };
+  for (const auto& [source, expected] : {
+           Case{"$all.x[]", "'{1.5,2,NULL}'::numeric[]"},
+           {"$all[]", "'{1,2,3}'::integer[]"},
+           {"id = ANY($all)", "id = ANY('{1,2,3}'::integer[])"},
+           {"id IN ($all)", "id IN (1, 2, 3)"},
+           {"FROM $all.*",
+            R"(FROM (VALUES (1::integer, 1.5::numeric), (2, 2::numeric), (3, NULL)) AS "all"("id", "x"))"},
+           {"FROM $empty.*", R"(FROM (SELECT NULL::integer, NULL::numeric WHERE false) AS empty("id", "x"))"},
+           {"$empty[]", "'{}'::integer[]"},
+           {"$nothing.id[]", "'{}'"},
+           {"FROM $nothing.*", "FROM (SELECT FROM pg_catalog.generate_series(1, 0)) AS nothing"},
+           {"$mixed[]",
+            "error: $mixed[]: $mixed has parts with different columns: part 1 has (id bigint) and those "
+            "before it (id integer, x numeric)"},
+           {"$http.*", "error: $http.*: $http has no rows: its part 1 is not the result of a SQL step"},
+       }) {
+    INFO(source);
+    CHECK(in_sql(source) == expected);
+  }
+  CHECK(*substitute_text("$all.* $all.id[]", {names, {}}) ==
+        R"([{"id":1,"x":"1.5"},{"x":"2","id":2},{"id":3,"x":null}] [1,2,3])");
+}
+
+TEST_CASE("a reference that takes the first of several rows says so") {
+  const Names names = sample_names();
+  const auto warnings = [&](const char* text) {
+    Notes notes;
+    (void)substitute_sql(text, {names, kVariables}, &notes);
+    return notes.warnings;
+  };
+  using List = std::vector<std::string>;
+  CHECK(warnings("select $n, '$n', $n") ==
+        List{"$n has several rows, and only the first was used; $n[] is all of them"});
+  CHECK(warnings("select $n.id, $n[], $pair, $http from $n.* where x = ANY($n) and x IN ($n)").empty());
+  Notes notes;
+  (void)substitute_text("of $n", {names, kVariables}, &notes);
+  CHECK(notes.warnings.size() == 1);
+}
+
+TEST_CASE("references into a large result cost no more than reading it once") {
+  std::string document = "{";
+  for (int i = 0; i < 20'000; ++i)
+    document += (i > 0 ? ",\"k" : "\"k") + std::to_string(i) + "\":[" + std::to_string(i) + "]";
+  document += "}";
+  const std::string row = R"({"big":")" + std::string(12'000'000, 'a') + R"(","k":1,"doc":)" + document + "}";
+  const Names names = {{"x", rows(R"({"name":"big","type":"text"},{"name":"k","type":"integer"},)"
+                                  R"({"name":"doc","type":"jsonb"})",
+                                  row)}};
+  std::string text, expected;
+  for (int i = 0; i < 100'000; ++i) text += "$x.k,", expected += "1,";
+  for (int i = 0; i < 20'000; ++i)
+    text += "$x.doc.k" + std::to_string(i) + ".0,", expected += std::to_string(i) + ",";
+  for (int i = 0; i < 20'000; ++i) text += "$x.k[],", expected += "'{1}'::integer[],";
+  // Walking the row for each reference would take hours.
+  CHECK((*substitute_sql(text, {names, {}}) == expected));
+  std::string unbound, many;
+  for (int i = 0; i < 100'000; ++i) unbound += "$nobody ";
+  Names full;
+  for (int i = 0; i < 10'000; ++i) full.bind("name" + std::to_string(i), result("1"));
+  CHECK((*substitute_text(unbound, {full, {}}) == unbound));
+}
+
 TEST_CASE("the names that a text references are found without substituting it") {
   const auto names = referenced_names("$a.x, '$b' -- $c\n \"$d\" $1 $$ $e $$ {f} $g?", true);
   using Places = std::map<std::string, std::size_t>;
-  CHECK(names == Places{{"a", 0}, {"b", 7}, {"e", 29}, {"g", 39}});
+  CHECK(names == Places{{"a", 0}, {"b", 7}, {"d", 19}, {"e", 29}, {"g", 39}});
   CHECK(referenced_names("$a.x, '$b' -- $c\n \"$d\" $1", false) ==
         Places{{"a", 0}, {"b", 7}, {"c", 14}, {"d", 19}});
   CHECK(referenced_names("$a ' $a", true) == Places{{"a", 0}});
