@@ -58,14 +58,13 @@ void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
   instance.database = claimed.database;
   instance.label = claimed.label;
   instance.request = claimed.request;
-  instance.cancel_requested = claimed.request == "cancel";
-  instance.cancel_reason = claimed.request_reason;
   instance.paused = claimed.request == "pause";
   for (store::Signal& signal : claimed.signals) {
     instance.known_signals.insert(signal.id);
     instance.inbox.push_back(std::move(signal));
   }
   instance.next_seq = claimed.history.empty() ? 1 : claimed.history.back().seq + 1;
+  instance.begun = claimed.history.empty() ? now_() : claimed.history.front().at;
   if (!claimed.corrupt.empty()) return park(instance, claimed.corrupt);
   if (instance.fatal) return fail(instance, *instance.fatal);
   if (!claimed.role) {
@@ -149,13 +148,14 @@ void Coordinator::attention(const store::Attention& attention) {
     if (instance->known_signals.insert(signal.id).second) instance->inbox.push_back(signal);
   }
   instance->request = attention.request;
-  if (attention.request == "cancel") {
-    instance->cancel_requested = true;
-    instance->cancel_reason = attention.request_reason;
-  }
   if (attention.request == "pause" || attention.request == "resume")
     instance->paused = attention.request == "pause";
   proceed(*instance);
+}
+
+void Coordinator::ended(const store::Ended& ended) {
+  drop(ended.id);
+  log_end({ended.id, ended.label, ended.role, ended.status, ended.error, ended.seconds});
 }
 
 // The instance waits for somebody to look at it: its history does not fit.
@@ -164,14 +164,6 @@ void Coordinator::park(Instance& instance, const std::string& why) {
   TurnDraft draft;
   instance.run.reset();
   instance.leaving = true;
-  if (instance.cancel_requested) {  // that much can be done without knowing what it is about
-    const dsl::Failure cancelled = dsl::make_failure("cancelled", "cancelled; " + why, 0, 0);
-    draft.events.push_back(
-        make_event(instance, EventKind::kInstanceCancelled, {}, 0, "{\"error\":" + cancelled.json + "}"));
-    draft.status = "cancelled";
-    draft.error = cancelled.json;
-    return send_turn(instance, draft);
-  }
   draft.status = "paused";
   draft.request = instance.request;
   draft.error = dsl::make_failure("corrupt_history", why, 0, 0,
@@ -188,6 +180,7 @@ void Coordinator::fail(Instance& instance, const dsl::Failure& failure) {
   draft.status = "failed";
   draft.error = failure.json;
   instance.leaving = true;
+  ends_with(instance, draft);
   send_turn(instance, draft);
 }
 
@@ -236,12 +229,11 @@ void Coordinator::committed(StepId id, store::CommitOutcome outcome) {
       }
       end_step(instance, id);
       return raw ? proceed(instance) : turn_committed(instance);
+    // Reading it anew tells whether it is gone. If it is not, the step has failed for a reason of its own.
     case store::CommitOutcome::Kind::kLeaseLost:
-      log(3, "instance " + instance.id + ": lease lost, dropped");
-      end_step(instance, id);
-      return drop(instance.id);
     case store::CommitOutcome::Kind::kRefused:
       return reload(instance, id, std::move(outcome.failure));
+    case store::CommitOutcome::Kind::kBusy:
     case store::CommitOutcome::Kind::kInDoubt:
       return reload(instance, id, std::nullopt);
   }
@@ -296,7 +288,10 @@ void Coordinator::signal_fetched(const std::string& instance_id, std::int64_t si
 void Coordinator::reclaimed(const std::string& instance_id, std::optional<store::ClaimedInstance> claimed) {
   Instance* old = find(instance_id);
   if (old == nullptr) return;
-  if (!claimed) return drop(instance_id);
+  if (!claimed) {  // another daemon has it, or it was cancelled
+    log(1, "instance " + instance_id + " is not held here any more");
+    return drop(instance_id);
+  }
   auto owned = std::make_unique<Instance>();
   Instance& instance = *owned;
   instance.id = instance_id;
@@ -321,8 +316,7 @@ void Coordinator::turn_done(const store::Turn& turn, const std::optional<store::
   }
   switch (problem->kind) {
     case store::TurnProblem::Kind::kLost:
-      log(3, "instance " + turn.instance_id + ": lease lost, dropped");
-      return drop(turn.instance_id);
+      return read_anew(*instance);
     case store::TurnProblem::Kind::kBusy:
       instance->resend_at = now_() + std::chrono::milliseconds(50);
       return schedule(*instance);
@@ -374,6 +368,13 @@ std::set<std::string> Coordinator::roles_holding(std::size_t instances) const {
 
 void Coordinator::drain() {
   draining_ = true;
+  for (const auto& [id, instance] : steps_by_id_) {
+    Step& step = instance->steps.at(id);
+    if (step.state != Step::State::kRunning || !step_port_.queued(id)) continue;
+    step.state = Step::State::kStopped;
+    instance->unstarted = true;
+    step_port_.stop(id);
+  }
   std::vector<std::string> ids;
   for (const auto& [id, instance] : instances_) ids.push_back(id);
   for (const std::string& id : ids) {
@@ -420,7 +421,7 @@ std::optional<dsl::Time> Coordinator::tick() {
     Step& step = instance.steps.at(id);
     step.unmarked_since.reset();
     if (step.state != Step::State::kRunning || instance.reloading) continue;
-    if (instance.slot_taken || instance.raw_in_flight > 0) {  // later
+    if (instance.slot_taken || instance.raw_in_flight > 0 || step_port_.queued(id)) {  // later
       step.unmarked_since = now + options_.mark_running_after;
       unmarked_.emplace(*step.unmarked_since, id);
       continue;

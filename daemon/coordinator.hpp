@@ -44,6 +44,8 @@ class StepPort {
   virtual void commit_foreign(StepId id, const std::string& result) = 0;
   virtual void finish(StepId id) = 0;  // rolls back what is open
   virtual void stop(StepId id) = 0;
+  // Whether it waits for a connection still.
+  virtual bool queued(StepId) const { return false; }
 };
 
 // Makes HTTP calls; each start() is answered by http_done(), unless stop() came before.
@@ -82,6 +84,13 @@ struct HttpResult {
   std::optional<std::chrono::microseconds> took = {};
 };
 
+// How an instance ended, for the log.
+struct InstanceEnd {
+  std::string id, label, role, status;
+  std::string error;   // JSON as in df.instances.error; "" when it completed
+  double seconds = 0;  // since it began
+};
+
 class Coordinator {
  public:
   Coordinator(CoordinatorOptions options, StepPort& steps, HttpPort& http, TurnPort& turns,
@@ -94,6 +103,8 @@ class Coordinator {
 
   void claimed(store::ClaimedInstance instance);
   void attention(const store::Attention& attention);
+  // It has ended without this daemon, which may hold it: what runs of it is stopped.
+  void ended(const store::Ended& ended);
 
   void executed(StepId id, store::StepOutcome outcome);
   void committed(StepId id, store::CommitOutcome outcome);
@@ -116,6 +127,8 @@ class Coordinator {
   std::optional<dsl::Time> take_earliest_wake();
   // Log lines for people: (level, text) pairs go here.
   std::function<void(int level, const std::string& text)> log = [](int, const std::string&) {};
+  // Called once for each instance that has ended here or that ended() tells of.
+  std::function<void(const InstanceEnd& end)> log_end = [](const InstanceEnd&) {};
 
  private:
   struct Step;
@@ -127,6 +140,7 @@ class Coordinator {
   bool replay(Instance& instance, const std::vector<dsl::Event>& history);
   void set_variables(Instance& instance, const store::ClaimedInstance& claimed, const std::string& label);
   void park(Instance& instance, const std::string& why);
+  void ends_with(Instance& instance, const TurnDraft& draft);
   void fail(Instance& instance, const dsl::Failure& failure);
 
   dsl::Event make_event(Instance& instance, dsl::EventKind kind, dsl::Address address, int attempt,

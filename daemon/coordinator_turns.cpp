@@ -23,6 +23,10 @@ constexpr std::chrono::milliseconds kStayAwake{100};
 // must hold up neither the daemon nor its memory.
 constexpr std::size_t kTurnEvents = 1'000;
 
+bool is_work(const dsl::Decision& decision) {
+  return std::holds_alternative<dsl::RunSql>(decision) || std::holds_alternative<dsl::CallHttp>(decision);
+}
+
 }  // namespace
 
 dsl::Event Coordinator::make_event(Instance& instance, EventKind kind, dsl::Address address, int attempt,
@@ -59,6 +63,12 @@ void Coordinator::finish_draft(Instance& instance, TurnDraft& draft, const dsl::
     return;
   }
   instance.leaving = true;
+  ends_with(instance, draft);
+}
+
+void Coordinator::ends_with(Instance& instance, const TurnDraft& draft) {
+  const auto seconds = std::chrono::duration<double>(now_() - instance.begun).count();
+  instance.end = {instance.id, instance.label, instance.role, draft.status, draft.error, seconds};
 }
 
 // The next turn of an instance, if there is anything to do and the slot allows it.
@@ -97,13 +107,6 @@ void Coordinator::proceed(Instance& instance) {
     dsl::Event failed = make_failed(instance, instance.refused, instance.refused_attempt, why, std::nullopt);
     failed.took = instance.refused_took;
     if (!record(instance, draft, std::move(failed))) return;
-  }
-  if (instance.cancel_requested && !instance.run->is_finished()) {
-    const dsl::Failure why = dsl::make_failure(
-        "cancelled", instance.cancel_reason.empty() ? "cancelled" : instance.cancel_reason, 0, 0);
-    if (!record(instance, draft,
-                make_event(instance, EventKind::kInstanceCancelled, {}, 0, "{\"error\":" + why.json + "}")))
-      return;
   }
   while (!instance.executed.empty() && !instance.leaving) {
     const StepId id = instance.executed.front();
@@ -220,10 +223,7 @@ void Coordinator::put_down_if_idle(Instance& instance, TurnDraft& draft) {
     if (step.state != Step::State::kCommitting) return;
   }
   const bool has_work =
-      std::any_of(instance.todo.begin(), instance.todo.end(), [](const dsl::Decision& decision) {
-        return std::holds_alternative<dsl::RunSql>(decision) ||
-               std::holds_alternative<dsl::CallHttp>(decision);
-      });
+      instance.unstarted || std::any_of(instance.todo.begin(), instance.todo.end(), is_work);
   if ((has_work || instance.fetching != 0) && !draining_ && !instance.paused) return;
   const auto timer = instance.run->next_timer();
   if (!draining_ && !instance.paused && timer && timer->fire_at < now_() + kStayAwake) return;
@@ -255,7 +255,10 @@ void Coordinator::turn_committed(Instance& instance) {
   instance.new_start.clear();
   instance.turn_json.clear();
   if (instance.put_back) earliest_wake_ = now_();  // the poll after this finds it, or its time
-  if (instance.leaving) return drop(instance.id);
+  if (instance.leaving) {
+    if (instance.end) log_end(*instance.end);
+    return drop(instance.id);
+  }
   const std::string id = instance.id;
   carry_out(instance);
   std::vector<StepId> marked;
@@ -264,7 +267,8 @@ void Coordinator::turn_committed(Instance& instance) {
   }
   for (const StepId step_id : marked) {
     Step& step = instance.steps.at(step_id);
-    if (!instance.run->wants(step.address)) {
+    instance.unstarted |= draining_;
+    if (draining_ || !instance.run->wants(step.address)) {
       end_step(instance, step_id);
       continue;
     }
@@ -275,9 +279,12 @@ void Coordinator::turn_committed(Instance& instance) {
   if (Instance* still = find(id)) proceed(*still);
 }
 
+// A daemon that stops begins no step: what is left to do stays there for put_down_if_idle().
 void Coordinator::carry_out(Instance& instance) {
   for (dsl::Decision& decision : std::exchange(instance.todo, {})) {
-    if (const auto* run = std::get_if<dsl::RunSql>(&decision)) {
+    if (draining_ && is_work(decision)) {
+      instance.todo.push_back(std::move(decision));
+    } else if (const auto* run = std::get_if<dsl::RunSql>(&decision)) {
       start_step(instance, *run);
     } else if (const auto* call = std::get_if<dsl::CallHttp>(&decision)) {
       start_http(instance, *call);

@@ -292,6 +292,11 @@ void StepPool::finish(StepId id) {
   release(*session);
 }
 
+bool StepPool::queued(StepId id) const {
+  const auto found = jobs_.find(id);
+  return found != jobs_.end() && found->second.queued;
+}
+
 void StepPool::stop(StepId id) {
   const auto found = jobs_.find(id);
   if (found == jobs_.end()) return;

@@ -55,6 +55,7 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   void commit_foreign(StepId id, const std::string& result) override;
   void finish(StepId id) override;
   void stop(StepId id) override;
+  bool queued(StepId id) const override;
 
   // The roles of which at least so many steps wait for a connection.
   std::set<std::string> roles_waiting(std::size_t steps) const;

@@ -132,8 +132,8 @@ comment on table df.instances is 'One row an instance (one run of a workflow)';
 comment on column df.instances.wake_at is 'When a daemon shall take it up next; null: held by one, ended, or waiting for a signal only';
 comment on column df.instances.result_seq is 'The event that holds the result';
 comment on column df.instances.request is 'What its owner or an operator asked for last';
-comment on column df.instances.attention is 'A signal or request came that the daemon which holds it has not read yet';
-comment on column df.instances.worker_id is 'The daemon that holds it';
+comment on column df.instances.attention is 'A signal or request came, or its end, that no daemon has read yet';
+comment on column df.instances.worker_id is 'The daemon that holds it; of a cancelled one, until that daemon has learned of it';
 comment on column df.instances.fencing_token is 'Raised by each claim: a daemon with an older one commits nothing';
 
 -- What a claim looks for, and nothing else.
@@ -147,6 +147,8 @@ create index instances_newest on df.instances (created_at desc, id desc);
 create index instances_waiting on df.instances (submitted_by)
   where worker_id is null and status in ('running', 'paused');  -- those that were put down: df.waiting
 create index instances_ended on df.instances (completed_at) where completed_at is not null;
+create index instances_ended_unseen on df.instances (completed_at)
+  where attention and worker_id is null and completed_at is not null;  -- no daemon has logged their end yet
 create unique index instances_idempotency on df.instances (submitted_by, idempotency_key) where idempotency_key is not null;
 
 -- History ---------------------------------------------------------------------------------------------------------
@@ -331,35 +333,42 @@ create trigger ring after insert on df.submit for each statement execute functio
 
 create trigger ring after insert on df.signals for each statement execute function df._ring();
 
--- What an owner may ask for is one column; what follows from it is decided here.
+-- What an owner may ask for is one column; what follows from it is decided here. A cancel ends the instance at once:
+-- worker_id stays, so that the daemon's next poll learns of it, but the higher token keeps that daemon from committing
+-- anything. A step's checkpoint locks the row FOR KEY SHARE, so the cancel locks it FOR UPDATE: it waits for checkpoints
+-- that are already written, and later ones wait for it and then fail.
 create function df._request_made() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   new.updated_at := df._now();
-  if old.status not in ('pending', 'running', 'paused') or new.request is null
-     or (old.request = 'cancel' and new.request <> 'cancel') then  -- a cancel stands
+  if old.status not in ('pending', 'running', 'paused') or new.request is null then
     new.request := old.request;
+    new.request_reason := old.request_reason;
     return new;
   end if;
   if length(new.request_reason) > 10000 then
     raise string_data_right_truncation using message = 'a reason has at most 10000 characters';
   end if;
   new.attention := true;
-  if new.worker_id is not null then
-    return new;                                           -- the daemon that holds it will see to it
-  end if;
-  if new.request = 'cancel' and old.fencing_token = 0 then  -- nobody ever began it
+  if new.request = 'cancel' then
+    if current_setting('df.instance_id', true) = old.id then
+      raise object_not_in_prerequisite_state using
+        message = format('a step cannot cancel its own instance, %s', old.id),
+        detail = 'A cancelled instance commits nothing, so this step would be rolled back and its cancel with it.',
+        hint = 'End the workflow by its own means: df.if or df.break to leave out what follows, an error to fail.';
+    end if;
+    perform from df.instances i where i.id = old.id for update;
     new.status := 'cancelled';
-    new.completed_at := df._now();
-    new.error := json_build_object('message', coalesce(new.request_reason, 'cancelled'), 'code', 'cancelled');
+    new.completed_at := new.updated_at;
+    new.error := json_build_object('message', coalesce(nullif(new.request_reason, ''), 'cancelled'), 'code', 'cancelled');
     new.wake_at := null;
+    new.fencing_token := old.fencing_token + 1;
+  elsif new.worker_id is not null then
+    return new;                                           -- the daemon that holds it will see to it
   elsif new.request = 'pause' then
     new.status := 'paused';                               -- wake_at stays: a start that was set for later is kept
   elsif new.request = 'resume' and old.status = 'paused' then
     new.status := case when old.started_at is null then 'pending' else 'running' end;
     new.wake_at := coalesce(old.wake_at, df._now());
-  elsif new.request = 'cancel' then
-    new.status := 'running';                              -- a paused one is not claimed
-    new.wake_at := df._now();
   end if;
   return new;
 end $$;
@@ -367,6 +376,25 @@ comment on function df._request_made() is 'Trigger: cancel, pause and resume';
 
 create trigger request_made before update of request on df.instances
   for each row execute function df._request_made();
+
+-- The last event of a cancelled instance. Clients may not write events, so this runs with the owner's rights. The row is
+-- locked FOR UPDATE: no event of a daemon is on its way any more.
+create function df._record_cancel() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into df.events (instance_id, seq, at, kind, data)
+  select new.id, coalesce(max(e.seq), 0) + 1, new.completed_at, 'InstanceCancelled', json_build_object('error', new.error)
+  from df.events e where e.instance_id = new.id;
+  return null;
+exception when unique_violation then
+  -- Only in a repeatable read or serializable transaction, which does not see events that were committed after it began.
+  raise serialization_failure using
+    message = format('could not serialize access: instance %s has gone on since this transaction began', new.id);
+end $$;
+comment on function df._record_cancel() is 'Trigger: writes the event InstanceCancelled';
+
+create trigger record_cancel after update of request on df.instances
+  for each row when (new.status = 'cancelled' and old.status <> 'cancelled') execute function df._record_cancel();
 create trigger ring after update of request on df.instances for each statement execute function df._ring();
 
 -- Rights -----------------------------------------------------------------------------------------------------------

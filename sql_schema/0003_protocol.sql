@@ -40,7 +40,8 @@ declare
   released int;
 begin
   with held as (select id from df.instances where worker_id = p_worker order by id limit 1000 for update skip locked)
-  update df.instances i set worker_id = null, attention = false, wake_at = df._now()
+  update df.instances i
+  set worker_id = null, attention = i.completed_at is not null, wake_at = case when i.completed_at is null then df._now() end
   from held where i.id = held.id;
   get diagnostics released = row_count;
   if not exists (select from df.instances where worker_id = p_worker) then
@@ -135,12 +136,14 @@ comment on function df._due_of_others(smallint, timestamptz, int, oid[]) is
   'Locks the instances of a priority that are due, but for those of some roles';
 
 -- One round of a daemon: takes up to p_limit due instances (highest priority first, then by time), and reads which of
--- those that it holds want attention. Row kinds: 'claimed'; 'attention'; 'next' (wake_at: when the next becomes due).
+-- those that it holds want attention. Row kinds: 'claimed'; 'attention'; 'ended' (not by a daemon's turn, error and seconds
+-- tell how and after what time); 'next' (wake_at: when the next becomes due).
 -- It raises or lowers the worker's wish to be notified, too: a daemon that took all it could take comes back by itself.
 -- Of the roles in p_busy nothing is claimed: the daemon has more of theirs than it has connections for.
 create function df._poll(p_worker int, p_limit int, p_busy text[])
 returns table (kind text, id text, token bigint, status text, dsl text, label text, vars jsonb, role text, database text,
-               wake_at timestamptz, request text, request_reason text, started boolean, may_http boolean)
+               wake_at timestamptz, request text, request_reason text, started boolean, may_http boolean, error json,
+               seconds double precision)
 language plpgsql set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
 #variable_conflict use_column
@@ -159,10 +162,23 @@ begin
   return query
     with told as (
       select i.id from df.instances i where i.worker_id = p_worker and i.attention for no key update skip locked)
+    update df.instances i
+    set attention = false, worker_id = case when i.completed_at is null then p_worker end
+    from told where i.id = told.id
+    returning case when i.completed_at is null then 'attention' else 'ended' end, i.id, i.fencing_token, i.status, null::text,
+              i.label, null::jsonb, (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by),
+              null::text, null::timestamptz, i.request, i.request_reason, true, null::boolean, i.error,
+              extract(epoch from i.completed_at - coalesce(i.started_at, i.completed_at))::double precision;
+  return query
+    with told as (
+      select i.id from df.instances i where i.attention and i.worker_id is null and i.completed_at is not null
+      order by i.completed_at limit 1000 for no key update skip locked)
     update df.instances i set attention = false
     from told where i.id = told.id
-    returning 'attention', i.id, i.fencing_token, i.status, null::text, null::text, null::jsonb, null::text, null::text,
-              null::timestamptz, i.request, i.request_reason, true, null::boolean;
+    returning 'ended', i.id, i.fencing_token, i.status, null::text, i.label, null::jsonb,
+              (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), null::text,
+              null::timestamptz, i.request, i.request_reason, true, null::boolean, i.error,
+              extract(epoch from i.completed_at - coalesce(i.started_at, i.completed_at))::double precision;
   if p_limit <= 0 then return; end if;
   select i.priority, i.wake_at into level, upcoming from df.instances i
   where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.priority desc, i.wake_at limit 1;
@@ -183,7 +199,8 @@ begin
         from unnest(ids) due(id) where i.id = due.id
         returning 'claimed', i.id, i.fencing_token, i.status, i.dsl, i.label, i.vars,
                   (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), i.database,
-                  i.wake_at, i.request, i.request_reason, i.fencing_token > 1, df._may_http(i.submitted_by);
+                  i.wake_at, i.request, i.request_reason, i.fencing_token > 1, df._may_http(i.submitted_by), null::json,
+                  null::double precision;
       get diagnostics taken = row_count;
       room := room - taken;
       claimed := claimed or taken > 0;
@@ -204,7 +221,8 @@ begin
   end if;
   update df.workers w set waiting = room > 0 where w.id = p_worker and w.waiting <> (room > 0);
   return query select 'next', null::text, null::bigint, null::text, null::text, null::text, null::jsonb, null::text,
-                      null::text, earliest, null::text, null::text, null::boolean, null::boolean;
+                      null::text, earliest, null::text, null::text, null::boolean, null::boolean, null::json,
+                      null::double precision;
 end $$;
 comment on function df._poll(int, int, text[]) is 'One round of a daemon: claims what is due, reads what wants attention';
 
@@ -216,7 +234,8 @@ declare
 begin
   -- A client's transaction may have the row locked for as long as it likes: an error (55P03) then, not a wait.
   perform from df.instances where id = p_instance and worker_id is not distinct from p_worker for update nowait;
-  update df.instances set fencing_token = fencing_token + 1 where id = p_instance and worker_id is not distinct from p_worker
+  update df.instances set fencing_token = fencing_token + 1
+  where id = p_instance and worker_id is not distinct from p_worker and completed_at is null
   returning fencing_token into token;
   return token;
 end $$;
@@ -269,8 +288,7 @@ begin
     update df.instances
     set dsl = case when earlier is null then p_start ->> 'body' else dsl end,
         status = case when request = 'pause' then 'paused' else 'pending' end,
-        wake_at = case when request = 'cancel' then df._now()
-                       when earlier is null then greatest(due, df._now())
+        wake_at = case when earlier is null then greatest(due, df._now())
                        else df._now() + interval '1 second' end,
         worker_id = null, attention = false, started_at = null, updated_at = p_at
     where id = p_instance;
@@ -281,7 +299,7 @@ begin
           json_build_object('error', problem));
   update df.instances
   set status = case when earlier is null then 'failed' else 'cancelled' end, error = problem,
-      worker_id = null, wake_at = null, attention = false, updated_at = p_at, completed_at = p_at
+      worker_id = null, wake_at = null, attention = true, updated_at = p_at, completed_at = p_at
   where id = p_instance;
 end $$;
 comment on function df._put_back(text, timestamptz, json) is
@@ -355,7 +373,7 @@ begin
     -- What came since the daemon last looked must not be slept over. Looked at once the row is locked, because the
     -- poll that reads a signal takes the mark of attention off the row.
     perform from df.instances where id operator(pg_catalog.=) p_instance for no key update;
-    select attention or request operator(pg_catalog.=) 'cancel'
+    select attention
              or coalesce(request, '') operator(pg_catalog.<>) coalesce(turn.request, '')
              or (waiting and (select pg_catalog.count(*)
                               from (select from df.signals s where s.instance_id operator(pg_catalog.=) p_instance
@@ -382,13 +400,15 @@ comment on function df._apply_turn(text, timestamptz, json) is 'What a turn writ
 -- or of the daemon itself: a key alone opens nobody else's history.
 -- The attempt began when the transaction did. p_at is now, by a clock that may differ by some milliseconds.
 -- p_dirty returns whether the step left something in its session that only DISCARD ALL takes away.
+-- lock_timeout: a client that keeps a cancel of the instance open would hold up the step, its locks and its connection. After
+-- that time the step is rolled back (55P03), and runs again if the cancel is.
 -- It has no search_path of its own, because setting one costs a third of the whole call (the path is worked out anew in
 -- each transaction). Instead every name in it is qualified, operators too, and it calls nothing unqualified.
 -- A procedure, because CALL is neither planned nor run by the executor, and daemons send it anew for each step.
 create procedure df._commit_turn(p_key uuid, p_instance text, p_token bigint, p_xid xid8, p_role text, p_seq bigint,
                                  p_at timestamptz, p_kind text, p_node text, p_scope text, p_attempt int, p_data json,
                                  p_turn json, inout p_dirty boolean)
-language plpgsql security definer set enable_seqscan = off as $$
+language plpgsql security definer set enable_seqscan = off set lock_timeout = '5s' as $$
 begin
   if (p_xid operator(pg_catalog.=) pg_catalog.pg_current_xact_id()) is not true then
     raise exception 'the step ended the transaction that it ran in' using errcode = 'DF002';
@@ -409,7 +429,7 @@ begin
     or exists (select from pg_catalog.pg_prepared_statement() where from_sql)
     or exists (select from pg_catalog.pg_cursor() where is_holdable) into p_dirty;
   if not found then
-    raise exception 'lease lost: instance % is held by another daemon', p_instance using errcode = 'DF001';
+    raise exception 'lease lost: instance % is held by another daemon, or was cancelled', p_instance using errcode = 'DF001';
   end if;
   if p_turn is not null then
     perform df._apply_turn(p_instance, p_at, p_turn);

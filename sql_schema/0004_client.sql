@@ -31,22 +31,31 @@ create function df.error(instance_id text) returns json language sql volatile
   return case when df._instance_status($1) is not null then (select i.error from df.instances i where i.id = $1) end;
 comment on function df.error(text) is 'Error of a failed or cancelled instance: message, sqlstate, detail, hint, node, attempts …';
 
+-- Locked before it is looked at. For a cancel at once as the trigger needs it: a weaker lock first could deadlock with a
+-- step's checkpoint, which goes from FOR KEY SHARE to an update of the row.
 create function df._request(p_id text, p_request text, p_reason text) returns text language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 declare
   current_status text := df._instance_status(p_id);
 begin
+  if p_request = 'cancel' and current_status in ('pending', 'running', 'paused')
+     and current_setting('df.instance_id', true) is distinct from p_id then
+    select i.status into current_status from df.instances i where i.id = p_id for update;
+  elsif current_status in ('pending', 'running', 'paused') then
+    select i.status into current_status from df.instances i where i.id = p_id for no key update;
+  end if;
   if current_status not in ('pending', 'running', 'paused') then
     return format('Instance %s is already %s', p_id, current_status);
   end if;
   update df.instances set request = p_request, request_reason = p_reason where id = p_id;
-  return format('Instance %s: %s requested', p_id, p_request);
+  return case when p_request = 'cancel' then format('Instance %s cancelled', p_id)
+              else format('Instance %s: %s requested', p_id, p_request) end;
 end $$;
-comment on function df._request(text, text, text) is 'Asks for cancel, pause or resume';
+comment on function df._request(text, text, text) is 'Cancels, or asks for pause or resume';
 
 create function df.cancel(instance_id text, reason text default null) returns text language sql
   return df._request($1, 'cancel', $2);
-comment on function df.cancel(text, text) is 'Cancels an instance: what runs is stopped and rolled back';
+comment on function df.cancel(text, text) is 'Cancels an instance, at once: what runs is stopped and rolled back';
 create function df.pause(instance_id text) returns text language sql
   return df._request($1, 'pause', null);
 comment on function df.pause(text) is 'Pauses an instance: running steps finish, nothing new begins';

@@ -458,7 +458,7 @@ begin
     return query select i.id from df.instances i where i.id = p_id and i.status in ('running', 'paused');
     return;
   end if;
-  return query select i.id from df.instances i where i.worker_id is not null;
+  return query select i.id from df.instances i where i.worker_id is not null and i.completed_at is null;
   if df._is_operator() or not row_security_active('df.instances') then
     return query select i.id from df.instances i where i.worker_id is null and i.status in ('running', 'paused');
   else

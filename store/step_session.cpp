@@ -86,7 +86,7 @@ class StepSession::Impl {
   bool statement_done_ = false;    // and its implicit transaction, if it has one, is over
   bool settings_changed_ = false;  // by SET
   bool commit_answered_ = false;
-  bool lease_lost_ = false;
+  bool lease_lost_ = false, busy_ = false;
   bool refused_ = false;  // the server itself said that it did not commit
 };
 
@@ -246,7 +246,7 @@ void StepSession::Impl::commit_foreign(const std::string& result) {
 }
 
 void StepSession::Impl::send_commit() {
-  commit_answered_ = lease_lost_ = refused_ = false;
+  commit_answered_ = lease_lost_ = busy_ = refused_ = false;
   commit_outcome_ = {};
   send(own::kCommit, Sent::kCommit);
 }
@@ -391,6 +391,7 @@ void StepSession::Impl::handle_error(const PGresult* result, Sent kind) {
   // The checkpoint's context may show its parameters (log_parameter_max_length_on_error), our key among them.
   failure_ = failure_of(result, {statement_.node_id, statement_.attempt}, kind != Sent::kCheckpoint);
   lease_lost_ = sqlstate == "DF001";
+  busy_ = kind == Sent::kCheckpoint && (sqlstate == "55P03" || sqlstate == "40P01");
   refused_ = !sqlstate.empty() && !sqlstate.starts_with("57P") && !sqlstate.starts_with("08");
   needs_to_run_alone_ =
       kind == Sent::kStatement && !statement_.alone && (sqlstate == "25001" || sqlstate == "2D000");
@@ -416,7 +417,9 @@ void StepSession::Impl::end_of_exchange() {
       } else if (pipeline_.lost() && !refused_) {
         commit_outcome_.kind = CommitOutcome::Kind::kInDoubt;
       } else {
-        commit_outcome_.kind = lease_lost_ ? CommitOutcome::Kind::kLeaseLost : CommitOutcome::Kind::kRefused;
+        commit_outcome_.kind = lease_lost_ ? CommitOutcome::Kind::kLeaseLost
+                               : busy_     ? CommitOutcome::Kind::kBusy
+                                           : CommitOutcome::Kind::kRefused;
       }
       if (prepared_are_gone_) pipeline_.lose();
       return;

@@ -53,6 +53,7 @@ struct CommitOutcome {
   enum class Kind {
     kCommitted,
     kLeaseLost,  // nothing was written
+    kBusy,       // a client's open transaction has the instance's row locked: nothing was written
     kRefused,  // the database refused the commit (a deferred constraint, …): nothing was written; see failure
     kInDoubt,  // the connection was lost before the answer came
   };

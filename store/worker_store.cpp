@@ -145,11 +145,11 @@ PollResult WorkerStore::poll(int worker, int limit, const std::vector<std::strin
         kIndexesOnlyAsync);  // a claim that a crash of the server loses was followed by nothing durable
     const pqxx::result rows =
         exec_params(work,
-                    "select kind, id, token, dsl, label, vars, role, database,"
+                    "select kind, id, token, status, dsl, label, vars, role, database,"
                     // A time beyond what a count of microseconds can hold (infinity above all) is none.
                     " case when wake_at < '2200-01-01' then (extract(epoch from wake_at) * 1000000)::bigint "
                     "end as wake_at,"
-                    " request, request_reason, started, may_http"
+                    " request, request_reason, started, may_http, error, seconds"
                     " from df._poll($1, $2, $3)",
                     worker, limit, array_of(busy));
     std::map<std::string, ClaimedInstance*> resumed, claimed;
@@ -160,6 +160,10 @@ PollResult WorkerStore::poll(int worker, int limit, const std::vector<std::strin
       const std::string kind = text(row["kind"]);
       if (kind == "next") {
         result.next_wake = time(row["wake_at"]);
+      } else if (kind == "ended") {
+        result.ended.push_back({text(row["id"]), text(row["status"]), text(row["label"]), text(row["error"]),
+                                text(row["role"]),
+                                row["seconds"].is_null() ? 0 : row["seconds"].as<double>()});
       } else if (kind == "attention") {
         result.attention.push_back({text(row["id"]),
                                     row["token"].as<std::int64_t>(),

@@ -39,6 +39,13 @@ struct ClaimedInstance {
   std::string corrupt;          // not empty: the history cannot be read, and why
 };
 
+// An instance that ended, and not by a turn of a daemon: a client cancelled it, or the schema refused what its text asks for.
+struct Ended {
+  std::string id, status, label, error;  // error: JSON
+  std::string role;                      // "": it was dropped
+  double seconds = 0;                    // since a daemon took it up first
+};
+
 // An instance that this worker holds, and for which a signal or a request has come.
 struct Attention {
   std::string id;
@@ -50,6 +57,7 @@ struct Attention {
 struct PollResult {
   std::vector<ClaimedInstance> claimed;
   std::vector<Attention> attention;
+  std::vector<Ended> ended;  // those that this worker held, and some that nobody did; each is told once
   std::optional<dsl::Time> next_wake;  // when the next instance becomes due; nullopt: none waits
 };
 

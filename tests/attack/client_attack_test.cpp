@@ -111,6 +111,10 @@ TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one
         "drop schema df cascade",
         "create policy mine on df.instances using (true)",
         "create trigger t after insert on df.instances for each row execute function df._submit()",
+        "create temp table mine (like df.instances); create trigger t after insert on mine for each row "
+        "execute "
+        "function df._record_cancel()",
+        "select df._record_cancel()",
         "create function df.evil() returns int language sql as 'select 1'",
         "create table df.t (x int)",
         "create or replace function df._now() returns timestamptz language sql as 'select now()'",

@@ -48,17 +48,25 @@ void FakeStore::request(const std::string& id, const std::string& what) {
   if (row.ended()) return;
   row.request = what;
   row.attention = true;
-  if (row.worker != 0) return;
-  if (what == "cancel" && row.token == 0) {
+  if (what == "cancel") {
+    dsl::Event event;
+    event.seq = row.events.empty() ? 1 : row.events.rbegin()->first + 1;
+    event.at = now;
+    event.kind = dsl::EventKind::kInstanceCancelled;
+    event.data = R"({"error":{"message":"cancelled","code":"cancelled"}})";
+    insert(row, event);
     row.status = "cancelled";
+    row.error = R"({"message":"cancelled","code":"cancelled"})";
+    ++row.token;
     row.wake_at.reset();
-  } else if (what == "pause") {
+    return;
+  }
+  if (row.worker != 0) return;
+  if (what == "pause") {
     row.status = "paused";
     row.wake_at.reset();
   } else if (what == "resume" && row.status == "paused") {
     row.status = row.token == 0 ? "pending" : "running";
-    row.wake_at = now;
-  } else if (what == "cancel") {
     row.wake_at = now;
   }
 }
@@ -68,8 +76,8 @@ void FakeStore::release(int worker) {
   for (auto& [id, row] : rows_) {
     if (row.worker != worker) continue;
     row.worker = 0;
-    row.attention = false;
-    row.wake_at = now;
+    row.attention = row.ended();
+    if (!row.ended()) row.wake_at = now;
   }
 }
 
@@ -120,7 +128,11 @@ store::PollResult FakeStore::poll(int worker, int limit) {
   if (workers_.count(worker) == 0) return result;  // the real one says that it is not registered
   deliver();
   for (auto& [id, row] : rows_) {
-    if (row.worker == worker && row.attention) {
+    if (row.ended() && row.attention && (row.worker == worker || row.worker == 0)) {
+      row.attention = false;
+      row.worker = 0;
+      result.ended.push_back({id, row.status, "", row.error, "somebody", 0});
+    } else if (row.worker == worker && row.attention) {
       row.attention = false;
       result.attention.push_back({id, row.token, row.request, "", untaken(id)});
     }
@@ -138,7 +150,7 @@ store::PollResult FakeStore::poll(int worker, int limit) {
 
 std::optional<store::ClaimedInstance> FakeStore::reclaim(int worker, const std::string& id) {
   Row& row = rows_.at(id);
-  if (row.worker != worker) return std::nullopt;
+  if (row.worker != worker || row.ended()) return std::nullopt;
   ++row.token;
   return read(row);
 }
@@ -208,7 +220,7 @@ void FakeStore::put_down(Row& row, const std::string& turn, const std::string& s
     }
     throw Violation("parked: " + row.id + ": " + error + history);
   }
-  const bool overtaken = row.attention || row.request == "cancel" || row.request != member(turn, "request") ||
+  const bool overtaken = row.attention || row.request != member(turn, "request") ||
                          (waiting && untaken(row.id).size() > std::stoul(member(turn, "inbox")));
   row.worker = 0;
   row.attention = false;

@@ -129,6 +129,7 @@ void SimDaemon::poll() {
   const int limit = static_cast<int>(sim_.below(5));
   on_work_thread([this, result, limit] { *result = sim_.mutable_store().poll(worker_, limit); },
                  [this, result] {
+                   for (const store::Ended& one : result->ended) coordinator_->ended(one);
                    for (store::ClaimedInstance& one : result->claimed) coordinator_->claimed(std::move(one));
                    for (const store::Attention& one : result->attention) coordinator_->attention(one);
                    later(milliseconds(1 + sim_.below(200)), [this] { poll(); });
