@@ -88,7 +88,7 @@ struct Config {
   } http;
 
   struct Log {
-    std::string level = "info";   // trace debug info warn error
+    std::string level = "info";   // trace debug info warning error; warn is the same as warning
     std::string format = "text";  // text | json
     std::string file;             // empty: stderr
   } log;

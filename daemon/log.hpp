@@ -1,8 +1,9 @@
-// The log: spdlog behind four functions, so that only log.cpp knows it. Messages never hold a step's result
+// The log: spdlog behind a few functions, so that only log.cpp knows it. Messages never hold a step's result
 // or a value of a variable at info level or above. A message is data, never a format string.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "config/config.hpp"
 
@@ -14,7 +15,12 @@ enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError };
 // Throws std::runtime_error when the file cannot be opened.
 void configure_log(const config::Config::Log& config);
 
-void log(LogLevel level, const std::string& message);
+// One member of a JSON line, beside time, level and message; the text format leaves them out. `json` is its value.
+struct LogField {
+  std::string name, json;
+};
+
+void log(LogLevel level, const std::string& message, const std::vector<LogField>& fields = {});
 inline void log_debug(const std::string& message) {
   log(LogLevel::kDebug, message);
 }

@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "daemon/end_log.hpp"
 #include "daemon/log.hpp"
 #include "store/store_error.hpp"
 
@@ -101,6 +102,10 @@ Tenure::~Tenure() {
 void Tenure::begin(std::function<void(const std::string& why)> lost) {
   lost_ = std::move(lost);
   coordinator_->log = [](int level, const std::string& text) { log(static_cast<LogLevel>(level), text); };
+  coordinator_->log_end = [](const InstanceEnd& end) {
+    const EndLine line = end_line(end);
+    log(line.level, line.message, line.fields);
+  };
   steps_->set_callbacks({[this](StepId id, store::StepOutcome outcome) {
                            coordinator_->executed(id, std::move(outcome));
                            after_event();
@@ -234,6 +239,7 @@ void Tenure::poll() {
 void Tenure::polled(store::PollResult result, int limit) {
   polling_ = false;
   more_due_ = limit > 0 ? static_cast<int>(result.claimed.size()) == limit : more_due_;
+  for (const store::Ended& ended : result.ended) coordinator_->ended(ended);
   for (const store::Attention& attention : result.attention) coordinator_->attention(attention);
   for (store::ClaimedInstance& claimed : result.claimed) coordinator_->claimed(std::move(claimed));
   auto wait = std::chrono::duration_cast<std::chrono::microseconds>(config_.worker.poll_interval);
