@@ -79,3 +79,32 @@ TEST_CASE("a restart of the server under load is waited out", "[L6.1]") {
   CHECK(daemon.running());
   world.reconnect();
 }
+
+TEST_CASE("after SIGTERM no step begins, not even the next row of a df.for_each that runs", "[S4.2]") {
+  World world;
+  Sql alice = world.session(), gate = world.session();
+  alice.exec("create table effects (i int)");
+  gate.exec("select pg_advisory_lock(17)");
+  DaemonProcess& first = world.start_daemon();
+  const std::string id =
+      submit(alice,
+             "df.for_each('select i from generate_series(1, 20) i', "
+             "'insert into effects select $item.i from pg_advisory_xact_lock_shared(17)', 3)");
+  const auto waiting = [&] {
+    return world.owner().number(
+        "select count(*) from pg_locks where locktype = 'advisory' and objid = 17"
+        " and not granted and database = (select oid from pg_database"
+        " where datname = current_database())");
+  };
+  wait_until("three rows are under way", [&] { return waiting() == 3; });
+  kill(first.pid(), SIGTERM);
+  wait_until("it knows that it is to stop",
+             [&] { return first.log().find("waiting for 3 running steps") != std::string::npos; });
+  gate.exec("select pg_advisory_unlock(17)");
+  CHECK(first.wait() == 0);
+  CHECK(alice.number("select count(*) from effects") == 3);
+  world.start_daemon();
+  completes(alice, id);
+  CHECK(alice.number("select count(distinct i) from effects") == 20);
+  CHECK(alice.number("select count(*) from effects") == 20);
+}
