@@ -462,7 +462,7 @@ insert into df._client_routines (name) values
   ('_check_name'), ('_seconds'), ('_compact'), ('_http_config'), ('sql'), ('sleep'), ('wait_for_schedule'),
   ('wait_for_signal'), ('break'), ('seq'), ('join'), ('join3'), ('race'), ('any'), ('as'), ('if'), ('if_rows'),
   ('loop'), ('for_each'), ('retry'), ('timeout'), ('catch'), ('_op_seq'), ('_op_join'), ('_op_race'),
-  ('_op_then'), ('_op_else'), ('_op_loop');
+  ('_op_then'), ('_op_else'), ('_op_loop'), ('fail');
 insert into df._client_routines (name, http) values ('http', true), ('http_multipart', true);
 
 revoke execute on all functions in schema df from public;

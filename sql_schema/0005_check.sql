@@ -353,6 +353,6 @@ comment on function df._check is 'Refuses a graph that no daemon would run';
 insert into df._client_routines (name) values
   ('_try_jsonb'), ('_codes'), ('_codes_pattern'), ('_parts_problem'), ('_schedule_problem'),
   ('_has_second_statement'), ('_statement_problem'), ('_unknown_key'), ('_number_problem'), ('_config_problem'),
-  ('_http_problem'), ('_node_problem'), ('_graph_problem'), ('_check');
+  ('_http_problem'), ('_fail_problem'), ('_node_problem'), ('_graph_problem'), ('_check');
 
 revoke execute on all functions in schema df from public;
