@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "config/loader.hpp"
+#include "daemon/http/idempotency_key.hpp"
 #include "daemon/http/template.hpp"
 #include "dsl/value/json_slice.hpp"
 #include "dsl/value/pg_types.hpp"
@@ -43,14 +44,15 @@ std::shared_ptr<const HttpPolicy> make_policy(const config::Config::Http& config
 
 }  // namespace
 
-HttpSteps::HttpSteps(boost::asio::io_context& io, const config::Config::Http& config)
-    : io_(io), client_(std::make_unique<HttpClient>(config, make_policy(config))) {}
+HttpSteps::HttpSteps(boost::asio::io_context& io, const config::Config::Http& config,
+                     std::string installation)
+    : io_(io),
+      installation_(std::move(installation)),
+      client_(std::make_unique<HttpClient>(config, make_policy(config))) {}
 
 void HttpSteps::start(StepId id, const std::string& role, const std::string& instance_id,
                       const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) {
-  // The same for every attempt of this step, through retries and crashes.
-  const std::string key = instance_id + '-' + dsl::node_id(call.address.node) +
-                          (call.address.scope.empty() ? "" : '-' + call.address.scope);
+  const std::string key = idempotency_key(installation_, instance_id, call.address);
   auto request = build_http_request(node, {call.names, variables}, {role, key});
   const auto deliver = [weak = weak_from_this(), id, index = call.address.node, attempt = call.attempt,
                         &io = io_](HttpOutcome outcome) {

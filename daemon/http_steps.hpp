@@ -16,8 +16,8 @@ namespace durabled::daemon {
 class HttpSteps : public HttpPort, public std::enable_shared_from_this<HttpSteps> {
  public:
   using Done = std::function<void(StepId, HttpResult)>;
-  // Throws config::ConfigError when http.allow is wrong.
-  HttpSteps(boost::asio::io_context& io, const config::Config::Http& config);
+  // `installation`: a UUID, see store::WorkerId. Throws config::ConfigError when http.allow is wrong.
+  HttpSteps(boost::asio::io_context& io, const config::Config::Http& config, std::string installation);
 
   void set_done(Done done) { done_ = std::move(done); }
   void start(StepId id, const std::string& role, const std::string& instance_id, const dsl::Node& node,
@@ -31,6 +31,7 @@ class HttpSteps : public HttpPort, public std::enable_shared_from_this<HttpSteps
   void answer(StepId id, HttpResult result);
 
   boost::asio::io_context& io_;
+  std::string installation_;
   std::unique_ptr<HttpClient> client_;
   Done done_;
   std::map<StepId, HttpCallId> calls_;

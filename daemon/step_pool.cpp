@@ -173,7 +173,8 @@ void StepPool::connect(const store::StepTarget& key) {
                          extra == options_.roles.end() ? "" : extra->second, !options_.prepared_statements);
   asio::post(connect_threads_, [weak = weak_from_this(), &io = io_, key, params,
                                 session_options = store::StepSession::Options{
-                                    options_.prepared_statements, key.database != options_.served_database}] {
+                                    options_.prepared_statements, key.database != options_.served_database,
+                                    options_.installation}] {
     auto box = std::make_shared<std::unique_ptr<store::StepSession>>();  // handlers must be copyable
     std::shared_ptr<store::StoreError> error;
     try {

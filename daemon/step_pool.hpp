@@ -32,6 +32,7 @@ struct StepPoolOptions {
   int connections = 16, connections_per_role = 12;
   std::chrono::milliseconds idle_timeout{60'000};
   bool prepared_statements = true;
+  std::string installation;  // see store::WorkerId
 };
 
 class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> {

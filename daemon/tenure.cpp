@@ -17,6 +17,7 @@ namespace asio = boost::asio;
 using Clock_ = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kHousekeeping{1};
+constexpr std::chrono::minutes kComplaints{1};  // between two of the same
 
 std::string host_name() {
   char name[256] = "";
@@ -48,8 +49,9 @@ CoordinatorOptions coordinator_options(const config::Config& config, const store
 }
 
 StepPoolOptions pool_options(const config::Config& config, const std::string& own_role,
-                             const std::string& database) {
+                             const std::string& database, const std::string& installation) {
   StepPoolOptions options;
+  options.installation = installation;
   options.served_database = database;
   options.conninfo = config.database;
   options.own_role = own_role;
@@ -86,8 +88,9 @@ Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock,
       store_(std::move(connections.work)),
       keeper_(std::move(connections.keeper)),
       worker_(keeper_->id()),
-      steps_(std::make_shared<StepPool>(io, pool_options(config, store_->own_role(), store_->database()))),
-      http_(std::make_shared<HttpSteps>(io, config.http)),
+      steps_(std::make_shared<StepPool>(
+          io, pool_options(config, store_->own_role(), store_->database(), worker_.installation))),
+      http_(std::make_shared<HttpSteps>(io, config.http, worker_.installation)),
       coordinator_(std::make_unique<Coordinator>(coordinator_options(config, worker_, store_->database()),
                                                  *steps_, *http_, *this, [&clock] { return clock.now(); })),
       poll_timer_(io),
@@ -154,6 +157,7 @@ void Tenure::keep() {
     });
   };
   auto beat_at = Clock_::now() + heartbeat_interval_;
+  auto complain_at = Clock_::now();
   try {
     while (!stopping_) {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(beat_at - Clock_::now());
@@ -166,6 +170,12 @@ void Tenure::keep() {
         continue;
       }
       beat_at = Clock_::now() + heartbeat_interval_;
+      // Before the heartbeat, which may have to wait itself.
+      if (const std::string waiters = keeper_->lock_waiters();
+          !waiters.empty() && Clock_::now() >= complain_at) {
+        complain_at = Clock_::now() + kComplaints;
+        asio::post(io_, [waiters] { log_warn("everything waits for a lock: " + waiters); });
+      }
       const dsl::Time before = Clock::local();
       const auto theirs = keeper_->heartbeat();
       if (!theirs) return post_loss("others have declared this worker dead");

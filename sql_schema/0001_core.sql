@@ -40,44 +40,101 @@ create function df._me() returns regrole language sql stable parallel safe
   return pg_catalog.quote_ident(current_user)::regrole;
 comment on function df._me() is 'The current role';
 
+-- The operators' role is known by its oid. A name would let whoever may create roles make that role, or make it again
+-- after it was dropped, and so see everybody's instances. A role df_operator that this script did not create becomes the
+-- operators' role when the owner of the schema says so: select df.grant_usage('df_operator').
+create table df._operator (role regrole primary key);
+comment on table df._operator is 'The role whose members see and manage the instances of all roles';
+
 do $$
 begin
   if not exists (select from pg_roles where rolname = 'df_operator') then
     create role df_operator nologin;
+    insert into df._operator values ('df_operator');
   end if;
 exception when insufficient_privilege then
   raise notice 'role df_operator was not created: the installing role may not create roles';
 end $$;
 
 create function df._is_operator() returns boolean language sql stable parallel safe
-  return coalesce((select pg_catalog.pg_has_role(current_user, r.oid, 'usage') from pg_catalog.pg_roles r
-                   where r.rolname = 'df_operator'), false);
+  return coalesce((select pg_catalog.bool_or(pg_catalog.pg_has_role(current_user, r.oid, 'usage'))
+                   from df._operator o join pg_catalog.pg_roles r on r.oid = o.role), false);
 comment on function df._is_operator() is 'Whether the current role sees and manages the instances of all roles';
 
 -- Ids -------------------------------------------------------------------------------------------------------------
 
-create sequence df._instance_numbers;
+create sequence df._instance_numbers maxvalue 1099511627775 cycle;  -- 40 bits
 comment on sequence df._instance_numbers is 'What instance ids are scrambled from';
 
--- A bijection of 40 bits (two rounds of an odd multiplier and a shift), written in 8 characters of 5 bits: unique as
--- the sequence is, without looking like one.
-create function df._new_id() returns text language plpgsql volatile as $$
+-- The secret that scrambles them, of this installation only: with the same ids in two databases, the calls and the
+-- foreign steps of the one would pass for those of the other. Kept as the values of two sequences, because reading a
+-- sequence costs a tenth of reading a table, and clients can read neither.
+create sequence df._id_key_1;
+create sequence df._id_key_2;
+comment on sequence df._id_key_1 is 'Its value is one half of the secret that instance ids are made with';
+comment on sequence df._id_key_2 is 'Its value is the other half';
+
+create function df._make_id_key() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  alphabet constant text := '0123456789abcdefghjkmnpqrstvwxyz';
-  mask constant bigint := (1::bigint << 40) - 1;
-  x bigint := pg_catalog.nextval('df._instance_numbers') & mask;
-  id text := '';
+  half regclass;
+  random_bytes bytea;
 begin
-  for i in 1 .. 2 loop
-    x := (x * 5767133) & mask;
-    x := x # (x >> 19);
+  foreach half in array array['df._id_key_1', 'df._id_key_2']::regclass[] loop
+    random_bytes := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+    perform setval(half, greatest(1, ('x' || encode(substr(random_bytes, 1, 8), 'hex'))::bit(64)::bigint & 9223372036854775807));
   end loop;
-  for i in 0 .. 7 loop
-    id := id || pg_catalog.substr(alphabet, ((x >> (5 * i)) & 31)::int + 1, 1);
-  end loop;
-  return id;
+end $$;
+comment on function df._make_id_key() is 'A new secret for instance ids. Only for an empty schema: new ids could be those of old ones';
+do $$ begin perform df._make_id_key(); end $$;
+
+-- A permutation of 40 bits (a Feistel network of four rounds over SHA-256), written in 8 characters of 5 bits: unique as
+-- the sequence is, and no two say anything about a third. Runs as the owner, so that clients need no right to the sequences.
+-- Called for each row, so it qualifies every name instead of setting a search_path: see df._commit_turn.
+create function df._new_id() returns text language plpgsql volatile security definer as $$
+declare
+  key constant pg_catalog.bytea :=
+    pg_catalog.int8send(pg_catalog.pg_sequence_last_value('df._id_key_1'))
+    operator(pg_catalog.||) pg_catalog.int8send(pg_catalog.pg_sequence_last_value('df._id_key_2'));
+  x bigint := pg_catalog.nextval('df._instance_numbers');
+  a int := x operator(pg_catalog.>>) 20;       -- two halves of 20 bits
+  b int := x operator(pg_catalog.&) 1048575;
+  hash pg_catalog.bytea;
+begin
+  hash := pg_catalog.sha256(key operator(pg_catalog.||) pg_catalog.int8send(b));
+  a := a operator(pg_catalog.#) pg_catalog.get_byte(hash, 0) operator(pg_catalog.#) (pg_catalog.get_byte(hash, 1) operator(pg_catalog.<<) 8)
+    operator(pg_catalog.#) ((pg_catalog.get_byte(hash, 2) operator(pg_catalog.&) 15) operator(pg_catalog.<<) 16);
+  hash := pg_catalog.sha256(key operator(pg_catalog.||) pg_catalog.int8send(a operator(pg_catalog.|) 1048576));
+  b := b operator(pg_catalog.#) pg_catalog.get_byte(hash, 0) operator(pg_catalog.#) (pg_catalog.get_byte(hash, 1) operator(pg_catalog.<<) 8)
+    operator(pg_catalog.#) ((pg_catalog.get_byte(hash, 2) operator(pg_catalog.&) 15) operator(pg_catalog.<<) 16);
+  hash := pg_catalog.sha256(key operator(pg_catalog.||) pg_catalog.int8send(b operator(pg_catalog.|) 2097152));
+  a := a operator(pg_catalog.#) pg_catalog.get_byte(hash, 0) operator(pg_catalog.#) (pg_catalog.get_byte(hash, 1) operator(pg_catalog.<<) 8)
+    operator(pg_catalog.#) ((pg_catalog.get_byte(hash, 2) operator(pg_catalog.&) 15) operator(pg_catalog.<<) 16);
+  hash := pg_catalog.sha256(key operator(pg_catalog.||) pg_catalog.int8send(a operator(pg_catalog.|) 3145728));
+  b := b operator(pg_catalog.#) pg_catalog.get_byte(hash, 0) operator(pg_catalog.#) (pg_catalog.get_byte(hash, 1) operator(pg_catalog.<<) 8)
+    operator(pg_catalog.#) ((pg_catalog.get_byte(hash, 2) operator(pg_catalog.&) 15) operator(pg_catalog.<<) 16);
+  -- Each 5 bits go to a byte of their own, and each byte becomes a character.
+  x := (a::bigint operator(pg_catalog.<<) 32) operator(pg_catalog.|) b;
+  x := ((x operator(pg_catalog.<<) 6) operator(pg_catalog.&) 287948901242044416) operator(pg_catalog.|) (x operator(pg_catalog.&) 4393751544831);
+  x := ((x operator(pg_catalog.<<) 3) operator(pg_catalog.&) 2233819500556328704) operator(pg_catalog.|) (x operator(pg_catalog.&) 8725857424048159);
+  return pg_catalog.translate(pg_catalog.encode(pg_catalog.int8send(x operator(pg_catalog.+) 2314885530818453536), 'escape'),
+                              ' !"#$%&''()*+,-./0123456789:;<=>?', '0123456789abcdefghjkmnpqrstvwxyz');
 end $$;
 comment on function df._new_id() is 'A new instance id: 8 lower-case characters';
+
+create table df._installation (
+  id uuid not null default gen_random_uuid(),
+  made_at timestamptz not null default df._now(),
+  only_row boolean primary key default true check (only_row)
+);
+comment on table df._installation is
+  'What tells this installation from every other: it goes into the Idempotency-Key of HTTP calls and the keys of foreign steps';
+insert into df._installation default values;
+
+-- The first token of an instance, which each further claim raises by one: its lower half counts the claims, the upper
+-- half is random, so that who knows an instance's id does not know its token.
+create function df._first_token() returns bigint language sql volatile
+  return ((pg_catalog.hashtextextended(pg_catalog.gen_random_uuid()::text, 0) & 1073741823) << 32) + 1;
+comment on function df._first_token() is 'The fencing token of an instance''s first claim';
 
 -- Daemons ---------------------------------------------------------------------------------------------------------
 
@@ -215,6 +272,8 @@ alter table df.settings enable row level security;
 alter table df.schema_migrations enable row level security;
 alter table df._worker_keys enable row level security;
 alter table df._client_routines enable row level security;
+alter table df._installation enable row level security;
+alter table df._operator enable row level security;
 
 -- The subselects are evaluated once a statement, not once a row.
 create policy visible on df.instances for select
@@ -234,6 +293,7 @@ create policy own on df.vars
 create policy everybody on df.workers for select using (true);
 create policy everybody on df.settings for select using (true);
 create policy everybody on df.schema_migrations for select using (true);
+create policy everybody on df._operator for select using (true);
 
 -- The inbox -------------------------------------------------------------------------------------------------------
 

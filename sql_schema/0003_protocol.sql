@@ -12,7 +12,7 @@ create function df._lock_class() returns int language sql immutable parallel saf
 comment on function df._lock_class() is 'Class of the advisory locks by which daemons show that they live';
 
 create function df._register(p_name text, p_host text, p_pid int, p_version text, p_lock boolean,
-                             out worker_id int, out worker_key uuid)
+                             out worker_id int, out worker_key uuid, out installation uuid)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   worker_id := nextval(pg_get_serial_sequence('df.workers', 'id'));
@@ -24,6 +24,7 @@ begin
   insert into df.workers (id, name, host, pid, version, session_lock) overriding system value
   values (worker_id, p_name, p_host, p_pid, p_version, p_lock);
   insert into df._worker_keys values (worker_id, gen_random_uuid()) returning key into worker_key;
+  select i.id into strict installation from df._installation i;
 end $$;
 comment on function df._register(text, text, int, text, boolean) is 'A daemon starts: its id and its key';
 
@@ -50,6 +51,29 @@ begin
   return released;
 end $$;
 comment on function df._release(int) is 'Gives back up to 1000 instances of a worker; forgets the worker when it holds none';
+
+-- After a restore: what this database does from now on is not taken for what its original did. The daemons register again,
+-- so that they learn of it.
+create function df._renew_installation(out before uuid, out after uuid, out daemons int) language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  worker int;
+begin
+  select i.id into strict before from df._installation i for update;
+  update df._installation set id = gen_random_uuid(), made_at = df._now() returning id into after;
+  -- The original has gone on with the same secret. Its ids of the meantime are left out: four thousand million of them.
+  perform setval('df._instance_numbers', (nextval('df._instance_numbers') + 4294967296) % 1099511627776 + 1);
+  daemons := 0;
+  for worker in select w.id from df.workers w order by w.id loop
+    while df._release(worker) = 1000 loop end loop;
+    daemons := daemons + 1;
+  end loop;
+  if exists (select from df.workers) then
+    raise lock_not_available using message = 'a client''s open transaction has an instance locked that a daemon holds',
+      hint = 'Try again, or stop the daemons first.';
+  end if;
+end $$;
+comment on function df._renew_installation() is 'What durabled renew-installation does';
 
 -- Anybody may wait for a worker's lock, and has it when the worker is gone.
 create function df._is_held_by_us(p_worker int) returns boolean language sql
@@ -194,12 +218,12 @@ begin
       end if;
       return query
         update df.instances i
-        set worker_id = p_worker, fencing_token = i.fencing_token + 1, wake_at = null, attention = false,
+        set worker_id = p_worker, fencing_token = case i.fencing_token when 0 then df._first_token() else i.fencing_token + 1 end, wake_at = null, attention = false,
             status = 'running', started_at = coalesce(i.started_at, t), updated_at = t
         from unnest(ids) due(id) where i.id = due.id
         returning 'claimed', i.id, i.fencing_token, i.status, i.dsl, i.label, i.vars,
                   (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), i.database,
-                  i.wake_at, i.request, i.request_reason, i.fencing_token > 1, df._may_http(i.submitted_by), null::json,
+                  i.wake_at, i.request, i.request_reason, (i.fencing_token & 4294967295) > 1, df._may_http(i.submitted_by), null::json,
                   null::double precision;
       get diagnostics taken = row_count;
       room := room - taken;

@@ -4,14 +4,16 @@
 
 -- Through a session of its own, whatever becomes of the caller's transaction. Where that session comes from is the
 -- administrator's choice: a foreign server df_loopback, whose user mapping holds the password, or a grant on
--- dblink_connect_u, or what dblink_connect lets the role do by itself.
+-- dblink_connect_u, or what dblink_connect lets the role do by itself. A server df_loopback of anybody else's could point
+-- anywhere, so it must belong to the owner of this schema or to a superuser. dblink takes any string that is the name of a
+-- foreign server for that server, hence the random beginning of the other one.
 create function df._start_elsewhere(p_call text) returns text language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 declare
   dblink constant name := (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace
                            where e.extname = 'dblink');
   session constant text := 'df_start';
-  target text := format('dbname=''%s'' user=''%s'' port=%s', replace(replace(current_database(), '\', '\\'), '''', '\'''),
+  target text := format('application_name=''%s'' dbname=''%s'' user=''%s'' port=%s', gen_random_uuid(), replace(replace(current_database(), '\', '\\'), '''', '\'''),
                         replace(replace(current_user, '\', '\\'), '''', '\'''), current_setting('port'));
   connect text := 'dblink_connect';
   id text;
@@ -21,7 +23,8 @@ begin
       message = 'transaction_mode ''new'' needs the extension dblink, which is not installed in this database',
       hint = 'CREATE EXTENSION dblink, or use transaction_mode => ''caller''.';
   end if;
-  if exists (select from pg_foreign_server where srvname = 'df_loopback') then
+  if exists (select from pg_foreign_server s join pg_roles o on o.oid = s.srvowner where s.srvname = 'df_loopback'
+             and (o.rolsuper or o.oid = (select n.nspowner from pg_namespace n where n.nspname = 'df'))) then
     target := 'df_loopback';
   elsif exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
                 where n.nspname = dblink and p.proname = 'dblink_connect_u' and has_function_privilege(p.oid, 'execute')) then
@@ -33,7 +36,7 @@ begin
               or insufficient_privilege or undefined_object then
     raise object_not_in_prerequisite_state using
       message = 'transaction_mode ''new'' needs a connection of its own, and dblink could not make one: ' || sqlerrm,
-      hint = format('Make a foreign server df_loopback with a user mapping for %I, or grant it execute on dblink_connect_u.',
+      hint = format('The owner of the schema df can make a foreign server df_loopback with a user mapping for %I, or a superuser can grant it execute on dblink_connect_u.',
                     current_user);
   end;
   begin
@@ -170,7 +173,8 @@ begin
   end if;
   insert into df.instances (id, dsl, label, database, vars, priority, submitted_by, status, fencing_token, started_at)
   select new.id, i.dsl, i.label, i.database, i.vars, i.priority, i.submitted_by,
-         case when with_history then 'running' else 'pending' end, with_history::int,
+         case when with_history then 'running' else 'pending' end,
+         case when with_history then df._first_token() else 0 end,
          case when with_history then df._now() end
   from df.instances i where i.id = new.source;
   if not found then

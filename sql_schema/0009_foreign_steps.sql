@@ -5,13 +5,20 @@ create table df._foreign_steps (
   instance_id text not null,
   node text not null,
   scope text not null,
+  n bigint not null,
   at timestamptz not null default df._now(),
   result json not null,
   primary key (role, instance_id, node, scope)
 );
 create index foreign_steps_by_age on df._foreign_steps (at);
+create index foreign_steps_of_role on df._foreign_steps (role, n);
+comment on column df._foreign_steps.instance_id is 'Installation and id, INSTALLATION/INSTANCE: two installations may have the same id';
+comment on column df._foreign_steps.n is 'Counts the rows of a role';
 alter table df._foreign_steps enable row level security;
 comment on table df._foreign_steps is 'What steps returned that ran here for instances of another database';
+
+create function df._foreign_steps_kept() returns int language sql immutable parallel safe return 1000000;
+comment on function df._foreign_steps_kept() is 'How many rows of df._foreign_steps a role has at most';
 
 -- Whom the session acts for: what it was given by SET ROLE, else its login. Not to be claimed by an argument.
 create function df._acting_role() returns text language sql stable set search_path = pg_catalog, pg_temp
@@ -25,11 +32,22 @@ create function df._foreign_step(p_instance text, p_node text, p_scope text) ret
 $$;
 comment on function df._foreign_step(text, text, text) is 'What a step returned that has run here already, or NULL';
 
+-- Anybody who has usage may call it, for itself. Each call therefore removes what is no longer asked for, so that no role
+-- fills the table: of each role the newest million rows stay, and for a week. A daemon asks again within minutes.
 create function df._commit_foreign(p_instance text, p_node text, p_scope text, p_result json) returns void
-  language sql security definer set search_path = pg_catalog, pg_temp as $$
-  insert into df._foreign_steps (role, instance_id, node, scope, result)
-  values (df._acting_role(), p_instance, p_node, p_scope, p_result)
-$$;
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  me constant text := df._acting_role();
+  newest constant bigint := 1 + coalesce((select max(f.n) from df._foreign_steps f where f.role = me), 0);
+begin
+  insert into df._foreign_steps (role, instance_id, node, scope, n, result)
+  values (me, p_instance, p_node, p_scope, newest, p_result);
+  delete from df._foreign_steps f using (
+    select o.instance_id, o.node, o.scope from (
+      select * from df._foreign_steps e where e.role = me order by e.n limit 3 for update skip locked) o
+    where o.n <= newest - df._foreign_steps_kept() or o.at < df._now() - interval '7 days') old
+  where f.role = me and (f.instance_id, f.node, f.scope) = (old.instance_id, old.node, old.scope);
+end $$;
 comment on function df._commit_foreign(text, text, text, json) is 'The checkpoint of a step for an instance of another database';
 
 -- Rights -----------------------------------------------------------------------------------------------------------

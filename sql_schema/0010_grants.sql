@@ -34,14 +34,13 @@ begin
   end if;
   execute format('grant usage on schema df to %I', p_role);
   execute format('grant select on df.instances, df.events, df.signals, df.reruns, df.workers, df.settings, df.schema_migrations, '
-                 'df.nodes, df._worker_epoch to %I', p_role);
+                 'df.nodes, df._worker_epoch, df._operator to %I', p_role);
   execute format('grant select, insert on df.submit to %I', p_role);
   execute format('grant insert (dsl, label, database, vars, priority, wake_at, idempotency_key), '
                  'update (request, request_reason) on df.instances to %I', p_role);
   execute format('grant insert (instance_id, name, data) on df.signals to %I', p_role);
   execute format('grant insert (source, from_node) on df.reruns to %I', p_role);
   execute format('grant select, insert (name, value), update (value) on df.vars to %I', p_role);
-  execute format('grant usage on sequence df._instance_numbers to %I', p_role);
   for f in select df._client_functions(p_http) loop
     execute format('grant execute on routine %s to %I', f, p_role);
   end loop;
@@ -67,6 +66,11 @@ begin
     on conflict (grantee) do update set granted_by = excluded.granted_by;
   end if;
   perform df._grant_or_revoke(true, role_name, include_http, with_grant);
+  -- The owner makes a role df_operator the operators' by letting it in; nobody else can.
+  if role_name = 'df_operator' and pg_has_role(session_user, current_user, 'member') then
+    delete from df._operator;
+    insert into df._operator values (quote_ident(role_name)::regrole);
+  end if;
   return format('Role %I may use durable workflows%s', role_name, case when include_http then ', HTTP included' else '' end);
 end $$;
 comment on function df.grant_usage(text, boolean, boolean) is
@@ -98,7 +102,7 @@ comment on function df.revoke_usage(text) is 'Takes back what df.grant_usage gav
 
 -- No function looks names up in its caller's search_path, where whoever may create functions, operators or types could
 -- answer. Those whose bodies were parsed when they were created look nothing up; the others get a path of their own here.
--- Three cannot afford one: see df._commit_turn. They qualify every name instead, and tests/attack holds them to it.
+-- Four cannot afford one: see df._commit_turn. They qualify every name instead, and tests/attack holds them to it.
 do $$
 declare
   f regprocedure;
@@ -106,9 +110,21 @@ begin
   for f in select p.oid from pg_proc p
            where p.pronamespace = 'df'::regnamespace and p.prosqlbody is null
              and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false)
-             and p.proname not in ('_commit_turn', '_apply_turn', '_apply_start')
+             and p.proname not in ('_commit_turn', '_apply_turn', '_apply_start', '_new_id')
   loop
     execute format('alter routine %s set search_path = pg_catalog, pg_temp', f);
+  end loop;
+end $$;
+
+-- Nobody else's tables and functions depend on the row types of these tables, which an upgrade may have to change.
+do $$
+declare
+  t regtype;
+begin
+  for t in select y.oid from pg_type y join pg_class c on c.oid = y.typrelid
+           where y.typnamespace = 'df'::regnamespace and y.typtype = 'c' and c.relkind in ('r', 'v')
+  loop
+    execute format('revoke usage on type %s from public', t);
   end loop;
 end $$;
 
@@ -116,10 +132,10 @@ revoke all on all routines in schema df from public;
 revoke all on all tables in schema df from public;
 revoke all on all sequences in schema df from public;
 
--- Where the role is there already; df.grant_usage('df_operator') does the same later.
+-- Where this script has created the role; df.grant_usage('df_operator') does the same later.
 do $$
 begin
-  if exists (select from pg_roles where rolname = 'df_operator') then
+  if exists (select from df._operator) then
     perform df._grant_or_revoke(true, 'df_operator', false, false);
   end if;
 end $$;

@@ -1,6 +1,7 @@
 #include "store/doctor_store.hpp"
 
 #include "store/guard.hpp"
+#include "store/locks.hpp"
 #include "store/pqxx_compat.hpp"
 #include "store/step_session.hpp"
 #include "store/transaction.hpp"
@@ -95,6 +96,10 @@ SchemaFacts schema_facts(const std::string& conninfo) {
     facts.owner = rights[1].as<bool>();
     if (!facts.usable) return facts;
     facts.workers = workers(session);
+    facts.operator_exists = !session.exec("select from pg_roles where rolname = 'df_operator'").empty();
+    facts.operator_known =
+        !session.exec("select from df._operator o join pg_roles r on r.oid = o.role").empty();
+    facts.lock_waiters = lock_waiters(session);
     if (facts.owner) facts.grantees = grantees(session);
     read_instances(session, facts);
     return facts;

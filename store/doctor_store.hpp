@@ -37,6 +37,9 @@ struct SchemaFacts {
   bool usable = false;  // this role may submit and read
   bool owner = false;   // this role owns it: the daemon's own
   std::vector<WorkerFacts> workers;
+  bool operator_exists = false;            // a role df_operator
+  bool operator_known = false;             // and it is this schema's
+  std::string lock_waiters;                // sessions that hold up everybody, in words
   std::vector<GranteeFacts> grantees;      // empty unless owner
   std::vector<StepTarget> recent_targets;  // whom steps were to run as lately, as far as this role sees
   std::vector<std::string> dropped;        // instances under way whose role is gone

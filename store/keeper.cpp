@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "store/guard.hpp"
+#include "store/locks.hpp"
 #include "store/pqxx_compat.hpp"
 #include "store/schema_check.hpp"
 #include "store/transaction.hpp"
@@ -17,11 +18,12 @@ class Keeper::Impl {
     if (options.listen) doorbell = std::make_unique<Bell>(connection, "df_doorbell");
     Transaction work(connection);
     work.exec("set application_name = 'durabled keeper'");
-    const pqxx::row row =
-        exec_params(work, "select worker_id, worker_key from df._register($1, $2, $3, $4, $5)", options.name,
-                    options.host, static_cast<int>(::getpid()), options.version, options.advisory_lock)[0];
+    const pqxx::row row = exec_params(
+        work, "select worker_id, worker_key, installation from df._register($1, $2, $3, $4, $5)",
+        options.name, options.host, static_cast<int>(::getpid()), options.version, options.advisory_lock)[0];
     id.number = row[0].as<int>();
     id.key = row[1].as<std::string>();
+    id.installation = row[2].as<std::string>();
     work.commit();
   }
 
@@ -47,6 +49,13 @@ std::optional<dsl::Time> Keeper::heartbeat() {
     if (!at.is_null()) time = dsl::Time(std::chrono::microseconds(at.as<std::int64_t>()));
     work.commit();
     return time;
+  });
+}
+
+std::string Keeper::lock_waiters() {
+  return guarded("look for locks", [&] {
+    Transaction work(impl_->connection);
+    return store::lock_waiters(work);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include "sql_schema/migrations.hpp"
 #include "store/guard.hpp"
+#include "store/locks.hpp"
 #include "store/pqxx_compat.hpp"
 #include "store/schema_check.hpp"
 #include "store/transaction.hpp"
@@ -10,8 +11,17 @@ namespace durabled::store {
 namespace {
 
 constexpr const char* kPlaceholder = "@operator_schema@";
-// Of the class of df._lock_class(), which need not be there yet; no daemon has the number 0.
-constexpr const char* kMigrationLock = "1684406273, 0";
+// Upgrades exclude each other by a lock that clients cannot take: they may lock no table of df in this mode.
+constexpr const char* kMigrationLock = "lock table df.schema_migrations in share row exclusive mode";
+constexpr const char* kMakeSchemaInScript =
+    "do $$ begin if exists (select from pg_namespace where nspname = 'df' and pg_get_userbyid(nspowner) <> "
+    "current_user) then\n  raise exception 'there is a schema df of another role'; end if; end $$;\n"
+    "create schema if not exists df;\n";
+
+constexpr const char* kLockNotAvailable = "55P03";
+constexpr const char* kDependentObjects = "2BP01";
+constexpr const char* kDuplicate = "23505";
+constexpr const char* kDuplicateSchema = "42P06";
 
 // Takes the operators along: they depend on its functions.
 constexpr const char* kUninstall = "drop schema if exists df cascade";
@@ -84,29 +94,151 @@ SchemaState schema_state(const std::string& conninfo) {
   });
 }
 
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw StoreError(StoreError::Kind::kPermanent, "schema", message);
+}
+
+// What init needs, looked at beforehand: PostgreSQL's own message does not say which GRANT is missing.
+void require_rights_to_install(pqxx::work& work, const SchemaOptions& options) {
+  const pqxx::row row =
+      exec_params(work,
+                  "select quote_ident(current_user), quote_ident(current_database()), "
+                  "exists (select from pg_namespace where nspname = 'df') or "
+                  "has_database_privilege(current_database(), 'create'), "
+                  "quote_ident($1), (select has_schema_privilege(oid, 'create') and "
+                  "has_schema_privilege(oid, 'usage') from pg_namespace where nspname = $1)",
+                  options.operator_schema)[0];
+  const std::string role = row[0].c_str(), database = row[1].c_str(), schema = row[3].c_str();
+  if (!row[2].as<bool>()) {
+    refuse("role " + role + " may not create a schema in database " + database +
+           "\nhint: a superuser or the owner of the database can allow it: GRANT CREATE ON DATABASE " +
+           database + " TO " + role + ";");
+  }
+  if (row[4].is_null()) {
+    refuse("there is no schema " + schema + " for the operators\nhint: CREATE SCHEMA " + schema +
+           "; or choose another one with --operator-schema.");
+  }
+  if (!row[4].as<bool>()) {
+    refuse("role " + role + " may not create the operators in schema " + schema +
+           "\nhint: its owner can allow it: GRANT USAGE, CREATE ON SCHEMA " + schema + " TO " + role +
+           "; or choose another schema with --operator-schema.");
+  }
+}
+
+// Makes the schema, or takes an empty one that the role owns. Whoever owns it or may create objects in it could
+// change what is installed into it.
+void make_schema(pqxx::work& work) {
+  const pqxx::result found = work.exec(
+      "select quote_ident(pg_get_userbyid(n.nspowner)), pg_get_userbyid(n.nspowner) = current_user, "
+      "(select string_agg(quote_ident(coalesce(r.rolname, 'public')), ', ') from aclexplode(n.nspacl) a "
+      "left join pg_roles r on r.oid = a.grantee where a.privilege_type = 'CREATE' and a.grantee <> "
+      "n.nspowner) "
+      "from pg_namespace n where n.nspname = 'df'");
+  if (!found.empty() && !found[0][1].as<bool>()) {
+    refuse("there is a schema df already, of role " + std::string(found[0][0].c_str()) +
+           "; durabled installs only into a schema of its own");
+  }
+  if (!found.empty() && !found[0][2].is_null()) {
+    refuse("there is a schema df already, in which others may create objects: " +
+           std::string(found[0][2].c_str()) + "\nhint: REVOKE CREATE ON SCHEMA df FROM …;");
+  }
+  if (found.empty()) work.exec("create schema df");
+}
+
+// An upgrade belongs to the schema's owner, also when a superuser or another member runs it.
+void become_owner(pqxx::work& work) {
+  const pqxx::row owner = work.exec(
+      "select quote_ident(pg_get_userbyid(nspowner)), pg_has_role(nspowner, 'member'), "
+      "pg_get_userbyid(nspowner) = current_user from pg_namespace where nspname = 'df'")[0];
+  const std::string name = owner[0].c_str();
+  if (!owner[1].as<bool>()) refuse("the schema df belongs to role " + name + "; log in as that role");
+  if (!owner[2].as<bool>()) work.exec("set local role " + name);
+}
+
+void apply(pqxx::work& work, const sql_schema::Migration& migration, const SchemaOptions& options) {
+  try {
+    work.exec(migration_sql(migration, options));
+    work.exec(record_sql(migration));
+  } catch (const pqxx::sql_error& e) {
+    if (e.sqlstate() == kLockNotAvailable) throw;
+    std::string message = e.what();
+    if (e.sqlstate() == kDependentObjects) {
+      message += "hint: Drop what is named above, and make it again after the upgrade. Nothing was changed.";
+    }
+    throw StoreError(StoreError::Kind::kPermanent, "migration " + migration.name, message, e.sqlstate());
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> migrate(const std::string& conninfo, const SchemaOptions& options) {
   return guarded("install schema", [&] {
     pqxx::connection connection(conninfo);
-    Transaction work(connection);
-    work.exec("set local client_min_messages = warning");
-    work.exec("set local lock_timeout = '30s'");  // somebody may hold the lock and never let go
-    work.exec(std::string("select pg_advisory_xact_lock(") + kMigrationLock + ")");
-    const int installed = installed_version(work);
-    if (installed > known_version()) refuse_newer(installed);
-    std::vector<std::string> applied;
-    if (installed == 0) work.exec("create schema if not exists df");
-    for (const sql_schema::Migration& migration : sql_schema::migrations()) {
-      if (migration.number <= installed) continue;
-      try {
-        work.exec(migration_sql(migration, options));
-      } catch (const pqxx::sql_error& e) {
-        throw StoreError(StoreError::Kind::kPermanent, "migration " + migration.name, e.what(), e.sqlstate());
+    try {
+      Transaction work(connection, "set local client_min_messages = warning; set local lock_timeout = " +
+                                       std::to_string(options.lock_timeout.count()));
+      if (installed_version(work) == 0) {
+        require_rights_to_install(work, options);
+        make_schema(work);  // another one that does the same waits here
+      } else {
+        become_owner(work);
+        work.exec(kMigrationLock);
       }
-      work.exec(record_sql(migration));
-      applied.push_back(migration.name);
+      const int installed = installed_version(work);
+      if (installed > known_version()) refuse_newer(installed);
+      std::vector<std::string> applied;
+      for (const sql_schema::Migration& migration : sql_schema::migrations()) {
+        if (migration.number <= installed) continue;
+        apply(work, migration, options);
+        applied.push_back(migration.name);
+      }
+      work.commit();
+      return applied;
+    } catch (const pqxx::sql_error& e) {
+      if (e.sqlstate() == kDuplicate || e.sqlstate() == kDuplicateSchema)
+        refuse("another session installed the schema df at the same time; look with: durabled doctor");
+      if (e.sqlstate() != kLockNotAvailable) throw;
+      pqxx::connection another(conninfo);
+      Transaction look(another);
+      const std::string holders = lock_holders(look);
+      refuse("waited " + std::to_string(options.lock_timeout.count()) +
+             " ms for the tables of the schema df" +
+             (holders.empty() ? ", which other sessions had locked" : ", held by " + holders) +
+             "\nhint: Let these end, or end them with pg_terminate_backend; then try again.");
     }
+  });
+}
+
+InstallFacts install_facts(const std::string& conninfo) {
+  return guarded("look at the schema", [&] {
+    pqxx::connection connection(conninfo);
+    Transaction work(connection);
+    const pqxx::row row = work.exec(
+        "select current_user, current_setting('is_superuser') = 'on', exists (select from pg_roles where "
+        "rolname = 'df_operator')")[0];
+    InstallFacts facts;
+    facts.role = row[0].c_str();
+    facts.is_superuser = row[1].as<bool>();
+    facts.operator_exists = row[2].as<bool>();
+    if (installed_version(work) == known_version()) {
+      facts.operator_known =
+          !work.exec("select from df._operator o join pg_roles r on r.oid = o.role").empty();
+    }
+    return facts;
+  });
+}
+
+RenewedInstallation renew_installation(const std::string& conninfo) {
+  return guarded("renew the installation", [&] {
+    pqxx::connection connection(conninfo);
+    require_current_schema(connection);
+    Transaction work(connection, "set local lock_timeout = '30s'");
+    const pqxx::row row = work.exec("select before, after, daemons from df._renew_installation()")[0];
+    RenewedInstallation renewed{row[0].c_str(), row[1].c_str(), row[2].as<int>()};
     work.commit();
-    return applied;
+    return renewed;
   });
 }
 
@@ -118,10 +250,10 @@ std::string print_schema(const SchemaOptions& options, int installed) {
                                             ". Run it with psql, as the role that shall own it.\n"
                                       : "-- The schema df of durabled, from version " + from + " to " + to +
                                             ". Run it with psql, as the role that owns it.\n";
-  script += "\\set ON_ERROR_STOP on\nbegin;\n" + std::string(kOwnNamesOnly) +
-            ";\nselect pg_advisory_xact_lock(" + std::string(kMigrationLock) + ");\n";
-  script += installed == 0 ? "create schema if not exists df;\n"
-                           : "do $$ begin if (select max(number) from df.schema_migrations) <> " + from +
+  script += "\\set ON_ERROR_STOP on\nbegin;\n" + std::string(kOwnNamesOnly) + ";\n";
+  script += installed == 0 ? std::string(kMakeSchemaInScript)
+                           : std::string(kMigrationLock) + ";\n" +
+                                 "do $$ begin if (select max(number) from df.schema_migrations) <> " + from +
                                  " then\n  raise exception 'this script is for version " + from +
                                  " of the schema df'; end if; end $$;\n";
   for (const sql_schema::Migration& migration : sql_schema::migrations()) {

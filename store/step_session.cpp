@@ -66,6 +66,7 @@ class StepSession::Impl {
   void end_of_exchange();
   void end_of_run();
   void lose();
+  std::string foreign_instance() const { return options_.installation + '/' + statement_.instance_id; }
   dsl::Failure make_failure(const std::string& code, const std::string& message,
                             const std::string& hint) const {
     return make_step_failure({statement_.node_id, statement_.attempt}, code, message, hint);
@@ -148,7 +149,7 @@ void StepSession::Impl::run(StepStatement statement) {
   // In the step's transaction, where the session has the role that the step was recorded for.
   looking_up_ = true;
   send(own::kForeignLookup, Sent::kLookup,
-       {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str()});
+       {foreign_instance().c_str(), statement_.node_id.c_str(), statement_.scope.c_str()});
   pipeline_.sync();
 }
 
@@ -218,6 +219,7 @@ void StepSession::Impl::commit(const StepCommit& commit) {
   // SET ROLE as a step: the login has the right to the checkpoint, the other role may not.
   if (settings_changed_ && statement_.role == "none") send(own::kOwnRole, Sent::kOwn);
   send(own::kConstraints, Sent::kOwn);
+  send(own::kConceal, Sent::kOwn);
   send(own::kCheckpoint, Sent::kCheckpoint,
        {commit.worker_key.c_str(), commit.instance_id.c_str(), token.c_str(), xid_.c_str(),
         statement_.role == "none" ? nullptr : statement_.role.c_str(), seq.c_str(), at.c_str(), kind.c_str(),
@@ -237,8 +239,7 @@ void StepSession::Impl::commit_foreign(const std::string& result) {
   begin(Exchange::kCommit);
   if (remembers_) {
     send(own::kForeignCheckpoint, Sent::kCheckpoint,
-         {statement_.instance_id.c_str(), statement_.node_id.c_str(), statement_.scope.c_str(),
-          result.c_str()});
+         {foreign_instance().c_str(), statement_.node_id.c_str(), statement_.scope.c_str(), result.c_str()});
   }
   send_commit();
   send_clean();

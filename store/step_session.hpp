@@ -69,6 +69,8 @@ class StepSession {
     // transaction; instead df._foreign_steps there remembers, in that transaction, that the step ran and what
     // it returned.
     bool foreign = false;
+    // With the instance's id the key of what is remembered: another installation may have that id, too.
+    std::string installation = {};
   };
   // Connects; blocks. Throws StoreError (kTransient, or kPermanent where the server refuses the login).
   static std::unique_ptr<StepSession> connect(const ConnectParams& params, Options options);

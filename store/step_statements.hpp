@@ -38,6 +38,8 @@ inline constexpr Statement kSettingsPooled = {
 // What a step has deferred to its commit would run after the checkpoint has looked. A trigger may defer work
 // of its own once more: that is not seen, and cannot come to another role, see StepSession::Impl::commit.
 inline constexpr Statement kConstraints = {nullptr, "set constraints all immediate"};
+// The checkpoint's parameters, our key among them, are not for the server's log, whatever the step has set.
+inline constexpr Statement kConceal = {nullptr, "set local log_parameter_max_length_on_error = 0"};
 // Returns whether the step left something that only DISCARD ALL takes away.
 inline constexpr Statement kCheckpoint = {
     nullptr, "call df._commit_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, null)"};

@@ -17,7 +17,8 @@ namespace durabled::store {
 
 struct WorkerId {
   int number = 0;
-  std::string key;  // secret; never logged
+  std::string key;           // secret; never logged
+  std::string installation;  // a UUID, which no other database has; see df._installation
 };
 
 struct Signal {
@@ -130,6 +131,8 @@ class Keeper {
   const WorkerId& id() const;
   // The database's time; nullopt: the worker was declared dead and must begin anew.
   std::optional<dsl::Time> heartbeat();
+  // Sessions that wait for a lock on a table of df behind which everybody else waits, in words; empty: none.
+  std::string lock_waiters();
   // Waits for a notification, at most so long; true when one came.
   bool wait(std::chrono::milliseconds timeout);
 

@@ -42,6 +42,8 @@ class Doctor {
     schema_ = store::schema_facts(conninfo_);
     if (!check_rights()) return findings_;
     check_grantees();
+    check_operators();
+    check_locks();
     check_identity();
     check_pooler();
     check_workers();
@@ -67,6 +69,8 @@ class Doctor {
   bool check_schema_version();
   bool check_rights();
   void check_grantees();
+  void check_operators();
+  void check_locks();
   void check_identity();
   void check_login(const store::StepTarget& target);
   void check_pooler();
@@ -180,6 +184,27 @@ void Doctor::check_grantees() {
                          (grantee.may_login ? "" : " (through roles that log in)"));
     }
   }
+}
+
+void Doctor::check_operators() {
+  if (!schema_.owner) return;
+  const std::string adopt = "as the owner of the schema: select df.grant_usage('df_operator');";
+  if (schema_.operator_known) {
+    good("operators", "members of df_operator see and manage everybody's instances");
+  } else if (schema_.operator_exists) {
+    odd("operators",
+        "there is a role df_operator, which was not made for this schema: its members see their own only",
+        "If they shall see everybody's instances, " + adopt);
+  } else {
+    good("operators",
+         "there is no role df_operator; to have one: create role df_operator nologin; and then, " + adopt);
+  }
+}
+
+void Doctor::check_locks() {
+  if (schema_.lock_waiters.empty()) return good("locks", "nobody holds up others by waiting for a lock");
+  odd("locks", schema_.lock_waiters,
+      "Everybody else waits behind it. To end it: select pg_terminate_backend(PID);");
 }
 
 void Doctor::check_login(const store::StepTarget& target) {

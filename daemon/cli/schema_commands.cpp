@@ -1,9 +1,10 @@
-// durabled init, upgrade, uninstall: the df schema.
+// durabled init, upgrade, renew-installation, uninstall: the df schema.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
 #include "daemon/cli/command.hpp"
+#include "daemon/cli/failure.hpp"
 #include "daemon/cli/json_text.hpp"
 #include "store/schema.hpp"
 
@@ -44,8 +45,38 @@ ExitCode migrate(const Invocation& invocation, const Options& options) {
   return ExitCode::kOk;
 }
 
+// What is not an error, but would be missed later.
+void mention_roles(const Invocation& invocation) {
+  const store::InstallFacts facts = store::install_facts(invocation.conninfo());
+  if (facts.is_superuser) {
+    warn(invocation.json, "the schema df now belongs to " + facts.role +
+                              ", a superuser, as whom the daemon must log in; it needs no such rights.\n"
+                              "To change that: durabled uninstall --yes, and init as an ordinary role.");
+  }
+  if (facts.operator_known) return;
+  const std::string adopt = "select df.grant_usage('df_operator');";
+  if (facts.operator_exists) {
+    warn(invocation.json,
+         "there was a role df_operator already. If its members shall see and manage everybody's instances "
+         "here, "
+         "run as " +
+             facts.role + ": " + adopt);
+  } else {
+    warn(invocation.json,
+         "role " + facts.role +
+             " may not create roles, so there is no df_operator, whose members see and manage "
+             "everybody's instances.\nIf you want it: create role df_operator nologin; and then, "
+             "as " +
+             facts.role + ": " + adopt);
+  }
+}
+
 ExitCode init(const Invocation& invocation, const Options& options) {
-  return options.print ? print(options, 0) : migrate(invocation, options);
+  if (options.print) return print(options, 0);
+  const bool is_new = store::schema_state(invocation.conninfo()).installed == 0;
+  const ExitCode code = migrate(invocation, options);
+  if (is_new) mention_roles(invocation);
+  return code;
 }
 
 ExitCode upgrade(const Invocation& invocation, const Options& options) {
@@ -69,6 +100,35 @@ ExitCode uninstall(const Invocation& invocation, const Options& options) {
   }
   store::uninstall(invocation.conninfo());
   std::cout << (invocation.json ? "{\"uninstalled\":true}\n" : "The schema df is gone.\n");
+  if (!invocation.json && store::install_facts(invocation.conninfo()).operator_exists) {
+    std::cout << "The role df_operator stays, because other databases of the server may use it. "
+                 "To remove it: drop role df_operator;\n";
+  }
+  return ExitCode::kOk;
+}
+
+ExitCode renew(const Invocation& invocation, const Options& options) {
+  if (options.print) {
+    std::cout << "select * from df._renew_installation();\n";
+    return ExitCode::kOk;
+  }
+  const store::RenewedInstallation renewed = store::renew_installation(invocation.conninfo());
+  if (invocation.json) {
+    std::cout << JsonObject()
+                     .text("before", renewed.before)
+                     .text("after", renewed.after)
+                     .number("daemons", renewed.daemons)
+                     .text()
+              << '\n';
+    return ExitCode::kOk;
+  }
+  std::cout
+      << "This installation is now " << renewed.after << "; it was " << renewed.before << ".\n"
+      << "HTTP steps send new Idempotency-Keys from now on, and new instances get ids that the original "
+         "does not use.\n";
+  if (renewed.daemons > 0) {
+    std::cout << renewed.daemons << " daemons register again and run again what was under way.\n";
+  }
   return ExitCode::kOk;
 }
 
@@ -98,6 +158,14 @@ void add_schema_commands(CLI::App& app, Invocation& invocation) {
                              "durabled upgrade --database postgresql://durabled@db1/app\n"
                              "durabled upgrade --print | less       # what it would run");
   add_operator_schema_option(up, *add(up, invocation, upgrade));
+
+  CLI::App& again = add_command(
+      app, "renew-installation",
+      "After a restore: make sure that what this database does is not taken for what its original did",
+      "durabled renew-installation --database postgresql://durabled@db1/restored\n\n"
+      "Run it, as the owner of the schema, before a daemon serves a restored backup that runs beside its\n"
+      "original, or that goes back in time. docs/operations.md says more.");
+  add(again, invocation, renew);
 
   CLI::App& down = add_command(app, "uninstall", "Drop the df schema with everything in it",
                                "durabled uninstall --yes --database postgresql://durabled@db1/app\n"

@@ -171,3 +171,31 @@ TEST_CASE("hostile times and sizes are refused before the daemon sees them") {
   attack.others_go_on();
   CHECK(attack.daemon().running());
 }
+
+// PostgreSQL queues a request for an exclusive lock before it looks whether the role may have it, and everybody
+// who comes later waits behind the request. What can be done is to say so.
+TEST_CASE("the daemon and the doctor name a session that makes everybody wait for a lock", "[S3.9]") {
+  Attack attack;
+  Sql reader(attack.conninfo("mallory"));
+  reader.exec("begin; select 1 from df.instances limit 1");
+  const std::string pid = attack.mallory().text("select pg_backend_pid()");
+  attack.mallory().exec("set statement_timeout = 0");
+  std::thread queued([&] {
+    try {
+      attack.mallory().exec("create rule r as on insert to df.instances do instead nothing");
+    } catch (const SqlError&) {
+    }
+  });
+  wait_until(
+      "the daemon names it",
+      [&] {
+        return attack.daemon().log().find("process " + pid +
+                                          " of role mallory waits for AccessExclusiveLock on df.instances") !=
+               std::string::npos;
+      },
+      std::chrono::seconds(30));
+  reader.exec("rollback");
+  queued.join();
+  attack.mallory().exec("set statement_timeout = '10s'");
+  attack.others_go_on();
+}
