@@ -170,3 +170,14 @@ TEST_CASE("a checkpoint that fails does not tell its parameters", "[S3.7][S3.8]"
   CHECK(told.find("parameters:") == std::string::npos);
   attack.others_go_on();
 }
+
+TEST_CASE("a step cannot have the worker's key written to the server's log", "[smoke][S3.7]") {
+  Attack attack;
+  const std::string id = attack.mallory().text(
+      "select df.start($w$select set_config('log_parameter_max_length_on_error', '-1', false) as a, "
+      "set_config('transaction_read_only', 'on', false) as b$w$)");
+  CHECK(attack.mallory().text("select df.await_instance($1, 20)", id) == "failed");
+  const std::string log = attack.database().server().log();
+  CHECK_THAT(log, ContainsSubstring("in a read-only transaction"));  // the checkpoint's own error
+  CHECK(log.find(attack.owner().text("select key from df._worker_keys")) == std::string::npos);
+}

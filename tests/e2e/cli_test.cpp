@@ -11,9 +11,10 @@ using namespace durabled::test;
 
 namespace {
 
-const std::vector<std::string> kCommands{"dev",   "run",    "init",   "upgrade", "uninstall", "submit",
-                                         "check", "list",   "show",   "history", "logs",      "cancel",
-                                         "pause", "resume", "signal", "rerun",   "doctor",    "completion"};
+const std::vector<std::string> kCommands{"dev",       "run",    "init",   "upgrade",   "renew-installation",
+                                         "uninstall", "submit", "check",  "list",      "show",
+                                         "history",   "logs",   "cancel", "pause",     "resume",
+                                         "signal",    "rerun",  "doctor", "completion"};
 
 // A database with the schema and an ordinary role that may use it.
 struct Fixture {
