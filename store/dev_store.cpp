@@ -47,6 +47,7 @@ void admit(const std::string& owner_conninfo, const std::string& role) {
     pqxx::connection connection(owner_conninfo);
     Transaction work(connection);
     exec_params(work, "select df.grant_usage($1, include_http => true)", role);
+    work.exec("select df.grant_usage('df_operator')");  // which prepare_server() has made
     work.exec("grant create, usage on schema public to " + connection.quote_name(role));
     work.commit();
   });

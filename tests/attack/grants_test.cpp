@@ -92,6 +92,26 @@ TEST_CASE("a client may execute what the files of the schema list for clients, a
                    "p.oid, 'execute') is distinct from (c.name is not null and (not c.http or $2::boolean))",
                    role, role == "grants_listed_http") == Rows{});
   }
+  {
+    INFO("a documented function that its file does not list for clients, see the end of the file");
+    CHECK(
+        owner.exec(
+            "select p.proname from pg_proc p where p.pronamespace = 'df'::regnamespace and p.proname !~ '^_' "
+            "and p.proname not in ('grant_usage', 'revoke_usage', 'metrics', 'prune') and not exists (select "
+            "from df._client_routines c where c.name = p.proname)") == Rows{});
+  }
+  {
+    INFO("a function that is listed for clients calls, with their rights, one that is not");
+    CHECK(
+        owner.exec(
+            "select distinct p.proname, m[1] from pg_proc p join df._client_routines c on c.name = "
+            "p.proname, "
+            "regexp_matches(concat(p.prosrc, pg_get_function_sqlbody(p.oid)), 'df\\.\"?([a-z_0-9]+)\"?\\(', "
+            "'g') m "
+            "where p.pronamespace = 'df'::regnamespace and not p.prosecdef and m[1] in (select proname from "
+            "pg_proc where pronamespace = 'df'::regnamespace) and m[1] not in (select name from "
+            "df._client_routines)") == Rows{});
+  }
   // By name, so that nobody takes the last assertion for one about an empty list.
   CHECK(owner.text("select has_function_privilege('grants_listed', 'df.status(text)', 'execute')") == "t");
   CHECK(owner.exec(

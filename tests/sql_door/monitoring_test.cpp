@@ -303,7 +303,7 @@ TEST_CASE("metrics counts instances, executions and events, and is for those who
             "total_executions, total_events = (select count(*) from df.events) from df.metrics()") ==
         Rows{{"4", "1", "2", "1", "6", "t"}});
   served.database.server().create_role("surface_monitor");
-  served.sql.exec("select df.grant_usage('surface_monitor', true, true)");
+  served.sql.exec("select df.grant_usage('surface_monitor', true)");
   Sql monitor(served.database.conninfo("surface_monitor"));
   monitor.expects_error("42501", "select df.metrics()");
   served.sql.exec("grant execute on function df.metrics() to surface_monitor");
