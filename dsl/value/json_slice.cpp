@@ -240,7 +240,8 @@ void append_clean_json(std::string& out, std::string_view json) {
       i += length > 0 ? length : 1;
     } else if (i + 1 < json.size() && json[i + 1] == 'u') {
       const EscapedUnit unit = read_unicode_escape(json, i);
-      out.append(unit.is_lone ? "\\ufffd" : json.substr(i, unit.length));
+      const bool fits = !unit.is_lone && unit.code_point != 0;
+      out.append(fits ? json.substr(i, unit.length) : "\\ufffd");
       i += unit.length;
     } else {
       out.append(json.substr(i, 2));

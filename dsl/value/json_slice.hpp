@@ -48,8 +48,8 @@ std::optional<std::string_view> json_element(std::string_view json, std::size_t 
 // Length of the valid UTF-8 sequence at `position`; 0 when there is none.
 std::size_t utf8_sequence_length(std::string_view text, std::size_t position);
 
-// Appends JSON that Postgres accepted, made acceptable to every other reader: invalid UTF-8 and lone
-// surrogate escapes, which its json type lets pass, become U+FFFD.
+// Appends JSON that Postgres accepted, made acceptable to every other reader, jsonb and the json functions among them:
+// invalid UTF-8, lone surrogate escapes and \u0000, which its json type lets pass, become U+FFFD.
 void append_clean_json(std::string& out, std::string_view json);
 
 }  // namespace durabled::dsl

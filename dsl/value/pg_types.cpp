@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "dsl/value/builtin_types.hpp"
+#include "dsl/value/json_check.hpp"
 #include "dsl/value/json_slice.hpp"
 #include "dsl/value/pg_time.hpp"
 
@@ -29,34 +30,7 @@ void append_cell(std::string& out, std::string_view cell, TypeOid type, const Ty
   append_json_string(out, cell);
 }
 
-// The grammar of a JSON number; what int and float types print, but for NaN and the infinities.
-bool is_json_number(std::string_view text) {
-  const auto digits = [&text] {
-    const std::size_t end = std::min(text.find_first_not_of("0123456789"), text.size());
-    text.remove_prefix(end);
-    return end > 0;
-  };
-  const auto take = [&text](std::string_view any_of) {
-    const bool matches = !text.empty() && any_of.find(text.front()) != std::string_view::npos;
-    if (matches) text.remove_prefix(1);
-    return matches;
-  };
-  take("-");
-  const bool leading_zero = text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
-  if (leading_zero || !digits()) return false;
-  if (take(".") && !digits()) return false;
-  if (take("eE")) {
-    take("+-");
-    if (!digits()) return false;
-  }
-  return text.empty();
-}
-
 bool append_number(std::string& out, std::string_view cell) {
-  if (cell == "NaN" || cell == "Infinity" || cell == "-Infinity") {
-    out += "null";
-    return true;
-  }
   if (!is_json_number(cell)) return false;
   out += cell;
   return true;
@@ -67,21 +41,20 @@ bool is_null_word(std::string_view text) {
                                         [](char a, char b) { return static_cast<char>(a | 0x20) == b; });
 }
 
-// The text form of an array: [l:u]={…}, nested braces, quoted elements, NULL.
+// Within an array or a composite JSON has no way to tell a JSON null from SQL's NULL.
+bool is_json_null(std::string_view cell, TypeOid type, const TypeCatalog& catalog) {
+  const TypeInfo* info = catalog.find(type);
+  return info != nullptr && info->category == Category::kJson && trim_json(cell) == "null";
+}
+
+// The text form of an array: nested braces, quoted elements, NULL. JSON has no form for lower bounds: [l:u]={…}.
 class ArrayReader {
  public:
   ArrayReader(std::string_view text, const TypeInfo& type, const TypeCatalog& catalog, int depth)
       : text_(text), type_(type), catalog_(catalog), depth_(depth) {}
 
   // False when the text has another form; `out` then holds a part of it.
-  bool append_to(std::string& out) {
-    if (!text_.empty() && text_.front() == '[') {
-      const std::size_t equals = text_.find('=');
-      if (equals == std::string_view::npos) return false;
-      position_ = equals + 1;
-    }
-    return append_level(out, depth_) && position_ == text_.size();
-  }
+  bool append_to(std::string& out) { return append_level(out, depth_) && position_ == text_.size(); }
 
  private:
   char peek() const { return position_ < text_.size() ? text_[position_] : '\0'; }
@@ -122,6 +95,8 @@ class ArrayReader {
     if (!is_quoted && element.empty()) return false;
     if (!is_quoted && is_null_word(element)) {
       out += "null";
+    } else if (is_json_null(element, type_.element, catalog_)) {
+      return false;
     } else {
       append_cell(out, element, type_.element, catalog_, depth);
     }
@@ -186,6 +161,8 @@ bool append_composite(std::string& out, std::string_view cell, const TypeInfo& t
       out += "null";
     } else if (is_anonymous) {
       append_json_string(out, *field);
+    } else if (is_json_null(*field, type.fields[i].type, catalog)) {
+      return false;
     } else {
       append_cell(out, *field, type.fields[i].type, catalog, depth + 1);
     }
@@ -212,7 +189,7 @@ bool append_typed(std::string& out, std::string_view cell, TypeOid type, const T
     case Category::kNumber:
       return append_number(out, cell);
     case Category::kJson:
-      if (trim_json(cell).empty()) return false;
+      if (!is_json(cell)) return false;
       append_clean_json(out, cell);
       return true;
     case Category::kTimestamp:
@@ -245,6 +222,15 @@ void TypeCatalog::add(TypeInfo type) {
   types_.insert_or_assign(oid, std::move(type));
 }
 
+void TypeCatalog::learn(TypeInfo type) {
+  learned_.push_back(type.oid);
+  add(std::move(type));
+}
+
+void TypeCatalog::forget_learned() {
+  for (const TypeOid oid : std::exchange(learned_, {})) types_.erase(oid);
+}
+
 void append_cell_json(std::string& out, std::string_view cell, TypeOid type, const TypeCatalog& catalog) {
   append_cell(out, cell, type, catalog, 0);
 }
@@ -257,7 +243,7 @@ void append_json_string(std::string& out, std::string_view text) {
     const std::size_t length = utf8_sequence_length(text, i);
     if (length > 1) {
       out.append(text.substr(i, length));
-    } else if (length == 0) {
+    } else if (length == 0 || c == '\0') {
       out.append(kReplacement);
     } else if (c == '"' || c == '\\') {
       out += '\\';

@@ -16,7 +16,7 @@ using TypeOid = std::uint32_t;
 struct TypeInfo {
   enum class Category {
     kBool,
-    kNumber,       // int2/4/8, float4/8: JSON number (NaN and infinities null)
+    kNumber,       // int2/4/8, float4/8: JSON number
     kJson,         // json, jsonb: as it is
     kTimestamp,    // RFC 3339 without zone
     kTimestampTz,  // RFC 3339 in UTC, "Z"
@@ -25,7 +25,7 @@ struct TypeInfo {
     kText,  // everything else, numeric included: a JSON string of the text form
   };
   TypeOid oid = 0;
-  std::string name;  // as format_type() gives it with an empty search_path
+  std::string name;  // can be written into SQL whatever the search_path is
   Category category = Category::kText;
   TypeOid element = 0;   // kArray
   char delimiter = ',';  // kArray: the element type's typdelim (';' for box)
@@ -42,16 +42,22 @@ class TypeCatalog {
   TypeCatalog();
   const TypeInfo* find(TypeOid oid) const;  // nullptr: not known, ask the server
   void add(TypeInfo type);
+  // What a server said of a type of its users is true only for a moment: any of them may be altered.
+  void learn(TypeInfo type);
+  void forget_learned();
 
  private:
   std::map<TypeOid, TypeInfo> types_;
+  std::vector<TypeOid> learned_;
 };
 
-// Appends the JSON of one cell (not NULL) of type `type` to `out`. A text that does not have its type's form
-// (infinity, a date BC, a type unknown to `catalog`) is appended as a JSON string. Total.
+// Appends the JSON of one cell (not NULL) of type `type` to `out`. A text that does not have its type's form, or a
+// value that JSON has no form for (NaN, infinity, a date BC, an array with lower bounds, a JSON null within an array or a
+// composite, a type unknown to `catalog`) is appended as a JSON string: with its type, it can be written back. Total: what
+// is appended is always one JSON value.
 void append_cell_json(std::string& out, std::string_view cell, TypeOid type, const TypeCatalog& catalog);
 
-// Appends `text` as a JSON string, quotes included.
+// Appends `text` as a JSON string, quotes included; invalid UTF-8 and NUL, which no database can hold, become U+FFFD.
 void append_json_string(std::string& out, std::string_view text);
 
 }  // namespace durabled::dsl
