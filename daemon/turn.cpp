@@ -1,5 +1,6 @@
 #include "daemon/turn.hpp"
 
+#include "dsl/value/json_slice.hpp"
 #include "dsl/value/pg_types.hpp"
 
 namespace durabled::daemon {
@@ -17,7 +18,10 @@ void append_event(std::string& json, const dsl::Event& event, dsl::Time at) {
   if (event.at != at) json += ",\"at_us\":" + std::to_string((event.at - at).count());
   if (event.took) json += ",\"took_us\":" + std::to_string(event.took->count());
   if (event.attempt > 0) json += ",\"attempt\":" + std::to_string(event.attempt);
-  if (!event.data.empty()) json += ",\"data\":" + event.data;
+  if (!event.data.empty()) {
+    json += ",\"data\":";
+    dsl::append_clean_json(json, event.data);
+  }
   json += '}';
 }
 

@@ -469,30 +469,35 @@ begin
 end $$;
 comment on function df._refuse_role() is 'Fails the checkpoint of a step that changed its role';
 
--- Turns without a statement of their own (timers, signals, failures, ends), many in one transaction. p_turns is an array
--- of {instance, token, at, …as in _apply_turn}, ordered by instance. Returns those that were not written: 'lost' (another
--- daemon holds it) or 'busy' (a client's open transaction has the row locked: try again later).
-create function df._commit_turns(p_worker int, p_turns json) returns table (instance text, outcome text)
+-- Turns without a statement of their own (timers, signals, failures, ends), many in one transaction. Each is a value of its
+-- own, {instance, token, at, …as in _apply_turn}, ordered by instance: what one instance's turn holds can be nothing of
+-- another's. Returns those that were not written: 'lost' (another daemon holds it) or 'busy' (a client's open transaction has
+-- the row locked: try again later).
+create function df._commit_turns(p_worker int, p_instances text[], p_tokens bigint[], p_turns json[])
+returns table (instance text, outcome text)
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
+  held bigint;
   turn json;
 begin
-  for turn in select value from json_array_elements(p_turns) loop
-    instance := turn ->> 'instance';
+  for instance, held, turn in select * from unnest(p_instances, p_tokens, p_turns) loop
+    if (turn ->> 'instance' = instance and (turn ->> 'token')::bigint = held) is not true then
+      raise exception 'the turn of instance % is not its own', instance using errcode = 'DF005';
+    end if;
     perform from df.instances i
-    where i.id = instance and i.fencing_token = (turn ->> 'token')::bigint
+    where i.id = instance and i.fencing_token = held
       and i.worker_id is not distinct from p_worker
     for no key update skip locked;
     if found then
       perform df._apply_turn(instance, (turn ->> 'at')::timestamptz, turn);
     else
       outcome := case when exists (select from df.instances i where i.id = instance and i.worker_id is not distinct from p_worker
-                                   and i.fencing_token = (turn ->> 'token')::bigint) then 'busy' else 'lost' end;
+                                   and i.fencing_token = held) then 'busy' else 'lost' end;
       return next;
     end if;
   end loop;
 end $$;
-comment on function df._commit_turns(int, json) is 'Commits turns that have no statement of their own';
+comment on function df._commit_turns(int, text[], bigint[], json[]) is 'Commits turns that have no statement of their own';
 
 -- Deletes up to p_batch instances that ended longer ago than p_age, with their history.
 create function df._prune_batch(p_age interval, p_batch int) returns int language plpgsql

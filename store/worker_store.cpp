@@ -6,6 +6,7 @@
 #include <map>
 
 #include "store/guard.hpp"
+#include "store/parameters.hpp"
 #include "store/pqxx_compat.hpp"
 #include "store/schema_check.hpp"
 #include "store/transaction.hpp"
@@ -21,12 +22,6 @@ std::string text(const pqxx::field& field) {
 std::optional<dsl::Time> time(const pqxx::field& field) {
   if (field.is_null()) return std::nullopt;
   return dsl::Time(std::chrono::microseconds(field.as<std::int64_t>()));
-}
-
-std::string array_of(const std::vector<std::string>& ids) {  // ids are [0-9a-z]
-  std::string text = "{";
-  for (const std::string& id : ids) text += (text.size() > 1 ? "," : "") + id;
-  return text + '}';
 }
 
 dsl::Event read_event(const pqxx::row& row, std::string& corrupt) {
@@ -57,7 +52,7 @@ void load(pqxx::work& work, std::map<std::string, ClaimedInstance*>& instances) 
       work,
       "select instance_id, seq, (extract(epoch from at) * 1000000)::bigint, kind, node, scope, attempt, data"
       " from df.events where instance_id = any ($1::text[]) order by instance_id, seq",
-      array_of(ids));
+      array_parameter(ids));
   for (const pqxx::row& row : events) {
     ClaimedInstance& instance = *instances.at(text(row[0]));
     instance.history.push_back(read_event(row, instance.corrupt));
@@ -76,7 +71,7 @@ void load_signals(pqxx::work& work, const Instances& instances) {
                   "unnest($1::text[]) i (id) cross join lateral"
                   " (select * from df.signals s where s.instance_id = i.id and s.taken_at is null"
                   "  order by s.id limit 10000) s order by i.id, s.id",
-                  array_of(ids));
+                  array_parameter(ids));
   for (const pqxx::row& row : rows) {
     instances.at(text(row[0]))
         ->signals.push_back({row[1].as<std::int64_t>(), text(row[2]),
@@ -97,6 +92,15 @@ ClaimedInstance read_instance(const pqxx::row& row) {
   instance.request = text(row["request"]);
   instance.request_reason = text(row["request_reason"]);
   return instance;
+}
+
+// What the server says of an error beside its primary message shows what was written: that is nothing for a log.
+StoreError without_details(const std::string& operation, const pqxx::sql_error& error) {
+  std::string message = error.what();
+  message.erase(std::min(message.find('\n'), message.size()));
+  const auto kind =
+      is_transient(error.sqlstate()) ? StoreError::Kind::kTransient : StoreError::Kind::kPermanent;
+  return {kind, operation, message + " (SQLSTATE " + error.sqlstate() + ")", error.sqlstate()};
 }
 
 // Settings of one transaction, because behind a pooler the next may have another session, and the session
@@ -151,7 +155,7 @@ PollResult WorkerStore::poll(int worker, int limit, const std::vector<std::strin
                     "end as wake_at,"
                     " request, request_reason, started, may_http, error, seconds"
                     " from df._poll($1, $2, $3)",
-                    worker, limit, array_of(busy));
+                    worker, limit, array_parameter(busy));
     std::map<std::string, ClaimedInstance*> resumed, claimed;
     std::map<std::string, Attention*> attention;
     result.claimed.reserve(static_cast<std::size_t>(rows.size()));
@@ -199,18 +203,27 @@ std::string WorkerStore::signal_data(const std::string& instance_id, std::int64_
 
 std::vector<TurnProblem> WorkerStore::commit(int worker, const std::vector<Turn>& turns) {
   return guarded("commit turns", [&] {
-    std::string json = "[";
-    for (const Turn& turn : turns) json += (json.size() > 1 ? "," : "") + turn.json;
-    json += ']';
-    Transaction work(impl_->connection);
-    std::vector<TurnProblem> problems;
-    for (const pqxx::row& row :
-         exec_params(work, "select instance, outcome from df._commit_turns($1, $2)", worker, json)) {
-      const auto kind = text(row[1]) == "busy" ? TurnProblem::Kind::kBusy : TurnProblem::Kind::kLost;
-      problems.push_back({text(row[0]), kind});
+    std::vector<std::string_view> instances, texts;
+    std::vector<std::string> tokens;
+    for (const Turn& turn : turns) {
+      instances.push_back(turn.instance_id);
+      tokens.push_back(std::to_string(turn.token));
+      texts.push_back(turn.json);
     }
-    work.commit();
-    return problems;
+    try {
+      Transaction work(impl_->connection);
+      std::vector<TurnProblem> problems;
+      for (const pqxx::row& row :
+           exec_params(work, "select instance, outcome from df._commit_turns($1, $2, $3, $4)", worker,
+                       array_parameter(instances), array_parameter(tokens), array_parameter(texts))) {
+        const auto kind = text(row[1]) == "busy" ? TurnProblem::Kind::kBusy : TurnProblem::Kind::kLost;
+        problems.push_back({text(row[0]), kind});
+      }
+      work.commit();
+      return problems;
+    } catch (const pqxx::sql_error& error) {
+      throw without_details("commit turns", error);
+    }
   });
 }
 

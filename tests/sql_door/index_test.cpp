@@ -62,11 +62,10 @@ TEST_CASE("polls, claims and commits read few rows among many", "[smoke]") {
   CHECK(poll("50", "'{alice,bob}'") < 100);
   const std::string id = sql.text("select id from df.instances where worker_id is not null limit 1");
   const std::string token = sql.text("select fencing_token from df.instances where id = $1", id);
-  CHECK(rows_read(
-            sql,
-            "select df._commit_turns(" + worker + ", '[{\"instance\":\"" + id + "\",\"token\":" + token +
-                ",\"at\":\"2026-01-01\",\"status\":\"waiting\",\"inbox\":1,\"wake_at\":\"2030-01-01\"}]')") <
-        20);
+  CHECK(rows_read(sql, "select df._commit_turns(" + worker + ", '{" + id + "}', '{" + token +
+                           "}', array['{\"instance\":\"" + id + "\",\"token\":" + token +
+                           ",\"at\":\"2026-01-01\",\"status\":\"waiting\",\"inbox\":1,\"wake_at\":\"2030-01-"
+                           "01\"}'::json])") < 20);
   CHECK(rows_read(sql, "select df._heartbeat(" + worker + "), df._release_dead(0, '1 hour', false)") < 20);
   CHECK(rows_read(sql, "select df._release(" + worker + ")") < 200);
   CHECK(rows_read(sql, "select df._prune_batch('1 second', 10)") < 200);
