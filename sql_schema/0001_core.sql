@@ -241,6 +241,31 @@ create table df.signals (
 );
 comment on table df.signals is 'Signals, kept until a wait for that name takes them, oldest first';
 comment on column df.signals.delivered is 'Its instance was woken. A daemon does that after the sender''s commit, so that a sender never locks the instance';
+-- What the json type takes and no json function can read would fail the instance that takes the signal. So would JSON nested
+-- nearly as deeply as the server can parse, once it is within a turn.
+create function df._check_signal() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  room constant int := 1000;
+  t constant text := new.data::text;
+begin
+  if strpos(t, '\u') = 0 and octet_length(t) - octet_length(replace(replace(t, '[', ''), '{', '')) < room then
+    return new;
+  end if;
+  perform (repeat('[', room) || t || repeat(']', room))::json #>> '{}';
+  return new;
+exception
+  when untranslatable_character or invalid_text_representation then
+    raise untranslatable_character using
+      message = 'a signal''s data cannot hold \u0000 or half of a surrogate pair (\ud800 to \udfff)',
+      hint = 'No text in PostgreSQL can hold them. Leave them out, or send the data encoded, for example as base64.';
+  when statement_too_complex then
+    raise statement_too_complex using message = 'a signal''s data is nested too deeply';
+end $$;
+comment on function df._check_signal() is 'Trigger: refuses data that could not be handed on';
+create trigger check_signal before insert on df.signals for each row
+  when (pg_catalog.strpos(new.data::pg_catalog.text, '\u') operator(pg_catalog.>) 0
+        or pg_catalog.octet_length(new.data::pg_catalog.text) operator(pg_catalog.>) 2000)
+  execute function df._check_signal();
 create index signals_undelivered on df.signals (instance_id) where not delivered;
 create index signals_untaken on df.signals (instance_id, id) where taken_at is null;
 
