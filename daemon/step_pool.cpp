@@ -32,6 +32,7 @@ struct StepPool::Session {
   StepId job = 0;
   bool reading = false, writing = false;
   bool alone = false;
+  bool used = false;        // it has run something
   bool cancelling = false;  // a cancel request is on its way: it must not hit the next statement
   bool release_when_cancelled = false;
   std::chrono::steady_clock::time_point idle_since{}, running_since{};
@@ -168,9 +169,9 @@ void StepPool::connect(const store::StepTarget& key) {
   ++open_;
   ++targets_[key].connecting;
   const auto extra = options_.roles.find(key.role);
-  const store::ConnectParams params =
-      store::step_params(options_.conninfo, key, key.role, options_.own_role,
-                         extra == options_.roles.end() ? "" : extra->second, !options_.prepared_statements);
+  const store::ConnectParams params = store::step_params(options_.conninfo, key, key.role, options_.own_role,
+                                                         extra == options_.roles.end() ? "" : extra->second,
+                                                         !options_.prepared_statements, options_.lease_ttl);
   asio::post(connect_threads_, [weak = weak_from_this(), &io = io_, key, params,
                                 session_options = store::StepSession::Options{
                                     options_.prepared_statements, key.database != options_.served_database,
@@ -200,6 +201,7 @@ void StepPool::connected(const store::StepTarget& key, std::unique_ptr<store::St
   target.failures = 0;
   target.sessions.push_back(std::make_unique<Session>(io_, key, std::move(session)));
   target.sessions.back()->idle_since = std::chrono::steady_clock::now();
+  watch(*target.sessions.back());
   dispatch();
 }
 
@@ -209,6 +211,10 @@ void StepPool::connect_failed(const store::StepTarget& key, const store::StoreEr
   --open_;
   if (callbacks_.log)
     callbacks_.log(3, "cannot connect as " + key.role + " to " + key.database + ": " + error.what());
+  failed_to_connect(target, error);
+}
+
+void StepPool::failed_to_connect(Target& target, const store::StoreError& error) {
   if (error.kind() == store::StoreError::Kind::kPermanent || ++target.failures >= kConnectAttempts) {
     target.failures = 0;
     fail_waiting(target, error);
@@ -359,7 +365,9 @@ void StepPool::watch(Session& session) {
           const auto self = weak.lock();
           if (!self || self->closed_ || alive.expired() || error == asio::error::operation_aborted) return;
           at->*flag = false;
-          if (at->phase != Session::Phase::kIdle) self->pump(*at);
+          if (at->phase != Session::Phase::kIdle) return self->pump(*at);
+          if (at->session->check_idle()) return self->watch(*at);
+          self->close(*at);
         });
   };
   wait(asio::posix::stream_descriptor::wait_read, &Session::reading);
@@ -372,6 +380,8 @@ void StepPool::exchange_over(Session& session) {
     case Session::Phase::kRunning: {
       session.phase = Session::Phase::kExecuted;
       store::StepOutcome outcome = session.session->take_outcome();
+      if (outcome.never_began && !session.cancelling) return put_back(session);
+      session.used = true;
       outcome.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
                                                                            session.running_since);
       callbacks_.executed(id, std::move(outcome));
@@ -399,6 +409,29 @@ void StepPool::exchange_over(Session& session) {
   }
 }
 
+// The server has ended an idle session (a timeout, an administrator, a restart): no attempt of the step. One
+// that never ran anything counts as a failed connect, so that it is not made again and again without a pause.
+void StepPool::put_back(Session& session) {
+  const StepId id = session.job;
+  const bool was_used = session.used;
+  Target& target = targets_.at(session.target);
+  if (const auto found = jobs_.find(id); found != jobs_.end()) {
+    Job& job = found->second;
+    job.statement = session.session->take_statement();
+    job.session = nullptr;
+    job.queued = true;
+    target.waiting.push_front(id);
+    ++waiting_;
+    ++waiting_by_role_[job.role];
+  }
+  dispatching_ = true;  // not before it is known whether the target has to pause
+  close(session);
+  dispatching_ = false;
+  if (was_used) return dispatch();
+  failed_to_connect(target, store::StoreError(store::StoreError::Kind::kTransient, "connect",
+                                              "the server ends each session before it is used", "08006"));
+}
+
 void StepPool::release(Session& session) {
   if (session.cancelling) {
     session.release_when_cancelled = true;
@@ -406,6 +439,7 @@ void StepPool::release(Session& session) {
   }
   session.phase = Session::Phase::kIdle;
   session.idle_since = std::chrono::steady_clock::now();
+  watch(session);  // so that one which the server ends is not given to a step
   dispatch();
 }
 

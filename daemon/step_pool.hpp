@@ -30,7 +30,7 @@ struct StepPoolOptions {
   bool set_role = false;                     // one login, SET LOCAL ROLE
   std::map<std::string, std::string> roles;  // conninfo that is added for a role's login
   int connections = 16, connections_per_role = 12;
-  std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds idle_timeout{60'000}, lease_ttl{15'000};
   bool prepared_statements = true;
   std::string installation;  // see store::WorkerId
 };
@@ -90,6 +90,10 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   void connect(const store::StepTarget& key);
   void connected(const store::StepTarget& key, std::unique_ptr<store::StepSession> session);
   void connect_failed(const store::StepTarget& key, const store::StoreError& error);
+  // Counts a failure to connect; tries again after a pause.
+  void failed_to_connect(Target& target, const store::StoreError& error);
+  // Gives the job of a session that died before it took anything to another one.
+  void put_back(Session& session);
   int open_of(const std::string& role) const;
   // Closes a connection that nothing waits for, of this role only if one is given.
   bool evict_idle(const std::string* role = nullptr);

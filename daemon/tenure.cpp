@@ -60,6 +60,7 @@ StepPoolOptions pool_options(const config::Config& config, const std::string& ow
   options.connections = config.steps.connections;
   options.connections_per_role = config.steps.connections_per_role;
   options.idle_timeout = config.steps.idle_timeout;
+  options.lease_ttl = config.worker.lease_ttl;
   options.prepared_statements = config.steps.prepared_statements;
   return options;
 }

@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace durabled::store {
@@ -14,10 +15,20 @@ Options parse(const std::string& conninfo) {
 }
 
 // Results are read in these text forms; the server looks for a client that is gone while a long statement
-// runs.
+// runs. libpq would print what a server says at a login, which may be a text of the role's.
 constexpr const char* kOptions =
     "-c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1 "
-    "-c standard_conforming_strings=on -c array_nulls=on -c client_connection_check_interval=2000";
+    "-c standard_conforming_strings=on -c array_nulls=on -c client_connection_check_interval=2000 "
+    "-c client_min_messages=error";
+
+// When a session gives up a daemon that is silent within a transaction, or whose host is.
+std::string silence_options(std::chrono::milliseconds lease_ttl) {
+  const std::string limit = std::to_string(lease_ttl.count());
+  const std::string idle = std::to_string(std::max<long long>(1, lease_ttl.count() / 2000));
+  return " -c idle_in_transaction_session_timeout=" + limit + " -c tcp_user_timeout=" + limit +
+         " -c tcp_keepalives_idle=" + idle + " -c tcp_keepalives_interval=" + idle +
+         " -c tcp_keepalives_count=2";
+}
 
 }  // namespace
 
@@ -43,7 +54,8 @@ std::string redacted(const std::string& conninfo) {
 }
 
 ConnectParams step_params(const std::string& base, const StepTarget& target, const std::string& login,
-                          const std::string& own_role, const std::string& extra, bool pooled) {
+                          const std::string& own_role, const std::string& extra, bool pooled,
+                          std::chrono::milliseconds lease_ttl) {
   ConnectParams params = {{"dbname", base.empty() ? "dbname=''" : base}};
   params.emplace_back("dbname", target.database);
   params.emplace_back("user", login);
@@ -59,7 +71,8 @@ ConnectParams step_params(const std::string& base, const StepTarget& target, con
   if (!pooled) {
     std::string theirs = conninfo_value(extra, "options");
     if (theirs.empty()) theirs = conninfo_value(base, "options");
-    params.emplace_back("options", theirs.empty() ? kOptions : theirs + ' ' + kOptions);
+    params.emplace_back("options",
+                        theirs + (theirs.empty() ? "" : " ") + kOptions + silence_options(lease_ttl));
   }
   return params;
 }

@@ -1,6 +1,7 @@
 // Connection strings: the daemon's own, and those of the steps, which differ by role and database.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
 #include <utility>
@@ -19,9 +20,11 @@ struct StepTarget {
 
 // `base`: URI or conninfo of the daemon. `own_role`: whom that logs in as; for another role its password is
 // left out, so that the passfile or `extra` (conninfo of identity.roles) gives one. `pooled`: behind a
-// transaction pooler, which passes no startup options on.
+// transaction pooler, which passes no startup options on. `lease_ttl`: a session in which nothing was heard of the daemon for
+// so long ends itself, so that its locks are not kept while another daemon takes over.
 ConnectParams step_params(const std::string& base, const StepTarget& target, const std::string& login,
-                          const std::string& own_role, const std::string& extra, bool pooled);
+                          const std::string& own_role, const std::string& extra, bool pooled,
+                          std::chrono::milliseconds lease_ttl);
 
 // "user" or "dbname" as libpq would use it, or "" when only the environment or a default says it.
 std::string conninfo_value(const std::string& conninfo, const std::string& key);

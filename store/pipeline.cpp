@@ -19,6 +19,8 @@ PGconn* Pipeline::connect(const ConnectParams& params) {
 
 bool Pipeline::start() {
   PQsetnonblocking(conn_, 1);
+  // Errors are read field by field; without their text libpq makes fewer copies of what a step raises.
+  PQsetErrorVerbosity(conn_, PQERRORS_SQLSTATE);
   PQsetNoticeProcessor(
       conn_, [](void*, const char*) {}, nullptr);
   return PQenterPipelineMode(conn_) != 0;
@@ -66,6 +68,8 @@ void Pipeline::flush() {
 void Pipeline::pump() {
   flush();
   if (!lost_ && PQconsumeInput(conn_) == 0) lost_ = true;
+  // A step may listen, and commit: what it is told is of no use to anybody.
+  while (PGnotify* notification = PQnotifies(conn_)) PQfreemem(notification);
 }
 
 bool Pipeline::receive(const Handler& handle) {

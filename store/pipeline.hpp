@@ -22,6 +22,7 @@ enum class Sent {
   kStatement,
   kTypes,
   kCheckpoint,
+  kForeignCheckpoint,
   kCommit,
   kInspect,
   kClean,

@@ -1,7 +1,6 @@
 #include "store/result_reader.hpp"
 
-#include <boost/json.hpp>
-#include <cstdlib>
+#include <algorithm>
 #include <set>
 
 namespace durabled::store {
@@ -98,66 +97,6 @@ std::string ResultReader::finish() {
     json += '}';
   }
   return json + "],\"affected\":" + affected_ + "}";
-}
-
-// Runs in the step's session, whose search_path is the step's: every name in it is qualified.
-const char* const kTypesQuery = R"sql(
-with recursive needed (oid) as (
-  select pg_catalog.unnest($1::pg_catalog.oid[])
-  union
-  select part.oid from needed n join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) n.oid
-  cross join lateral (
-    select t.typelem where t.typelem operator(pg_catalog.<>) 0 and t.typcategory operator(pg_catalog.=) 'A'
-    union all select t.typbasetype where t.typbasetype operator(pg_catalog.<>) 0
-    union all select a.atttypid from pg_catalog.pg_attribute a
-              where t.typtype operator(pg_catalog.=) 'c' and a.attrelid operator(pg_catalog.=) t.typrelid
-                and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped) part (oid))
-select t.oid, pg_catalog.format_type(t.oid, null), t.typtype, t.typcategory, t.typelem, coalesce(e.typdelim, ','), t.typbasetype,
-       (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::pg_catalog.int8) order by a.attnum)
-        from pg_catalog.pg_attribute a
-        where t.typtype operator(pg_catalog.=) 'c' and a.attrelid operator(pg_catalog.=) t.typrelid
-          and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped)
-from needed n join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) n.oid
-left join pg_catalog.pg_type e on e.oid operator(pg_catalog.=) t.typelem)sql";
-
-void add_types(const PGresult* result, dsl::TypeCatalog& catalog) {
-  std::vector<std::pair<dsl::TypeOid, dsl::TypeOid>> domains;
-  const auto oid = [&](int row, int column) {
-    return static_cast<dsl::TypeOid>(std::strtoul(PQgetvalue(result, row, column), nullptr, 10));
-  };
-  for (int row = 0; row < PQntuples(result); ++row) {
-    dsl::TypeInfo type;
-    type.oid = oid(row, 0);
-    if (catalog.find(type.oid) != nullptr) continue;
-    type.name = PQgetvalue(result, row, 1);
-    const char kind = *PQgetvalue(result, row, 2);
-    if (*PQgetvalue(result, row, 3) == 'A' && oid(row, 4) != 0) {
-      type.category = dsl::TypeInfo::Category::kArray;
-      type.element = oid(row, 4);
-      type.delimiter = *PQgetvalue(result, row, 5);
-    } else if (kind == 'c') {
-      type.category = dsl::TypeInfo::Category::kComposite;
-      const boost::json::value fields = boost::json::parse(PQgetvalue(result, row, 7));
-      for (const boost::json::value& field : fields.as_array()) {
-        type.fields.push_back({std::string(field.at(0).as_string()),
-                               static_cast<dsl::TypeOid>(field.at(1).to_number<std::int64_t>())});
-      }
-    } else if (kind == 'd') {
-      domains.emplace_back(type.oid, oid(row, 6));
-    }
-    catalog.add(std::move(type));
-  }
-  // A domain reads as what it is over; repeated, because a domain may be over a domain.
-  for (std::size_t round = 0; round < domains.size(); ++round) {
-    for (const auto& [domain, base] : domains) {
-      const dsl::TypeInfo* over = catalog.find(base);
-      if (over == nullptr) continue;
-      dsl::TypeInfo type = *over;
-      type.oid = domain;
-      type.name = catalog.find(domain)->name;
-      catalog.add(std::move(type));
-    }
-  }
 }
 
 }  // namespace durabled::store

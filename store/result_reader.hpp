@@ -56,9 +56,4 @@ class ResultReader {
   std::string affected_ = "0";
 };
 
-// Reads types from pg_type, with all that they are made of; runs as one statement with the OIDs as $1
-// (oid[]).
-extern const char* const kTypesQuery;
-void add_types(const PGresult* result, dsl::TypeCatalog& catalog);
-
 }  // namespace durabled::store

@@ -1,6 +1,7 @@
 #include "store/step_failure.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -66,12 +67,14 @@ bool is_transient(const std::string& sqlstate) {
 
 std::string error_field(const PGresult* result, int code) {
   const char* text = PQresultErrorField(result, code);
-  return text != nullptr ? text : "";
+  return text != nullptr ? std::string(text, strnlen(text, kMaxField + 1)) : "";
 }
 
 dsl::Failure failure_of(const PGresult* result, const StepOrigin& origin, bool with_context) {
   dsl::Failure failure;
   failure.code = error_field(result, PG_DIAG_SQLSTATE);
+  if (failure.code.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos)
+    failure.code = "XX000";
   std::string message = error_field(result, PG_DIAG_MESSAGE_PRIMARY);
   if (failure.code.empty()) {  // libpq's own: the connection broke
     failure.code = "08006";

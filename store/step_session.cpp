@@ -6,11 +6,17 @@
 #include <utility>
 
 #include "dsl/assert.hpp"
+#include "dsl/graph/sql_statement.hpp"
+#include "dsl/value/json_check.hpp"
+#include "dsl/value/json_slice.hpp"
+#include "dsl/value/result.hpp"
+#include "store/parameters.hpp"
 #include "store/pipeline.hpp"
 #include "store/result_reader.hpp"
 #include "store/step_failure.hpp"
 #include "store/step_statements.hpp"
 #include "store/store_error.hpp"
+#include "store/type_reader.hpp"
 
 namespace durabled::store {
 namespace {
@@ -36,6 +42,7 @@ class StepSession::Impl {
   void commit_foreign(const std::string& result);
   void rollback();
   bool advance();
+  StepStatement take_statement() { return std::move(statement_); }
 
   Options options_;
   Pipeline pipeline_;
@@ -62,6 +69,8 @@ class StepSession::Impl {
   void handle(PGresultPtr result, Sent kind);
   void handle_answer(PGresultPtr result, Sent kind);
   void handle_error(const PGresult* result, Sent kind);
+  void take_earlier_result(std::string_view result);
+  void judge(const PGresult* result, Sent kind);
   void begin(Exchange exchange);
   void end_of_exchange();
   void end_of_run();
@@ -74,6 +83,7 @@ class StepSession::Impl {
 
   dsl::TypeCatalog catalog_;
   Exchange exchange_ = Exchange::kNone;
+  bool reads_only_ = false;         // the role's transactions, unless they say otherwise
   bool remembers_ = false;          // foreign: the schema there keeps what steps returned
   bool looking_up_ = false;         // whether the step ran before
   bool prepared_are_gone_ = false;  // the step's statement discarded them, ours included
@@ -83,6 +93,8 @@ class StepSession::Impl {
   std::optional<ResultReader> reader_;
   std::optional<dsl::Failure> failure_;
   bool needs_to_run_alone_ = false;
+  bool began_ = false;  // the session has answered
+  bool gone_ = false;   // the connection has ended, or the server has ended it
   bool statement_answered_ = false;
   bool statement_done_ = false;    // and its implicit transaction, if it has one, is over
   bool settings_changed_ = false;  // by SET
@@ -138,12 +150,15 @@ void StepSession::Impl::run(StepStatement statement) {
   begin(Exchange::kRun);
   statement_ = std::move(statement);
   xid_.clear();
-  needs_to_run_alone_ = statement_answered_ = statement_done_ = false;
+  needs_to_run_alone_ = began_ = statement_answered_ = statement_done_ = false;
   settings_changed_ = false;
   outcome_ = {};
+  catalog_.forget_learned();
   reader_.emplace(catalog_, statement_.max_result_bytes);
   if (statement_.alone) return send_alone();
-  send(own::kBegin, Sent::kOwn);
+  const char* read_only = PQparameterStatus(pipeline_.connection(), "default_transaction_read_only");
+  reads_only_ = read_only != nullptr && std::string_view(read_only) == "on";
+  send(reads_only_ ? own::kBeginWritable : own::kBegin, Sent::kOwn);
   send_settings();
   if (!remembers_) return send_run();
   // In the step's transaction, where the session has the role that the step was recorded for.
@@ -161,6 +176,9 @@ void StepSession::Impl::send_settings() {
 }
 
 void StepSession::Impl::send_run() {
+  if (reads_only_) {
+    for (const own::Statement& statement : own::kReadOnly) send(statement, Sent::kOwn);
+  }
   send_statement();
   pipeline_.sync();
 }
@@ -186,6 +204,8 @@ void StepSession::Impl::send_alone() {
                      "Connect the daemon directly, or use identity.mode login.");
     return;
   }
+  // A procedure can be told where it runs: CALL may share the exchange's implicit transaction with what went before.
+  if (dsl::scan_statements(statement_.sql).first_keyword == "CALL") send_settings();
   send_statement();
   for (const own::Statement& statement : own::kCleanPooled) send(statement, Sent::kOwn);
   pipeline_.sync();
@@ -216,6 +236,7 @@ void StepSession::Impl::commit(const StepCommit& commit) {
                     at = dsl::format_time(event.at), kind(dsl::to_string(event.kind)),
                     node = dsl::node_id(event.address.node), attempt = std::to_string(event.attempt);
   begin(Exchange::kCommit);
+  if (reads_only_) send(own::kEndReadOnly, Sent::kOwn);
   // SET ROLE as a step: the login has the right to the checkpoint, the other role may not.
   if (settings_changed_ && statement_.role == "none") send(own::kOwnRole, Sent::kOwn);
   send(own::kConstraints, Sent::kOwn);
@@ -237,8 +258,9 @@ void StepSession::Impl::commit(const StepCommit& commit) {
 
 void StepSession::Impl::commit_foreign(const std::string& result) {
   begin(Exchange::kCommit);
+  if (reads_only_) send(own::kEndReadOnly, Sent::kOwn);
   if (remembers_) {
-    send(own::kForeignCheckpoint, Sent::kCheckpoint,
+    send(own::kForeignCheckpoint, Sent::kForeignCheckpoint,
          {foreign_instance().c_str(), statement_.node_id.c_str(), statement_.scope.c_str(), result.c_str()});
   }
   send_commit();
@@ -299,11 +321,9 @@ dsl::Failure StepSession::Impl::result_too_large() const {
 }
 
 void StepSession::Impl::ask_for_types() {
-  std::string oids = "{";
-  for (const dsl::TypeOid oid : reader_->unknown_types())
-    oids += (oids.size() > 1 ? "," : "") + std::to_string(oid);
-  oids += '}';
-  pipeline_.send(kTypesQuery, Sent::kTypes, {oids.c_str()});
+  std::vector<std::string> oids;
+  for (const dsl::TypeOid oid : reader_->unknown_types()) oids.push_back(std::to_string(oid));
+  pipeline_.send(kTypesQuery, Sent::kTypes, {array_parameter(oids).c_str(), statement_.role.c_str()});
   pipeline_.sync();
   pipeline_.flush();
 }
@@ -323,6 +343,7 @@ void StepSession::Impl::handle(PGresultPtr result, Sent kind) {
     case PGRES_TUPLES_OK:
     case PGRES_SINGLE_TUPLE:
     case PGRES_EMPTY_QUERY:
+      began_ = true;
       return handle_answer(std::move(result), kind);
     default:
       return handle_error(result.get(), kind);
@@ -349,13 +370,17 @@ void StepSession::Impl::handle_answer(PGresultPtr result, Sent kind) {
       xid_ = last_column();
       return;
     case Sent::kLookup:
-      if (!last_column().empty()) {
-        outcome_.already_committed = true;
-        outcome_.result = last_column();
-      }
+      if (!last_column().empty()) take_earlier_result(last_column());
       return;
     case Sent::kTypes:
       add_types(result.get(), catalog_);
+      if (const auto still = reader_->unknown_types(); !still.empty()) {
+        failure_ = make_failure("42704",
+                                "the result has a column of a type that is not in pg_type any more, OID " +
+                                    std::to_string(still.front()),
+                                "");
+        return;
+      }
       reader_->resolve();
       return;
     case Sent::kCommit:
@@ -365,6 +390,7 @@ void StepSession::Impl::handle_answer(PGresultPtr result, Sent kind) {
     case Sent::kInspect:
       if (last_column() == "t" && options_.prepared_statements) discard();
       return;
+    case Sent::kForeignCheckpoint:
     case Sent::kPrepare:
     case Sent::kOwn:
     case Sent::kClean:
@@ -373,8 +399,37 @@ void StepSession::Impl::handle_answer(PGresultPtr result, Sent kind) {
   }
 }
 
-void StepSession::Impl::handle_error(const PGresult* result, Sent kind) {
+// The other database may be the role's own, and so may the functions there that remember what steps returned.
+void StepSession::Impl::take_earlier_result(std::string_view result) {
+  if (result.size() > statement_.max_result_bytes) {
+    failure_ = result_too_large();
+  } else if (!dsl::is_json(result) || !dsl::Result(std::string(result)).is_row_set()) {
+    failure_ =
+        make_failure("22023", "what df._foreign_step returned in this database is not the result of a step",
+                     "Is the schema df there the one that durabled init makes?");
+  } else {
+    outcome_.already_committed = true;
+    outcome_.result.emplace();
+    dsl::append_clean_json(*outcome_.result, result);
+  }
+}
+
+// What an error means to the daemon beside the step's failure. Only errors of its own statements mean something: a step
+// may raise any SQLSTATE, in its statement and, deferred, in ours that run its triggers.
+void StepSession::Impl::judge(const PGresult* result, Sent kind) {
   const std::string sqlstate = error_field(result, PG_DIAG_SQLSTATE);
+  const std::string file = error_field(result, PG_DIAG_SOURCE_FILE);
+  if (sqlstate == "26000" && exchange_ == Exchange::kRun && kind != Sent::kStatement)
+    pipeline_.lose();  // somebody discarded our statements
+  lease_lost_ = kind == Sent::kCheckpoint && sqlstate == "DF001";
+  busy_ = kind == Sent::kCheckpoint && (sqlstate == "55P03" || sqlstate == "40P01");
+  refused_ = !sqlstate.empty() && !gone_;
+  const bool refuses_block = (sqlstate == "25001" && file == "xact.c") ||
+                             (sqlstate == "2D000" && (file == "spi.c" || file == "plpy_elog.c"));
+  needs_to_run_alone_ = kind == Sent::kStatement && !statement_.alone && refuses_block;
+}
+
+void StepSession::Impl::handle_error(const PGresult* result, Sent kind) {
   const ExecStatusType status = PQresultStatus(result);
   if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
     failure_ = make_failure("0A000", "COPY to or from a client cannot run in a workflow",
@@ -382,24 +437,22 @@ void StepSession::Impl::handle_error(const PGresult* result, Sent kind) {
     pipeline_.lose();
     return;
   }
-  if (PQstatus(pipeline_.connection()) == CONNECTION_BAD) pipeline_.lose();
+  gone_ |= error_field(result, PG_DIAG_SEVERITY_NONLOCALIZED) == "FATAL" ||
+           PQstatus(pipeline_.connection()) == CONNECTION_BAD;
+  if (gone_) pipeline_.lose();
   if (kind == Sent::kInspect || kind == Sent::kClean || kind == Sent::kPrepare) {
     pipeline_.lose();  // a session that cannot be cleaned is not used again; what it did stands
     return;
   }
-  if (sqlstate == "26000" && kind != Sent::kStatement) pipeline_.lose();  // somebody discarded our statements
   if (failure_) return;
+  judge(result, kind);
   // The checkpoint's context may show its parameters (log_parameter_max_length_on_error), our key among them.
   failure_ = failure_of(result, {statement_.node_id, statement_.attempt}, kind != Sent::kCheckpoint);
-  lease_lost_ = sqlstate == "DF001";
-  busy_ = kind == Sent::kCheckpoint && (sqlstate == "55P03" || sqlstate == "40P01");
-  refused_ = !sqlstate.empty() && !sqlstate.starts_with("57P") && !sqlstate.starts_with("08");
-  needs_to_run_alone_ =
-      kind == Sent::kStatement && !statement_.alone && (sqlstate == "25001" || sqlstate == "2D000");
 }
 
 void StepSession::Impl::lose() {
   pipeline_.forget();
+  gone_ |= PQstatus(pipeline_.connection()) == CONNECTION_BAD;
   // What ran outside a transaction has happened, whatever became of the session afterwards.
   const bool happened = exchange_ == Exchange::kRun && statement_.alone && statement_done_;
   if (failure_ || (happened && reader_->unknown_types().empty())) return;
@@ -445,6 +498,7 @@ void StepSession::Impl::end_of_run() {
   if (failure_) {
     outcome_.failure = std::move(failure_);
     outcome_.needs_to_run_alone = needs_to_run_alone_;
+    outcome_.never_began = !began_ && gone_;
   } else if (!outcome_.already_committed) {
     outcome_.result = reader_->finish();
     outcome_.at_least_once = options_.foreign && !remembers_;
@@ -485,6 +539,13 @@ bool StepSession::wants_write() const {
 }
 bool StepSession::lost() const {
   return impl_->pipeline_.lost();
+}
+bool StepSession::check_idle() {
+  impl_->pipeline_.pump();
+  return !impl_->pipeline_.lost();
+}
+StepStatement StepSession::take_statement() {
+  return impl_->take_statement();
 }
 StepOutcome StepSession::take_outcome() {
   return std::move(impl_->outcome_);

@@ -35,6 +35,7 @@ struct StepOutcome {
   std::optional<std::string> result;  // JSON of LANGUAGE section 4
   std::optional<dsl::Failure> failure;
   bool needs_to_run_alone = false;  // failure: it refuses to run in a transaction block
+  bool never_began = false;  // failure: the session was dead before it took anything; see take_statement()
   // In a foreign database:
   bool already_committed = false;                      // it ran before; `result` is what it returned then
   bool at_least_once = false;                          // that database has no schema df to remember it in
@@ -94,8 +95,12 @@ class StepSession {
 
   // Of the exchange that is over.
   StepOutcome take_outcome();
+  // The statement that run() was given, for another session; requires that it never began.
+  StepStatement take_statement();
   CommitOutcome take_commit_outcome();
   bool lost() const;
+  // For when the socket becomes readable although no exchange is going on. False: the connection is gone.
+  bool check_idle();
 
   // Makes the server stop the running statement. Safe on another thread while this one is used; blocks for a
   // connection.

@@ -13,6 +13,12 @@ struct Statement {
   const char* sql;
 };
 inline constexpr Statement kBegin = {"_df_begin", "begin"};
+// For a role whose transactions are read-only by default: what is released leaves the checkpoint free to write, and while it
+// is there the step is not.
+inline constexpr Statement kBeginWritable = {nullptr, "begin read write"};
+inline constexpr Statement kReadOnly[] = {{nullptr, "savepoint _df_read_only"},
+                                          {nullptr, "set local transaction_read_only = on"}};
+inline constexpr Statement kEndReadOnly = {nullptr, "release savepoint _df_read_only"};
 inline constexpr Statement kCommit = {nullptr, "commit"};
 inline constexpr Statement kRollback = {nullptr, "rollback"};
 // $6: for this transaction only, whose id it returns.

@@ -214,7 +214,7 @@ void Doctor::check_login(const store::StepTarget& target) {
   const std::string login = set_role ? server_.role : target.role;
   const auto problem = store::login_problem(store::step_params(
       conninfo_, target, login, server_.role, extra == config_.identity.roles.end() ? "" : extra->second,
-      !config_.steps.prepared_statements));
+      !config_.steps.prepared_statements, config_.worker.lease_ttl));
   if (problem) {
     wrong("identity", "steps cannot log in as " + login + " in database " + target.database + ": " + *problem,
           "Give libpq a way in: a line of the passfile, a certificate, pg_ident, or an entry of "
