@@ -1,5 +1,7 @@
 #include "store/type_reader.hpp"
 
+#include <libpq-fe.h>
+
 #include <boost/json.hpp>
 #include <cstdlib>
 #include <map>
@@ -116,7 +118,7 @@ std::string name_of(const ServerTypes& types, TypeOid oid, const dsl::TypeCatalo
 
 }  // namespace
 
-void add_types(const PGresult* result, dsl::TypeCatalog& catalog) {
+void add_types(const pg_result* result, dsl::TypeCatalog& catalog) {
   ServerTypes types;
   for (int row = 0; row < PQntuples(result); ++row) {
     const auto oid = static_cast<TypeOid>(std::strtoul(PQgetvalue(result, row, 0), nullptr, 10));

@@ -1,9 +1,9 @@
 // What a server tells of the types of a result: names, elements, fields. Private to store/.
 #pragma once
 
-#include <libpq-fe.h>
-
 #include "dsl/value/pg_types.hpp"
+
+struct pg_result;  // libpq's PGresult
 
 namespace durabled::store {
 
@@ -14,6 +14,6 @@ extern const char* const kTypesQuery;
 // Adds what the query returned to `catalog`. A name can be written into SQL whatever the search_path is, and reading a
 // value of it back runs no code of a stranger: a domain of another role goes by the type under it, a type that is made of
 // such a domain by one that has no code.
-void add_types(const PGresult* result, dsl::TypeCatalog& catalog);
+void add_types(const pg_result* result, dsl::TypeCatalog& catalog);
 
 }  // namespace durabled::store
