@@ -53,9 +53,9 @@ std::map<std::string, std::string> node_lines(const dsl::Graph& graph) {
   std::map<std::string, std::string> all;
   std::istringstream lines(tree);
   for (std::string line; std::getline(lines, line);) {
-    const std::size_t begin = line.find_first_not_of(' ');
+    const std::size_t begin = line.find(kBegin);
     constexpr std::size_t kIdLength = 8;
-    if (begin == std::string::npos || line[begin] != kBegin || line.size() < begin + kIdLength + 2) continue;
+    if (begin == std::string::npos || line.size() < begin + kIdLength + 2) continue;
     all[line.substr(begin + 1, kIdLength)] = line.substr(begin + kIdLength + 2);
   }
   return all;

@@ -8,7 +8,7 @@
 
 namespace durabled::dsl {
 
-// Canonical DSL text: parse_workflow(print(g)).graph == g.
+// Canonical DSL text: read_workflow(print(g)).graph == g.
 std::string print(const Graph& graph);
 
 // The tree of SURFACE's df.explain; `annotate`, when given, returns what stands right before a node's line (a
@@ -17,7 +17,8 @@ std::string print(const Graph& graph);
 // clang-format off
 // kind            line                                          children: heading, or none (right below the line)
 // kSql            SQL: text                                     -
-// kSequence       none, or THEN when named                      no heading; without a line the steps take its place
+// kSequence       none, or THEN when named                      no heading; without a line the steps take its place;
+//                                                               "→ " stands before each after the first
 // kIf             IF                                            condition: then: else:
 // kIfRows         IF ROWS 'name'                                then: else:
 // kJoin           JOIN (n)                                      branch 1: branch 2: …
@@ -34,6 +35,7 @@ std::string print(const Graph& graph);
 // kRetry          RETRY 5x                                      body:
 // kTimeout        TIMEOUT 30s                                   body:
 // kCatch          CATCH                                         body: handler:
+// kFail           FAIL 'message', or FAIL 'message' (code)      -
 // clang-format on
 //
 // A heading is indented by two spaces more than its node's line, and what stands under it by two more than

@@ -123,25 +123,27 @@ class TreePrinter {
       : graph_(graph), annotate_(annotate) {}
 
   std::string run() {
-    print_node(0, 0);
+    print_node(0, 0, false);
     return std::move(out_);
   }
 
  private:
-  void print_node(NodeIndex index, std::size_t indent) {
+  // `follows`: it comes after another step of a chain, which an arrow shows.
+  void print_node(NodeIndex index, std::size_t indent, bool follows) {
     const Node& node = graph_[index];
     const bool has_line = node.kind != NodeKind::kSequence || !node.result_name.empty();
-    if (has_line) print_line(index, indent);
+    if (has_line) print_line(index, indent, follows);
     for (std::size_t i = 0; i < node.children.size(); ++i) {
       const std::string title = heading(node.kind, i);
       if (!title.empty()) out_.append(indent + 2, ' ').append(title).append("\n");
-      print_node(node.children[i], indent + (!title.empty() ? 4 : has_line ? 2 : 0));
+      const bool is_next = node.kind == NodeKind::kSequence && (i > 0 || (!has_line && follows));
+      print_node(node.children[i], indent + (!title.empty() ? 4 : has_line ? 2 : 0), is_next);
     }
   }
 
-  void print_line(NodeIndex index, std::size_t indent) {
+  void print_line(NodeIndex index, std::size_t indent, bool follows) {
     const Node& node = graph_[index];
-    out_.append(indent, ' ');
+    out_.append(indent, ' ').append(follows ? "→ " : "");
     if (annotate_) out_ += annotate_(index);
     out_ += describe_kind(node);
     if (!node.result_name.empty()) out_.append(" |=> '").append(node.result_name).append("'");
