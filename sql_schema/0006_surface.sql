@@ -91,18 +91,17 @@ returns table (instance_id text, label text, function_name text, function_versio
                status text, output text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-  perform df._instance_status(p_instance_id);
   return query select i.id, i.label, 'workflow', df.version(), df._execution_count(i.id), i.status, df._output(i.id)
                from df.instances i where i.id = p_instance_id;
 end $$;
-comment on function df.instance_info(text) is 'One instance';
+comment on function df.instance_info(text) is 'One instance; no row where there is none that the caller may see';
 
 create function df.instance_executions(p_instance_id text, "limit" int default 5)
 returns table (execution_id bigint, status text, event_count bigint, duration_ms bigint, output text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   last constant bigint := df._execution_count(p_instance_id);
-  now_status constant text := df._instance_status(p_instance_id);
+  now_status constant text := (select i.status from df.instances i where i.id = p_instance_id);
   p_limit constant int := df._list_limit($2);
 begin
   return query
@@ -293,8 +292,11 @@ declare
   sizes int[]; children text[]; parts text[];
   path text[];
   c int; p int; later boolean; other boolean;
-  instance_status constant text := df._instance_status(p_id);
+  instance_status constant text := (select i.status from df.instances i where i.id = p_id);
 begin
+  if instance_status is null then
+    return;  -- there is none that the caller may see
+  end if;
   select coalesce(jsonb_object_agg(x.node || ':' || x.scope, x.iteration), '{}') into iterations
   from (select e.node, e.scope, max((e.data ->> 'iteration')::bigint) as iteration from df.events e
         where e.instance_id = p_id and e.kind = 'IterationCompleted' group by e.node, e.scope) x;
@@ -454,7 +456,6 @@ create function df._waiting_instances(p_id text) returns setof text language plp
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 begin
   if p_id is not null then
-    perform df._instance_status(p_id);
     return query select i.id from df.instances i where i.id = p_id and i.status in ('running', 'paused');
     return;
   end if;
