@@ -8,6 +8,7 @@
 #include "daemon/cli/failure.hpp"
 #include "daemon/cli/follow.hpp"
 #include "daemon/cli/json_text.hpp"
+#include "daemon/cli/schedule_times.hpp"
 #include "daemon/cli/terminal.hpp"
 #include "daemon/cli/workflow_text.hpp"
 #include "dsl/graph/json.hpp"
@@ -82,7 +83,7 @@ ExitCode submit(const Invocation& invocation, const SubmitOptions& options) {
 void print_check(const dsl::ParsedWorkflow& workflow, bool json) {
   const std::string tree = dsl::print_tree(workflow.graph);
   if (!json) {
-    std::cout << tree;
+    std::cout << tree << next_times_text(workflow.graph);
     for (const dsl::Diagnostic& warning : workflow.warnings) {
       std::cout << '\n' << paint(Colour::kYellow, "warning: ") << warning.to_string() << '\n';
     }
@@ -93,6 +94,7 @@ void print_check(const dsl::ParsedWorkflow& workflow, bool json) {
   std::cout << JsonObject()
                    .boolean("ok", true)
                    .raw("warnings", warnings.text())
+                   .raw("schedules", next_times_json(workflow.graph))
                    .text("label", workflow.label)
                    .text("database", workflow.database)
                    .text("tree", tree)
