@@ -184,11 +184,11 @@ returns text language plpgsql stable parallel safe as $$
 begin
   if coalesce(url, '') = '' then
     raise exception '%: url must not be empty', what using errcode = 'invalid_parameter_value';
-  elsif method is null or pg_catalog.upper(method) <> all (array['GET', 'POST', 'PUT', 'DELETE', 'PATCH']) then
-    raise exception '%: method must be GET, POST, PUT, DELETE or PATCH, not %', what, coalesce(method, 'NULL')
+  elsif pg_catalog.upper(method) <> all (array['GET', 'POST', 'PUT', 'DELETE', 'PATCH']) then
+    raise exception '%: method must be GET, POST, PUT, DELETE or PATCH, not %', what, method
       using errcode = 'invalid_parameter_value';
   end if;
-  return '{"url":' || pg_catalog.to_json(url)::text || ',"method":"' || pg_catalog.upper(method) || '"'
+  return '{"url":' || pg_catalog.to_json(url)::text || ',"method":"' || coalesce(pg_catalog.upper(method), 'POST') || '"'
     || coalesce(payload, '') || coalesce(',"headers":' || df._compact(headers, 'object', what || ': headers'), '')
     || ',"timeout_seconds":'
     || df._seconds(coalesce(timeout_seconds, 30)::text, 'numeric'::regtype, what || ': timeout_seconds', true) || '}';
@@ -221,15 +221,16 @@ comment on function df.sleep is 'Durable timer: seconds, or an interval';
 create function df.wait_for_schedule(cron text, timezone text default 'UTC') returns text
 language plpgsql stable parallel unsafe as $$
 declare
-  problem constant text := df._schedule_problem(cron, timezone);
+  zone constant text := coalesce(timezone, 'UTC');
+  problem constant text := df._schedule_problem(cron, zone);
 begin
   if problem is not null then
     raise exception 'df.wait_for_schedule: %', problem using errcode = 'invalid_parameter_value';
-  elsif timezone = 'UTC' then
+  elsif zone = 'UTC' then
     return df._leaf('WAIT_SCHEDULE', cron);
   end if;
   return df._leaf('WAIT_SCHEDULE',
-    '{"cron":' || pg_catalog.to_json(cron)::text || ',"timezone":' || pg_catalog.to_json(timezone)::text || '}');
+    '{"cron":' || pg_catalog.to_json(cron)::text || ',"timezone":' || pg_catalog.to_json(zone)::text || '}');
 end $$;
 comment on function df.wait_for_schedule is 'Waits for the next match of a cron expression';
 
@@ -280,7 +281,13 @@ end $$;
 comment on function df.http_multipart is 'Form upload; a part is {name, data_b64[, filename, content_type]}';
 
 create function df.break(value anycompatible default null) returns text language plpgsql stable parallel safe as $$
-begin return case when value is null then '{"node_type":"BREAK"}' else df._leaf('BREAK', value::text) end; end $$;
+begin
+  if pg_catalog.pg_typeof(value) = 'interval'::regtype then
+    raise exception 'df.break: value must not be an interval, which JSON has no form for' using errcode = 'datatype_mismatch',
+      hint = 'Write it as a string: df.break(''90 seconds'').';
+  end if;
+  return case when value is null then '{"node_type":"BREAK"}' else df._leaf('BREAK', value::text) end;
+end $$;
 comment on function df.break is 'Leaves the nearest loop; the value is the loops result';
 
 create function df.fail(message text, code text default null) returns text language plpgsql immutable parallel safe as $$
@@ -351,13 +358,15 @@ comment on function df.loop is 'Repeats a step, for ever or while the condition 
 
 create function df.for_each(rows text, body text, max_parallel bigint default 10, name text default 'item') returns text
 language plpgsql immutable parallel unsafe as $$
+declare
+  item constant text := coalesce(name, 'item');
 begin
-  perform df._check_name(name);
-  if max_parallel is null or max_parallel not between 1 and 10000 then
+  perform df._check_name(item);
+  if max_parallel not between 1 and 10000 then
     raise exception 'df.for_each: max_parallel must be between 1 and 10000, not %', max_parallel using errcode = 'invalid_parameter_value';
   end if;
   return '{"node_type":"FOR_EACH","query":'
-    || pg_catalog.to_json('{"max_parallel":' || max_parallel || ',"name":"' || name || '"}')::text
+    || pg_catalog.to_json('{"max_parallel":' || coalesce(max_parallel, 10) || ',"name":"' || item || '"}')::text
     || ',"left_node":' || df._node(rows) || ',"right_node":' || df._node(body) || '}';
 end $$;
 comment on function df.for_each is 'Runs body once for each row of rows';
@@ -371,7 +380,7 @@ declare
 begin
   if max_attempts is null or max_attempts not between 1 and 1000000 then
     raise exception 'df.retry: max_attempts must be between 1 and 1000000, not %', max_attempts using errcode = 'invalid_parameter_value';
-  elsif backoff is null or backoff not between 1 and 1000 then
+  elsif backoff not between 1 and 1000 then
     raise exception 'df.retry: backoff must be between 1 and 1000, not %', backoff using errcode = 'invalid_parameter_value';
   elsif codes !~ df._codes_pattern() then
     raise exception 'df.retry: "on" must list SQLSTATEs, their classes or HTTP codes, separated by spaces, not %', codes
@@ -379,7 +388,7 @@ begin
   end if;
   config := '{"max_attempts":' || max_attempts
     || ',"delay":' || coalesce(df._seconds(delay::text, pg_catalog.pg_typeof(delay), 'df.retry: delay'), '1')
-    || ',"backoff":' || pg_catalog.trim_scale(backoff)
+    || ',"backoff":' || pg_catalog.trim_scale(coalesce(backoff, 2))
     || ',"max_delay":' || coalesce(df._seconds(max_delay::text, pg_catalog.pg_typeof(max_delay), 'df.retry: max_delay'), '300')
     || coalesce(',"on":"' || codes || '"', '') || '}';
   return '{"node_type":"RETRY","query":' || pg_catalog.to_json(config)::text || ',"left_node":' || df._node(step) || '}';
@@ -460,9 +469,9 @@ comment on operator @operator_schema@.@> (none, text) is '@> body: repeats for e
 insert into df._client_routines (name) values
   ('_node_types'), ('_leaf'), ('_node'), ('_keys'), ('_canonical'), ('_group'), ('_replace_end'), ('_append'),
   ('_check_name'), ('_seconds'), ('_compact'), ('_http_config'), ('sql'), ('sleep'), ('wait_for_schedule'),
-  ('wait_for_signal'), ('break'), ('seq'), ('join'), ('join3'), ('race'), ('any'), ('as'), ('if'), ('if_rows'),
+  ('wait_for_signal'), ('break'), ('fail'), ('seq'), ('join'), ('join3'), ('race'), ('any'), ('as'), ('if'), ('if_rows'),
   ('loop'), ('for_each'), ('retry'), ('timeout'), ('catch'), ('_op_seq'), ('_op_join'), ('_op_race'),
-  ('_op_then'), ('_op_else'), ('_op_loop'), ('fail');
+  ('_op_then'), ('_op_else'), ('_op_loop');
 insert into df._client_routines (name, http) values ('http', true), ('http_multipart', true);
 
 revoke execute on all functions in schema df from public;

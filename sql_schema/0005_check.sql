@@ -36,107 +36,188 @@ begin
 end $$;
 comment on function df._parts_problem is 'What is wrong with the parts of a form';
 
--- The shape and the ranges of the numbers; a template is judged when it runs.
+-- A value of a field of a cron expression as a number; NULL where the field has no such value.
+create function df._cron_value(value text, field integer) returns integer language plpgsql immutable parallel safe as $$
+declare
+  lowest constant integer := (array[0, 0, 1, 1, 0])[field];
+  highest constant integer := (array[59, 23, 31, 12, 7])[field];
+  named constant integer := case field
+    when 4 then pg_catalog.array_position(array['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'], value)
+    when 5 then pg_catalog.array_position(array['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'], value) - 1 end;
+begin
+  return coalesce(named, case when value ~ '^[0-9]{1,4}$' and value::integer between lowest and highest then value::integer end);
+end $$;
+comment on function df._cron_value is 'A value in a cron expression';
+
+-- The values of a field, which is written in lower case; NULL where it is not one. A step needs * or a range.
+create function df._cron_values(value text, field integer) returns integer[] language plpgsql immutable parallel safe as $$
+declare
+  item text;
+  part text[];
+  first integer;
+  last integer;
+  step integer;
+  result integer[] := '{}';
+begin
+  foreach item in array pg_catalog.string_to_array(value, ',') loop
+    part := pg_catalog.regexp_match(item, '^(?:\*|([0-9a-z]+)(?:-([0-9a-z]+))?)(?:/([0-9]{1,4}))?$');
+    step := coalesce(part[3], '1')::integer;
+    first := case when part[1] is null then (array[0, 0, 1, 1, 0])[field] else df._cron_value(part[1], field) end;
+    last := case when part[1] is null then (array[59, 23, 31, 12, 7])[field] when part[2] is null then first
+                 else df._cron_value(part[2], field) end;
+    if part is null or first is null or last is null or last < first or step = 0
+       or part[1] is not null and part[2] is null and part[3] is not null then
+      return null;
+    end if;
+    result := result || array(select pg_catalog.generate_series(first, last, step));
+  end loop;
+  return result;
+end $$;
+comment on function df._cron_values is 'The values that a field of a cron expression matches';
+
+-- A zone that PostgreSQL and the daemon both know by its name: no abbreviation such as MSK, and no offset such as +02.
+create function df._zone_problem(timezone text) returns text language plpgsql stable parallel unsafe as $$
+begin
+  if timezone = 'UTC' then
+    return null;
+  end if;
+  perform pg_catalog.timezone(timezone, '2000-01-01 00:00:00+00'::timestamptz);
+  -- The list of names takes long to read. Letters around a slash are neither an abbreviation nor an offset.
+  if timezone ~ '^[A-Za-z_]+(/[A-Za-z_]+){1,2}$' or exists (
+       select from pg_catalog.pg_timezone_names z where pg_catalog.lower(z.name) = pg_catalog.lower(timezone)) then
+    return null;
+  end if;
+  return pg_catalog.format('time zone "%s" is not the name of a zone; write one such as Europe/Berlin or Etc/GMT-2', timezone);
+exception when data_exception then
+  return pg_catalog.format('time zone "%s" does not exist', timezone);
+end $$;
+comment on function df._zone_problem is 'Why text is not the name of a time zone';
+
+-- What the daemon would refuse, and a date that never comes; a template is judged when it runs.
 create function df._schedule_problem(cron text, timezone text) returns text language plpgsql stable parallel unsafe as $$
 declare
-  fields constant text[] := pg_catalog.regexp_split_to_array(pg_catalog.btrim(pg_catalog.lower(cron), E' \t'), '[ \t]+');
+  fields text[] := pg_catalog.regexp_split_to_array(pg_catalog.btrim(pg_catalog.lower(cron), E' \t\r\n'), '[ \t\r\n]+');
   labels constant text[] := array['minute', 'hour', 'day of month', 'month', 'day of week'];
   lowest constant integer[] := array[0, 0, 1, 1, 0];
   highest constant integer[] := array[59, 23, 31, 12, 7];
-  item text;
 begin
-  if cron is null or timezone is null then
-    return 'cron and timezone must not be NULL';
-  elsif timezone !~ '[${]' then
-    begin
-      perform pg_catalog.timezone(timezone, '2000-01-01 00:00:00+00'::timestamptz);
-    exception when data_exception then
-      return pg_catalog.format('time zone "%s" does not exist', timezone);
-    end;
-  end if;
-  if cron ~ '[${]' or fields[1] = any (array['@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly'])
-     and pg_catalog.cardinality(fields) = 1 then
+  if cron is null then
+    return 'cron must not be NULL';
+  elsif timezone !~ '[${]' and df._zone_problem(timezone) is not null then
+    return df._zone_problem(timezone);
+  elsif cron ~ '[${]' or pg_catalog.cardinality(fields) = 1
+        and fields[1] = any (array['@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly']) then
     return null;
   elsif pg_catalog.cardinality(fields) <> 5 then
     return pg_catalog.format('"%s" is not a cron expression: it needs five fields, or a name like @hourly', cron);
   end if;
   for i in 1..5 loop
-    foreach item in array pg_catalog.string_to_array(fields[i], ',') loop
-      if item !~ '^(\*|([0-9]{1,2}|[a-z]{3})(-([0-9]{1,2}|[a-z]{3}))?)(/[0-9]{1,2})?$'
-         or exists (select from pg_catalog.regexp_matches(pg_catalog.split_part(item, '/', 1), '[0-9]+', 'g') m
-                    where m[1]::integer not between lowest[i] and highest[i]) then
-        return pg_catalog.format('"%s" in the cron expression "%s" is no %s (%s to %s)', item, cron, labels[i], lowest[i], highest[i]);
-      end if;
-    end loop;
+    if df._cron_values(fields[i], i) is null then
+      return pg_catalog.format('"%s" in the cron expression "%s" is not a valid %s (%s to %s, *, lists a,b, ranges a-b, steps */n and a-b/n)',
+        fields[i], cron, labels[i], lowest[i], highest[i]);
+    end if;
   end loop;
+  -- Where only the day of the month is restricted, one of the months must have such a day.
+  if fields[3] !~ '^\*' and fields[5] ~ '^\*' and not exists (
+       select from pg_catalog.unnest(df._cron_values(fields[3], 3)) d(day), pg_catalog.unnest(df._cron_values(fields[4], 4)) m(month)
+       where d.day <= (array[31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])[m.month]) then
+    return pg_catalog.format('the schedule "%s" never comes: no month of it has such a day', cron);
+  end if;
   return null;
 end $$;
 comment on function df._schedule_problem is 'What is wrong with a cron expression or its time zone';
 
--- Whether something follows a semicolon outside of quotes, comments and parentheses. In doubt (BEGIN ATOMIC) it says no.
-create function df._has_second_statement(query text) returns boolean language plpgsql immutable parallel safe as $$
+-- The statements in text: how many there are, the first two words of the first (but for parentheses around it), whether
+-- it copies from or to a client, and whether an empty statement stands before it.
+create function df._statements(query text, out statements integer, out first_word text, out second_word text,
+  out client_copy boolean, out leading_semicolon boolean) language plpgsql immutable parallel safe as $$
 declare
-  token text;
-  before text := '';      -- the token before
-  opened text := '';      -- what is being skipped: ' E' " -- /* or a dollar quote
-  comments integer := 0;
+  token record;
+  words text[] := '{}';  -- the first four
+  before text := '';     -- the token before, when it was a word
   parentheses integer := 0;
-  escaped boolean := false;
-  ended boolean := false;
+  bodies integer := 0;   -- BEGIN ATOMIC … END of a routine, and CASE … END in one
+  filled boolean := false;
+  kind integer;
 begin
-  if pg_catalog.strpos(pg_catalog.rtrim(query, E'; \t\r\n'), ';') = 0 then
-    return false;
-  end if;
-  for token in
-    select m[1] from pg_catalog.regexp_matches(query,
-      '(\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$|[A-Za-z0-9_\u0080-\uffff]+|--|/\*|\*/|[ \t\r]+|.)', 'g') m
-  loop
-    if opened = '/*' then
-      comments := comments + case token when '/*' then 1 when '*/' then -1 else 0 end;
-      opened := case when comments > 0 then opened else '' end;
-    elsif opened = '--' then
-      opened := case when token = E'\n' then '' else opened end;
-    elsif opened <> '' then
-      if escaped then
-        escaped := false;
-      elsif opened = 'E''' and token = '\' then
-        escaped := true;
-      elsif token = pg_catalog.ltrim(opened, 'E') then
-        opened := '';
+  statements := 0; client_copy := false; leading_semicolon := false;
+  for token in select t.kind, t.value, t.prefix from df._tokens(query || E'\n;') t loop
+    continue when token.prefix = '!/*';
+    if token.kind = 'mark' and token.value = ';' and parentheses = 0 and bodies = 0 then
+      if filled then
+        statements := statements + 1;
+        first_word := case when statements = 1 then words[1] else first_word end;
+        second_word := case when statements = 1 then words[2] else second_word end;
+      elsif statements = 0 then
+        leading_semicolon := true;
       end if;
-    elsif token in ('--', '/*') then
-      opened := token;
-      comments := 1;
-    elsif token ~ '^\s+$' or token = ';' then
-      ended := ended or token = ';' and parentheses = 0;
-    elsif ended then
-      return true;
-    elsif pg_catalog.lower(token) = 'atomic' then
-      return false;
-    elsif token = '''' and pg_catalog.lower(before) = 'e' then
-      opened := 'E''';
-    elsif token in ('''', '"') or token like '$%$' and pg_catalog.length(token) > 1 and before !~ '^\w' then
-      opened := token;
-    else
-      parentheses := parentheses + case token when '(' then 1 when ')' then -1 else 0 end;
+      filled := false; words := '{}'; before := ''; parentheses := 0; bodies := 0;
+      continue;
     end if;
-    before := token;
+    filled := true;
+    if token.kind = 'word' then
+      if pg_catalog.cardinality(words) < 4 then
+        words := words || token.value;
+      end if;
+      kind := case when words[2:3] = array['or', 'replace'] then 4 else 2 end;
+      if parentheses = 0 and words[1] = 'create' and words[kind] in ('function', 'procedure') then
+        bodies := bodies + case when token.value = 'begin' or token.value = 'case' and bodies > 0 then 1
+                                when token.value = 'end' and bodies > 0 then -1 else 0 end;
+      end if;
+      client_copy := client_copy or statements = 0 and parentheses = 0 and words[1] = 'copy'
+        and token.value in ('stdin', 'stdout') and before in ('from', 'to');
+      before := token.value;
+    elsif token.kind = 'mark' and token.value = '(' then
+      parentheses := parentheses + 1;
+    else
+      if token.kind = 'mark' and token.value = ')' then
+        parentheses := greatest(0, parentheses - 1);
+      end if;
+      before := '';
+      if words = '{}' then
+        words := array[''];
+      end if;
+    end if;
   end loop;
-  return false;
+  if filled then  -- something is not closed, and has swallowed the semicolon
+    statements := statements + 1;
+    first_word := case when statements = 1 then words[1] else first_word end;
+    second_word := case when statements = 1 then words[2] else second_word end;
+  end if;
 end $$;
-comment on function df._has_second_statement is 'Whether text holds more than one SQL statement';
+comment on function df._statements is 'How many statements text holds, and what kind the first one is';
 
 create function df._statement_problem(query text) returns text language plpgsql immutable parallel safe as $$
+declare
+  seen record;
+  plain constant text := pg_catalog.rtrim(query, E'; \t\r\n');
 begin
-  if pg_catalog.btrim(query, E'; \t\r\n') = '' then
+  if pg_catalog.btrim(plain, E' \t\r\n') = '' then
     return 'a SQL step is exactly one statement; this one is empty';
   elsif query ~ '^[0-9a-hjkmnp-tv-z]{8}$' then  -- what df.start returns is no step
     return 'an instance id is no SQL statement; df.start stands outside the whole workflow';
-  elsif df._has_second_statement(query) then
-    return 'a SQL step is exactly one statement; this text has more than one (join them with ~>)';
-  elsif query ~* '^\s*(begin|start\s+transaction|commit|end|abort|savepoint|release|rollback|prepare\s+transaction)\M' then
-    return pg_catalog.upper(pg_catalog.substring(query, '\w+'))
+  elsif pg_catalog.strpos(plain, ';') = 0 and plain ~* '^\s*(select|insert|update|delete|with|merge|values|call|create|refresh)\M' then
+    return null;  -- most are like this
+  elsif plain ~* '^\s*(select|insert|update|delete|with|merge|values)\M' and plain !~ '[$\\]|/\*' and pg_catalog.strpos(
+          pg_catalog.regexp_replace(plain, '''(?:[^'']|'''')*''|"[^"]*"|--[^\n]*', '', 'g'), ';') = 0 then
+    return null;  -- semicolons in strings and comments alone
+  end if;
+  seen := df._statements(query);
+  if seen.statements = 0 then
+    return 'a SQL step is exactly one statement; this one is empty';
+  elsif df._beginning(query) = 'text' then
+    return 'a SQL step is a statement, and this is the text of a workflow: INSERT INTO df.submit (dsl) VALUES (…), or '
+      || 'write it without the outer quotes';
+  elsif seen.statements > 1 then
+    return pg_catalog.format('a SQL step is exactly one statement; this text has %s (join them with ~>)', seen.statements);
+  elsif seen.leading_semicolon then
+    return 'a SQL step is exactly one statement; a semicolon stands before this one';
+  elsif seen.first_word in ('begin', 'start', 'commit', 'end', 'abort', 'savepoint', 'release', 'rollback')
+        or seen.first_word = 'prepare' and seen.second_word = 'transaction' then
+    return pg_catalog.upper(seen.first_word)
       || ' cannot be a step: each SQL step runs in a transaction that is begun and committed for it';
+  elsif seen.client_copy then
+    return 'COPY FROM STDIN or TO STDOUT cannot be a step: there is no client to copy from or to';
   end if;
   return null;
 end $$;
@@ -225,6 +306,42 @@ begin
 end $$;
 comment on function df._config_problem is 'What is wrong with the query of a node';
 
+create function df._headers_problem(headers jsonb) returns text language plpgsql immutable parallel safe as $$
+begin
+  return (
+    select case
+      when h.key !~ '^[A-Za-z0-9!#$%&''*+.^_`|~-]+$' then 'headers: ' || pg_catalog.quote_literal(h.key) || ' is not a header name'
+      when pg_catalog.jsonb_typeof(h.value) not in ('string', 'number', 'boolean') then
+        'headers: the value of ' || pg_catalog.quote_literal(h.key) || ' must be a string, found ' || pg_catalog.jsonb_typeof(h.value)
+      else 'headers: the value of ' || pg_catalog.quote_literal(h.key) || ' holds a line break' end
+    from pg_catalog.jsonb_each(headers) h(key, value)
+    where h.key !~ '^[A-Za-z0-9!#$%&''*+.^_`|~-]+$' or pg_catalog.jsonb_typeof(h.value) not in ('string', 'number', 'boolean')
+       or (h.value #>> '{}') ~ '[\r\n]'
+    limit 1);
+end $$;
+comment on function df._headers_problem is 'What is wrong with the headers of an HTTP step';
+
+-- A body that cannot be JSON although the header content-type says that it is. References stand for strings, or for a part
+-- of one; a variable may hold anything.
+create function df._body_problem(config jsonb) returns text language plpgsql immutable parallel unsafe as $$
+declare
+  body constant text := config ->> 'body';
+begin
+  if pg_catalog.btrim(coalesce(body, ''), E' \t\r\n') = '' or body ~ '\{([A-Za-z_][A-Za-z0-9_]*|secret\.[^}]*)\}'
+     or pg_catalog.jsonb_typeof(config -> 'headers') is distinct from 'object'
+     or not exists (select from pg_catalog.jsonb_each_text(config -> 'headers') h
+                    where pg_catalog.lower(h.key) = 'content-type' and h.value ~* 'json' and h.value !~ '[${]') then
+    return null;
+  elsif df._try_jsonb((
+      select pg_catalog.string_agg(case when m.part[2] <> '' then '""' else m.part[1] end, '' order by m.n)
+      from pg_catalog.regexp_matches(body, '("(?:[^"\\]|\\.)*"|[^"$]+|\$(?![A-Za-z_{])|")'
+        || '|(\$(?:\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*(?:\.(?:[A-Za-z0-9_]+|\*)|\[\])*)\??)', 'g') with ordinality m(part, n))) is null then
+    return 'body is not JSON, although the header content-type says so';
+  end if;
+  return null;
+end $$;
+comment on function df._body_problem is 'What is wrong with a body that is to be JSON';
+
 create function df._http_problem(config jsonb) returns text language plpgsql immutable parallel safe as $$
 begin
   if coalesce(config ->> 'url', '') = '' then
@@ -233,6 +350,10 @@ begin
     return 'method must be GET, POST, PUT, DELETE or PATCH';
   elsif coalesce(pg_catalog.jsonb_typeof(config -> 'headers'), 'null') not in ('object', 'null') then
     return 'headers must be a JSON object';
+  elsif pg_catalog.jsonb_typeof(config -> 'headers') = 'object' and df._headers_problem(config -> 'headers') is not null then
+    return df._headers_problem(config -> 'headers');
+  elsif df._body_problem(config) is not null then
+    return df._body_problem(config);
   end if;
   return df._number_problem(config, 'timeout_seconds', 0, 3155760000, false);
 end $$;
@@ -309,7 +430,8 @@ begin
   elsif root is null and graph like '{"node_type":"%' then
     return 'root: not valid JSON, or it holds a character that text cannot hold';
   elsif root ->> 'node_type' is null then
-    return 'root: ' || coalesce(df._statement_problem(graph), case when graph is null then 'is NULL' end);
+    return 'root: ' || coalesce(df._statement_problem(graph), case when graph is null then 'is NULL' end,
+                                df._unbound_problem(df._leaf('SQL', graph)::json));
   end if;
   with recursive walk(path, key, parent, node, depth) as (
     select 'root', 'root', '', root, 1
@@ -333,7 +455,8 @@ begin
   return case
     when deepest > max_depth then pg_catalog.format('root: deeper than the maximum nesting depth of %s', max_depth)
     when problem is not null then problem
-    when total > max_nodes then pg_catalog.format('root: has %s nodes, the maximum is %s', total, max_nodes) end;
+    when total > max_nodes then pg_catalog.format('root: has %s nodes, the maximum is %s', total, max_nodes)
+    else df._unbound_problem(graph::json) end;
 end $$;
 comment on function df._graph_problem is 'What is wrong with a graph, and where';
 
@@ -350,9 +473,284 @@ comment on function df._check is 'Refuses a graph that no daemon would run';
 
 -- Rights -----------------------------------------------------------------------------------------------------------
 
+-- Warnings --------------------------------------------------------------------------------------------------------
+
+-- The names that text refers to, by $name or ${name}. In a statement, comments hold no references; strings do, and so does
+-- a quoted identifier that is one as a whole.
+create function df._references(p_text text, p_is_sql boolean, p_code_only boolean default false) returns setof text
+language sql immutable parallel safe begin atomic
+  select distinct coalesce(nullif(code.parts[2], ''), string.parts[1], nullif(code.parts[3], ''))
+  from pg_catalog.regexp_matches(p_text, case when p_is_sql
+         then $re$([eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*')|"\$\{?([A-Za-z_][A-Za-z0-9_]*)(?:\.[A-Za-z0-9_]+)*\??\}?"|"[^"]*"$re$
+           || $re$|--[^\n]*|/\*(?:[^*]|\*[^/])*\*/|[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*|[0-9]+\$?$re$
+           || $re$|\$(?:[A-Za-z_]\w*)?\$|\$\{?([A-Za-z_][A-Za-z0-9_]*)$re$
+         else '(.+)()()' end, 'g') c(found)
+    cross join lateral (select array[c.found[1], c.found[3], c.found[2]]) code(parts)
+    left join lateral pg_catalog.regexp_matches(
+      code.parts[1], '\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$|\$\{?([A-Za-z_][A-Za-z0-9_]*)', 'g') string(parts) on true
+  where coalesce(nullif(code.parts[2], ''), string.parts[1], nullif(code.parts[3], '')) <> ''
+    and (not p_code_only or code.parts[2] <> '');
+end;
+comment on function df._references(text, boolean, boolean) is 'The names that text refers to by $name';
+
+-- For each node, from 1 in preorder, the last one below it.
+create function df._subtree_ends(p_parents int[]) returns int[] language plpgsql immutable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  ends int[] := array(select generate_series(1, cardinality(p_parents)));
+begin
+  for n in reverse cardinality(p_parents)..2 loop
+    ends[p_parents[n]] := greatest(ends[p_parents[n]], ends[n]);
+  end loop;
+  return ends;
+end $$;
+comment on function df._subtree_ends(int[]) is 'Where the part of a graph below each node ends';
+
+-- Walks the graph in the order of execution with the names that may be bound at each place. Branches do not see each
+-- other's names; what comes after them may see any. A loop within a workflow sees those of its earlier iterations.
+create function df._unbound_names(p_graph json) returns table (idx int, name text) language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  kinds text[]; names text[]; queries text[]; parents int[]; slots int[]; ends int[];
+  bound text[] := '{}';     -- on the way here
+  merging text[] := '{}';   -- by branches that have ended of what has not
+  implicit text[] := '{}';  -- $item and $error
+  bound_before int[] := '{}'; merging_before int[] := '{}';  -- how many of each when a node began
+  opened int[] := '{}';     -- the nodes around this place
+  n int := 1;
+  m int;
+  own text;
+begin
+  select array_agg(g.node_type order by g.idx), array_agg(g.result_name order by g.idx), array_agg(g.query order by g.idx),
+         array_agg(g.parent + 1 order by g.idx), array_agg(g.slot order by g.idx)
+  into kinds, names, queries, parents, slots from df._graph_nodes(p_graph) g;
+  ends := df._subtree_ends(parents);
+  loop
+    m := opened[cardinality(opened)];
+    if n > ends[m] then
+      opened := opened[:cardinality(opened) - 1];
+      bound := bound || merging[merging_before[m] + 1:];
+      merging := merging[:merging_before[m]];
+      if names[m] is not null then
+        bound := bound || names[m];
+      end if;
+      if kinds[parents[m]] in ('JOIN', 'RACE', 'ANY')
+         or kinds[parents[m]] = 'IF' and (slots[m] > 0 or queries[parents[m]] is not null) then
+        merging := merging || bound[bound_before[m] + 1:];
+        bound := bound[:bound_before[m]];
+      elsif kinds[parents[m]] in ('CATCH', 'FOR_EACH') and slots[m] = 1 then
+        implicit := implicit[:cardinality(implicit) - 1];
+      end if;
+      continue;
+    end if;
+    exit when n > cardinality(kinds);
+    bound_before[n] := cardinality(bound);
+    merging_before[n] := cardinality(merging);
+    opened := opened || n;
+    if kinds[parents[n]] in ('CATCH', 'FOR_EACH') and slots[n] = 1 then
+      implicit := implicit || case kinds[parents[n]] when 'CATCH' then 'error'
+                                else coalesce(df._try_jsonb(queries[parents[n]]) ->> 'name', 'item') end;
+    end if;
+    if queries[n] is not null then
+      own := case when kinds[n] = 'IF' then df._try_jsonb(queries[n]) ->> 'if_rows' end;
+      return query
+        select n - 1, r from (select own union select * from df._references(queries[n], kinds[n] = 'SQL')) u(r)
+        where r is not null and r <> all (bound) and r <> all (implicit) and (own is null or r = own) order by 2;
+    end if;
+    if kinds[n] = 'LOOP' and n > 1 then
+      bound := bound || array_remove(names[n + 1:ends[n]], null);
+    end if;
+    n := n + 1;
+  end loop;
+end $$;
+comment on function df._unbound_names(json) is 'The names that nodes refer to and nothing before them binds';
+
+-- The traps that the text door warns of, as far as a graph shows them: a break in no loop, a step behind what
+-- never ends, a name on a whole join or race where its last branch seems to be meant, a name that nothing binds.
+create function df._warnings(p_graph json) returns setof text language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  kinds text[]; names text[]; queries text[]; parents int[]; slots int[]; ends_at int[];
+  -- Of the children of each node: how many there are and how many end, whether one breaks or is named, which one before
+  -- the last does not end, whether the condition of an if ends, whether the last has a name.
+  counts int[]; ending int[]; breaking boolean[]; named boolean[]; stuck int[]; conditional boolean[]; last_named boolean[];
+  breaks boolean[];
+  repeats boolean[];  -- an endless loop, or what one holds up
+  repeating boolean[];  -- whether a child repeats
+  looped boolean[];  -- whether a loop is around each node
+  ends boolean;
+  p int;
+  found_at int[] := '{}'; found text[] := '{}';
+begin
+  select array_agg(g.node_type order by g.idx), array_agg(g.result_name order by g.idx), array_agg(g.query order by g.idx),
+         array_agg(g.parent order by g.idx), array_agg(g.slot order by g.idx)
+  into kinds, names, queries, parents, slots from df._graph_nodes(p_graph) g;
+  ends_at := df._subtree_ends(array(select p1 + 1 from unnest(parents) p1));
+  counts := array_fill(0, array[cardinality(kinds)]);
+  ending := counts; stuck := counts;
+  breaking := array_fill(false, array[cardinality(kinds)]);
+  named := breaking; conditional := breaking; last_named := breaking; breaks := breaking; repeats := breaking;
+  repeating := breaking;
+  looped := breaking;
+  for n in reverse cardinality(kinds)..1 loop
+    breaks[n] := kinds[n] = 'BREAK' or kinds[n] <> 'LOOP' and breaking[n];
+    ends := case
+      when kinds[n] in ('BREAK', 'FAIL') then false
+      when kinds[n] in ('THEN', 'JOIN', 'RETRY', 'TIMEOUT') then ending[n] = counts[n]
+      when kinds[n] in ('RACE', 'ANY', 'CATCH') then ending[n] > 0
+      when kinds[n] = 'IF' and queries[n] is not null then counts[n] < 2 or ending[n] > 0
+      when kinds[n] = 'IF' then conditional[n] and (counts[n] < 3 or ending[n] > 1)
+      when kinds[n] = 'LOOP' then breaking[n] or counts[n] > 1 and ending[n] = counts[n]
+      when kinds[n] = 'FOR_EACH' then conditional[n]
+      else true end;
+    repeats[n] := not ends and (kinds[n] = 'LOOP' or repeating[n]);
+    p := parents[n] + 1;
+    continue when p is null;
+    repeating[p] := repeating[p] or repeats[n];
+    if counts[p] = 0 then
+      last_named[p] := names[n] is not null;
+    elsif not ends then
+      stuck[p] := n;
+    end if;
+    counts[p] := counts[p] + 1;
+    ending[p] := ending[p] + ends::int;
+    breaking[p] := breaking[p] or breaks[n];
+    named[p] := named[p] or names[n] is not null;
+    conditional[p] := conditional[p] or slots[n] = 0 and ends;
+  end loop;
+  for n in 1..cardinality(kinds) loop
+    p := parents[n] + 1;
+    looped[n] := coalesce(looped[p] or kinds[p] = 'LOOP', false);
+    if kinds[n] = 'BREAK' and not looped[n] then
+      found_at := found_at || n;
+      found := found || 'this df.break is in no loop, so that it can only fail'::text;
+    elsif kinds[n] = 'THEN' and stuck[n] > 0 then
+      found_at := found_at || (ends_at[stuck[n]] + 1);
+      found := found || ('this step is never reached: ' || case when breaks[stuck[n]] then 'a df.break leaves the loop before it'
+                           when repeats[stuck[n]] then 'the loop before it repeats for ever'
+                           else 'the df.fail before it ends what is around it' end);
+    elsif kinds[n] in ('JOIN', 'RACE') and names[n] is not null and named[n] and not last_named[n] then
+      found_at := found_at || n;
+      found := found || format('the name ''%s'' is bound to the whole %s, not to its last branch', names[n], lower(kinds[n]));
+    end if;
+  end loop;
+  return query
+    select w.what from (
+      select f.at, case when f.what like 'this df.break%' then 0 when f.what like 'this step%' then 1 else 2 end, f.what
+      from unnest(found_at, found) f(at, what)
+      union all
+      select h.* from df._habits(p_graph) h  -- a loop that a step was meant to be in looks as if it spun
+      where h.rank not in (3, 4) or not exists (select from unnest(found) f where f like 'this %')
+      union all
+      select u.idx + 1, 7, format('$%s is referenced, but nothing before binds that name', u.name)
+      from df._unbound_names(p_graph) u) w(at, rank, what)
+    order by w.at, w.rank, w.what;
+end $$;
+comment on function df._warnings(json) is 'What is likely not meant so in a graph';
+
+-- What may well be meant, but is more often an oversight: dsl/graph/habits.hpp has the list. `rank` is the order of the
+-- warnings of one node.
+create function df._habits(p_graph json) returns table (at int, rank int, what text) language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  kinds text[]; names text[]; queries text[]; parents int[];
+  counts int[]; breaks boolean[]; fails boolean[]; waits boolean[]; body int[];  -- of loops: the node of the body
+  used text[];
+  p int;
+begin
+  select array_agg(g.node_type order by g.idx), array_agg(g.result_name order by g.idx), array_agg(g.query order by g.idx),
+         array_agg(g.parent + 1 order by g.idx)
+  into kinds, names, queries, parents from df._graph_nodes(p_graph) g;
+  counts := array_fill(0, array[cardinality(kinds)]);
+  body := counts;
+  select array_agg(k = 'BREAK' order by n), array_agg(k in ('SQL', 'HTTP', 'HTTP_MULTIPART', 'FAIL', 'TIMEOUT') order by n),
+         array_agg(k in ('SLEEP', 'WAIT_SCHEDULE', 'SIGNAL') order by n)
+  into breaks, fails, waits from unnest(kinds) with ordinality u(k, n);
+  for n in reverse cardinality(kinds)..2 loop
+    p := parents[n];
+    counts[p] := counts[p] + 1;
+    body[p] := n;
+    breaks[p] := breaks[p] or breaks[n] and kinds[p] <> 'LOOP';
+    fails[p] := fails[p] or fails[n] and kinds[p] <> 'CATCH';
+    waits[p] := waits[p] or waits[n];
+  end loop;
+  return query
+    select n::int, 3, 'this loop repeats for ever, but the first step in it that fails ends the workflow'
+    from unnest(kinds) with ordinality u(k, n) where k = 'LOOP' and counts[n] = 1 and not breaks[body[n]] and fails[body[n]]
+    union all
+    select n::int, 4, 'nothing in this loop waits, so that it repeats every second'
+    from unnest(kinds) with ordinality u(k, n) where k = 'LOOP' and counts[n] = 1 and not waits[body[n]]
+    union all
+    select n::int, 5, df._odd_schedule(coalesce(df._try_jsonb(queries[n]) ->> 'cron', queries[n]))
+    from unnest(kinds) with ordinality u(k, n)
+    where k = 'WAIT_SCHEDULE' and df._odd_schedule(coalesce(df._try_jsonb(queries[n]) ->> 'cron', queries[n])) is not null;
+  if df._variables(array_to_string(queries, ' ')) = '{}' then
+    used := array(select r.name from unnest(kinds, queries) q(kind, query)
+                    cross join lateral df._references(q.query, q.kind = 'SQL') r(name) where q.query is not null
+                  union
+                  select df._try_jsonb(q.query) ->> 'if_rows' from unnest(kinds, queries) q(kind, query) where q.kind = 'IF');
+    return query
+      select n::int, 6, format('the name ''%s'' is never used', u.name)
+      from unnest(names) with ordinality u(name, n)
+      where u.name is not null and n > 1 and u.name <> all (array_remove(used, null))
+        and (kinds[1] <> 'THEN' or n <> (select max(l.n) from unnest(parents) with ordinality l(parent, n) where l.parent = 1));
+  end if;
+end $$;
+comment on function df._habits(json) is 'What is more often an oversight than meant in a graph';
+
+-- The variables {name} that text may have, but for those that are always there.
+create function df._variables(p_text text) returns text[] language sql immutable parallel safe
+begin atomic
+  select coalesce(pg_catalog.array_agg(distinct m.found[1]), '{}')
+  from pg_catalog.regexp_matches(p_text, '\{([A-Za-z_][A-Za-z0-9_]*)\}', 'g') m(found)
+  where m.found[1] not in ('sys_instance_id', 'sys_label');
+end;
+comment on function df._variables(text) is 'The variables that text may have';
+
+create function df._odd_schedule(p_cron text) returns text language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  fields constant text[] := regexp_split_to_array(btrim(p_cron, E' \t\r\n'), '[ \t\r\n]+');
+  item text;
+  part text[];
+  first int;
+  last int;
+begin
+  if p_cron ~ '[${]' or cardinality(fields) <> 5 then
+    return null;
+  end if;
+  for i in 1..5 loop
+    foreach item in array string_to_array(fields[i], ',') loop
+      part := regexp_match(lower(item), '^(?:\*|([0-9a-z]+)-([0-9a-z]+))/([0-9]{1,4})$');
+      first := coalesce(df._cron_value(part[1], i), (array[0, 0, 1, 1, 0])[i]);
+      last := coalesce(df._cron_value(part[2], i), (array[59, 23, 31, 12, 7])[i]);
+      if part[3]::int > last - first then
+        return format('the step of "%s" in the schedule "%s" is longer than its range, so that only %s matches', item, p_cron, first);
+      end if;
+    end loop;
+  end loop;
+  return null;
+end $$;
+comment on function df._odd_schedule(text) is 'A cron expression with a step that is never reached';
+
+-- A name in the code of a statement that nothing binds: that step can only fail. In a string it is text, and a variable
+-- may hold anything.
+create function df._unbound_problem(p_graph json) returns text language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if p_graph::text !~ '\$[A-Za-z_{]' then
+    return null;
+  end if;
+  return (
+    select format('node %s: $%s is referenced, but nothing before binds that name', g.id, u.name)
+    from df._unbound_names(p_graph) u join df._graph_nodes(p_graph) g on g.idx = u.idx
+    where g.node_type = 'SQL' and df._variables(g.query) = '{}' and u.name in (select * from df._references(g.query, true, true))
+    order by g.idx, u.name limit 1);
+end $$;
+comment on function df._unbound_problem(json) is 'A step of a graph that can only fail, because nothing binds a name';
+
 insert into df._client_routines (name) values
-  ('_try_jsonb'), ('_codes'), ('_codes_pattern'), ('_parts_problem'), ('_schedule_problem'),
-  ('_has_second_statement'), ('_statement_problem'), ('_unknown_key'), ('_number_problem'), ('_config_problem'),
-  ('_http_problem'), ('_fail_problem'), ('_node_problem'), ('_graph_problem'), ('_check');
+  ('_try_jsonb'), ('_codes'), ('_codes_pattern'), ('_parts_problem'), ('_cron_value'), ('_cron_values'),
+  ('_zone_problem'), ('_schedule_problem'), ('_statements'), ('_statement_problem'), ('_fail_problem'),
+  ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_headers_problem'), ('_body_problem'),
+  ('_http_problem'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
+  ('_unbound_names'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_unbound_problem');
 
 revoke execute on all functions in schema df from public;

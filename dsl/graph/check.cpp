@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dsl/assert.hpp"
+#include "dsl/graph/habits.hpp"
 #include "dsl/graph/name_scopes.hpp"
 
 namespace durabled::dsl {
@@ -12,16 +13,28 @@ class Checker {
  public:
   Checker(const Graph& graph, const SourceMap* source) : graph_(graph), source_(source) {}
 
-  std::vector<Diagnostic> run() {
+  GraphDiagnostics run() {
     find_lost_breaks();
     find_unreachable();
     for (NodeIndex index = 0; index < graph_.nodes.size(); ++index) check_name_target(index);
+    // A loop that a step was meant to be in looks as if it spun.
+    const bool is_trapped = std::any_of(found_.begin(), found_.end(), [](const Found& each) {
+      return each.diagnostic.code == "unreachable" || each.diagnostic.code == "lost_break";
+    });
+    for (Finding& each : find_habits(graph_)) {
+      if (is_trapped && each.code.ends_with("_loop")) continue;
+      const bool is_about_name = each.code == "unused_name";
+      warn(each.node, is_about_name, std::move(each.code), std::move(each.message), std::move(each.hint));
+    }
     find_unbound();
     std::stable_sort(found_.begin(), found_.end(),
                      [](const Found& a, const Found& b) { return a.node < b.node; });
-    std::vector<Diagnostic> warnings;
-    for (Found& each : found_) warnings.push_back(std::move(each.diagnostic));
-    return warnings;
+    GraphDiagnostics all;
+    for (Found& each : found_) {
+      const bool is_error = each.diagnostic.severity == Diagnostic::Severity::kError;
+      (is_error ? all.errors : all.warnings).push_back(std::move(each.diagnostic));
+    }
+    return all;
   }
 
  private:
@@ -214,6 +227,7 @@ class Checker {
     if (hint.empty()) hint = "name an earlier step's result with |=> '" + unbound.name + "'";
     warn_at(unbound.node, at, "unbound_name",
             "$" + unbound.name + " is referenced, but nothing before binds that name", std::move(hint));
+    if (unbound.is_certain) found_.back().diagnostic.severity = Diagnostic::Severity::kError;
   }
 
   const Graph& graph_;
@@ -230,11 +244,8 @@ class Checker {
 
 }  // namespace
 
-std::vector<Diagnostic> find_warnings(const Graph& graph) {
-  return Checker(graph, nullptr).run();
-}
-std::vector<Diagnostic> find_warnings(const Graph& graph, const SourceMap& source) {
-  return Checker(graph, &source).run();
+GraphDiagnostics check_graph(const Graph& graph, const SourceMap* source) {
+  return Checker(graph, source).run();
 }
 
 }  // namespace durabled::dsl

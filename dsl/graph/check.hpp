@@ -1,4 +1,4 @@
-// Checks on a whole graph that are warnings, not errors: LANGUAGE section 2's traps.
+// Checks on a whole graph: what must fail when it runs, which is an error, and the traps that are warnings.
 #pragma once
 
 #include <vector>
@@ -18,12 +18,15 @@ namespace durabled::dsl {
 //   text: the name was put on the bare result of an operator (A & B |=> 'b'), not on parentheses or a call.
 //   Without positions: the last branch has no name and an earlier one has. Sequences are no trap: their
 //   result is their last step's.
-// - "unbound_name": a name referenced, by $name or df.if_rows, but bound on no path before it. Scopes:
-// LANGUAGE
-//   section 5. What a branch, a loop or a for_each may have bound counts as bound after it.
+// - "unbound_name": a name referenced, by $name or df.if_rows, but bound on no path before it. What a branch, a loop
+//   or a for_each may have bound counts as bound after it. An error where it stands in the code of a statement,
+//   because that step can only fail; in a string it is text.
+// - those of graph/habits.hpp.
 //
 // Without positions `line` and `column` are 1 and there is no excerpt.
-std::vector<Diagnostic> find_warnings(const Graph& graph);
-std::vector<Diagnostic> find_warnings(const Graph& graph, const SourceMap& source);
+struct GraphDiagnostics {
+  std::vector<Diagnostic> errors, warnings;
+};
+GraphDiagnostics check_graph(const Graph& graph, const SourceMap* source = nullptr);
 
 }  // namespace durabled::dsl

@@ -119,6 +119,25 @@ class IntervalParser {
     return sign;
   }
 
+  // Each unit may be given once. A number of seconds with a fraction gives those below it as well.
+  bool claim(const UnitName& unit, double value) {
+    unsigned bits = 1U << static_cast<unsigned>(&unit - kUnits.data());
+    for (const UnitName& other : kUnits) {
+      const bool same = other.unit == unit.unit && other.factor == unit.factor;
+      const bool below = unit.unit == Unit::kSecond && unit.factor == 1 && value != std::trunc(value) &&
+                         other.unit == Unit::kSecond && other.factor < 1;
+      if (same || below) bits |= 1U << static_cast<unsigned>(&other - kUnits.data());
+    }
+    const bool is_free = (given_ & bits) == 0;
+    given_ |= bits;
+    return is_free;
+  }
+  bool add_once(const UnitName& unit, double value) {
+    if (!claim(unit, value)) return false;
+    add(unit, value);
+    return true;
+  }
+
   std::string read_word() {
     const std::size_t begin = pos_;
     while (!at_end() && is_identifier_start(text_[pos_])) ++pos_;
@@ -136,21 +155,16 @@ class IntervalParser {
       ++pos_;
       const auto months = read_magnitude();
       if (!months || *months >= 12) return false;
-      add({"", Unit::kMonth, 1}, sign * (*value * 12 + *months));
-      return true;
+      return add_once(*find_unit("month"), sign * (*value * 12 + *months));
     }
     skip_spaces();
     const std::string word = read_word();
     if (!word.empty()) {
       const UnitName* unit = find_unit(word);
-      if (unit != nullptr) add(*unit, sign * *value);
-      return unit != nullptr;
+      return unit != nullptr && add_once(*unit, sign * *value);
     }
-    if (at_end())
-      seconds_ += sign * *value;
-    else
-      add({"", Unit::kDay, 1}, sign * *value);
-    return at_end() || text_.find(':', pos_) != std::string_view::npos;
+    if (at_end()) return add_once(*find_unit("second"), sign * *value);
+    return add_once(*find_unit("day"), sign * *value) && text_.find(':', pos_) != std::string_view::npos;
   }
 
   bool parse_time(double sign, double hours) {
@@ -161,6 +175,9 @@ class IntervalParser {
       const auto part = read_magnitude();
       if (!part || *part >= 60) return false;
       seconds += *part * factor;
+    }
+    for (const char* unit : {"hour", "minute", "second", "ms", "us"}) {
+      if (!claim(*find_unit(unit), 0)) return false;
     }
     seconds_ += sign * seconds;
     return peek() != ':';
@@ -227,6 +244,7 @@ class IntervalParser {
   std::string_view text_;
   std::size_t pos_ = 0;
   double months_ = 0, days_ = 0, seconds_ = 0;
+  unsigned given_ = 0;  // a bit for each of kUnits
 };
 
 }  // namespace

@@ -100,22 +100,11 @@ class ScopeWalker {
 
   void check_templates(NodeIndex index) {
     const Node& node = graph_[index];
-    std::map<std::string, std::size_t> names;
-    if (node.kind == NodeKind::kIfRows)
-      names.emplace(node.text, 0);
-    else if (node.has_text)
-      names.merge(referenced_names(node.text, node.kind == NodeKind::kSql));
-    if (const auto* http = std::get_if<HttpOptions>(&node.options)) {
-      for (const auto* text : {&http->body, &http->headers, &http->parts}) {
-        if (*text) names.merge(referenced_names(**text, false));
-      }
-    }
-    if (const auto* schedule = std::get_if<ScheduleOptions>(&node.options)) {
-      names.merge(referenced_names(schedule->timezone, false));
-    }
-    for (const auto& [name, offset] : names) {
+    for (const auto& [name, offset] : names_used_by(node)) {
       const auto found = bound_.find(name);
-      if (found == bound_.end() || found->second == 0) unbound_.push_back({index, name, offset});
+      if (found != bound_.end() && found->second > 0) continue;
+      const bool is_certain = node.kind == NodeKind::kSql && names_in_code(node.text).contains(name);
+      unbound_.push_back({index, name, offset, is_certain});
     }
   }
 
@@ -135,6 +124,24 @@ class ScopeWalker {
 };
 
 }  // namespace
+
+void visit_templates(const Node& node, const std::function<void(std::string_view)>& visit) {
+  if (node.has_text && node.kind != NodeKind::kIfRows) visit(node.text);
+  if (const auto* http = std::get_if<HttpOptions>(&node.options)) {
+    for (const auto* text : {&http->body, &http->headers, &http->parts}) {
+      if (*text) visit(**text);
+    }
+  }
+  if (const auto* schedule = std::get_if<ScheduleOptions>(&node.options)) visit(schedule->timezone);
+}
+
+std::map<std::string, std::size_t> names_used_by(const Node& node) {
+  std::map<std::string, std::size_t> names;
+  if (node.kind == NodeKind::kIfRows) names.emplace(node.text, 0);
+  visit_templates(
+      node, [&](std::string_view text) { names.merge(referenced_names(text, node.kind == NodeKind::kSql)); });
+  return names;
+}
 
 std::vector<UnboundName> find_unbound_names(const Graph& graph) {
   return ScopeWalker(graph).run();

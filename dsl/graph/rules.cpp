@@ -48,6 +48,9 @@ Problem check_schedule(const std::string& cron, const std::string& timezone) {
   const auto parsed =
       CronSchedule::parse(later_cron ? "* * * * *" : cron, later_zone ? std::string_view("UTC") : timezone);
   if (!parsed) return parsed.error();
+  if (!later_cron && !parsed->next(Time{})) {
+    return "cron: the schedule \"" + shorten(cron) + "\" never comes: no month of it has such a day";
+  }
   return std::nullopt;
 }
 

@@ -9,6 +9,7 @@
 #include "dsl/graph/json_text.hpp"
 #include "dsl/graph/rules.hpp"
 #include "dsl/graph/sql_scan.hpp"
+#include "dsl/value/substitute.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -71,6 +72,53 @@ Problem apply_headers(std::string& headers) {
     member.value() = *text;
   }
   headers = json::serialize(*parsed);
+  return std::nullopt;
+}
+
+bool says_json(const std::string& headers) {
+  const auto parsed = parse_json_text(headers);
+  if (!parsed || !parsed->is_object()) return false;
+  const auto lower = [](std::string_view text) {
+    std::string result(text);
+    for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return result;
+  };
+  return std::any_of(parsed->get_object().begin(), parsed->get_object().end(), [&](const auto& member) {
+    const std::string value = member.value().is_string() ? lower(member.value().get_string()) : "";
+    return lower(member.key()) == "content-type" && value.find("json") != std::string::npos &&
+           !has_reference(value);
+  });
+}
+
+// A body that cannot be JSON although the header content-type says that it is. References stand for strings, or for
+// a part of one; a variable may hold anything.
+Problem check_json_body(const HttpOptions& options) {
+  if (!options.body || !options.headers || !says_json(*options.headers)) return std::nullopt;
+  const std::string& body = *options.body;
+  if (body.find_first_not_of(" \t\r\n") == std::string::npos || !variable_names(body).empty() ||
+      body.find("{secret.") != std::string::npos) {
+    return std::nullopt;
+  }
+  std::string json;
+  std::size_t copied = 0;
+  bool in_string = false;
+  const auto copy = [&](std::size_t end) {
+    for (; copied < end; ++copied) {
+      const char c = body[copied];
+      json += c;
+      if (c == '\\' && in_string && copied + 1 < end) json += body[++copied];
+      if (c == '"') in_string = !in_string;
+    }
+  };
+  for (const auto& [begin, end] : reference_places(body)) {
+    copy(begin);
+    if (!in_string) json += "\"\"";
+    copied = end;
+  }
+  copy(body.size());
+  if (const auto parsed = parse_json_text(json); !parsed) {
+    return "body is not JSON, although the header content-type says so: " + parsed.error().message;
+  }
   return std::nullopt;
 }
 
@@ -160,6 +208,7 @@ std::optional<std::string> apply_http_rules(Node& node) {
   if (options.headers) {
     if (auto problem = apply_headers(*options.headers)) return problem;
   }
+  if (auto problem = check_json_body(options)) return problem;
   if (node.kind == NodeKind::kHttpMultipart) {
     if (auto problem = apply_parts(options.parts)) return problem;
   }

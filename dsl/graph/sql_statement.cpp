@@ -37,12 +37,26 @@ class StatementScanner {
     } else if (sql_.substr(pos_, 2) == "/*") {
       move_to(skip_block_comment(sql_, pos_));
     } else if (c == ';' && parentheses_ == 0 && begin_depth_ == 0) {
+      result_.leading_semicolon |= !has_token_ && result_.count == 0;
       end_statement();
       ++pos_;
     } else {
       has_token_ = true;
+      if (!begun_ && c != '(') {
+        begun_ = true;
+        result_.workflow_text = begins_workflow_text();
+      }
       scan_part();
     }
+  }
+
+  bool begins_workflow_text() const {
+    const std::string_view rest = sql_.substr(pos_);
+    const bool is_prefixed = (rest[0] == 'e' || rest[0] == 'E') && rest.substr(1, 1) == "'";
+    if (rest[0] == '\'' || is_prefixed || rest.starts_with("@>")) return true;
+    if (rest[0] == '$') return dollar_tag_length(sql_, pos_) > 0;
+    return (rest[0] == 'd' || rest[0] == 'D') && (rest[1] == 'f' || rest[1] == 'F') &&
+           rest.substr(2, 1) == ".";
   }
 
   void scan_part() {
@@ -128,6 +142,7 @@ class StatementScanner {
   std::size_t pos_ = 0;
   SqlStatements result_;
   bool has_token_ = false;
+  bool begun_ = false;              // a token other than a parenthesis has come
   std::vector<std::string> words_;  // the statement's first four
   std::string previous_;            // the token before, when it was a word
   int parentheses_ = 0;
@@ -150,9 +165,17 @@ SqlStatements scan_statements(std::string_view sql) {
 std::optional<std::string> check_sql_step(std::string_view sql) {
   const SqlStatements statements = scan_statements(sql);
   if (statements.count == 0) return "a SQL step is exactly one statement; this one is empty";
+  if (statements.workflow_text) {
+    return "a SQL step is a statement, and this is the text of a workflow: INSERT INTO df.submit (dsl) "
+           "VALUES (…), or "
+           "write it without the outer quotes";
+  }
   if (statements.count > 1) {
     return "a SQL step is exactly one statement; this text has " + std::to_string(statements.count) +
            " (join them with ~>)";
+  }
+  if (statements.leading_semicolon) {
+    return "a SQL step is exactly one statement; a semicolon stands before this one";
   }
   if (is_transaction_command(statements)) {
     return statements.first_keyword +

@@ -15,6 +15,8 @@ struct SqlStatements {
   std::string first_keyword;   // of the first statement, upper case; empty when it does not begin with a word
   std::string second_keyword;  // the word after it
   bool client_copy = false;    // COPY … FROM STDIN or TO STDOUT
+  bool workflow_text = false;  // begins as a text of the language does: with a string, df. or @>
+  bool leading_semicolon = false;  // an empty statement stands before the first
 };
 
 // Total and linear: unclosed quotes and comments reach to the end of the text.

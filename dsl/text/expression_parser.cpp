@@ -248,8 +248,31 @@ Operand ExpressionParser::parse_casts(Operand operand) {
     auto cast = cast_literal(operand.literal(), *name);
     if (!cast) throw SyntaxError{"bad_cast", cast.error(), "", operand.at};
     operand.value = std::move(*cast);
+    if (peek().is(TokenKind::kPunctuation, "(")) cut_to_length(operand, *name);
   }
   return operand;
+}
+
+// varchar(n): as many characters. No other type takes a length here.
+void ExpressionParser::cut_to_length(Operand& operand, const std::string& type) {
+  const Token open = take();
+  const bool is_number = peek().kind == TokenKind::kNumber && peek().text.size() < 10 &&
+                         peek().text.find_first_not_of("0123456789") == std::string::npos;
+  if ((type != "varchar" && type != "character varying") || !is_number) {
+    throw SyntaxError{"unknown_type", "a cast to " + type + "(…) is not read in a workflow",
+                      "write the value as it is to be, or cast it to " + type, open.at};
+  }
+  const std::size_t most = std::stoul(take().text);
+  if (!accept(")")) fail_expected(")", peek());
+  if (operand.literal().kind == Literal::Kind::kNull) return;
+  std::string text = operand.literal().text;
+  std::size_t end = 0;
+  for (std::size_t characters = 0; end < text.size(); ++end) {
+    const bool begins = (static_cast<unsigned char>(text[end]) & 0xC0) != 0x80;
+    if (begins && characters++ == most) break;
+  }
+  text.resize(end);
+  operand.value = Literal{Literal::Kind::kString, std::move(text), 0};
 }
 
 // `first` and the words after it that make the type's name with it; nullopt, taking nothing, when there is no
@@ -344,9 +367,8 @@ void ExpressionParser::fail_word(const Token& word) {
     hint = "double quotes are for identifiers; write a string in single quotes";
   }
   if (const std::string quote = quote_hint(word); !quote.empty()) hint = quote;
-  throw SyntaxError{code,
-                    "found " + Lexer::describe(word) + "; the text door holds no SQL outside its strings",
-                    hint, word.at};
+  throw SyntaxError{code, "found " + Lexer::describe(word) + "; there is no SQL outside of quotes", hint,
+                    word.at};
 }
 
 void ExpressionParser::fail_operator(const Token& op) {
@@ -364,9 +386,9 @@ void ExpressionParser::fail_operator(const Token& op) {
   else if (op.text.size() < 100 && is_run_of_operators(op.text))
     hint = "put spaces between operators";
   throw SyntaxError{"unknown_operator",
-                    op.text == "@>" ? "expected an infix operator, found the operator @>"
-                                    : "unknown operator " + shorten(op.text, 40) +
-                                          "; the text door holds no SQL outside its strings",
+                    op.text == "@>"
+                        ? "expected an infix operator, found the operator @>"
+                        : "unknown operator " + shorten(op.text, 40) + "; there is no SQL outside of quotes",
                     hint, op.at};
 }
 

@@ -34,6 +34,7 @@ class ExpressionParser {
   Operand parse_parenthesis();
   Operand parse_name();
   Operand parse_casts(Operand operand);
+  void cut_to_length(Operand& operand, const std::string& type);
   Operand parse_typed_string(const std::string& type, const Position& at);
   std::optional<std::string> parse_type_name(const Token& first);
   FunctionCall parse_call(const std::string& name, const Position& at);

@@ -105,8 +105,18 @@ NodeIndex build_break(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kBreak, std::string());
   node.has_text = false;
   if (const Operand* value = call.find(0)) {
-    if (value->is_node() || value->literal().kind == Kind::kInterval) call.wrong_type(0, "a value");
-    node.text = value->literal().text;  // numbers and booleans are JSON as they are
+    if (value->is_node()) call.wrong_type(0, "a value");
+    const Literal& literal = value->literal();
+    if (literal.kind == Kind::kInterval) {
+      throw SyntaxError{"bad_argument", "df.break: value must not be an interval, which JSON has no form for",
+                        "write it as a string: df.break('" + shorten(literal.text, 40) + "')", value->at};
+    }
+    node.text = literal.text;
+    if (literal.kind == Kind::kNumber) {
+      auto number = sql_number(literal.text);
+      if (!number) call.wrong_type(0, "a number that PostgreSQL can hold");
+      node.text = std::move(*number);
+    }
     node.has_text = true;
   }
   return builder.add(std::move(node), call.call().at);
@@ -279,15 +289,93 @@ NodeIndex build_call(GraphBuilder& builder, const FunctionCall& call) {
   fail_unknown_function("df", call.name, call.at);
 }
 
+// What people call a thing elsewhere, and how it is written here.
+std::string_view find_synonym(std::string_view name) {
+  static constexpr std::pair<std::string_view, std::string_view> kSynonyms[] = {
+      {"try", "df.catch(step, handler)"},
+      {"rescue", "df.catch(step, handler)"},
+      {"finally", "df.catch(step, handler)"},
+      {"compensate", "df.catch(step, handler)"},
+      {"on_error", "df.catch(step, handler)"},
+      {"wait", "df.sleep(seconds)"},
+      {"delay", "df.sleep(seconds)"},
+      {"pause_for", "df.sleep(seconds)"},
+      {"raise", "df.fail('message')"},
+      {"throw", "df.fail('message')"},
+      {"abort", "df.fail('message')"},
+      {"assert", "df.if('SELECT …', 'SELECT …', df.fail('message'))"},
+      {"parallel", "df.join(a, b)"},
+      {"all", "df.join(a, b)"},
+      {"concurrently", "df.join(a, b)"},
+      {"first", "df.race(a, b)"},
+      {"map", "df.for_each(rows, body)"},
+      {"foreach", "df.for_each(rows, body)"},
+      {"each", "df.for_each(rows, body)"},
+      {"fan_out", "df.for_each(rows, body)"},
+      {"for", "df.for_each(rows, body) or df.loop(body, condition)"},
+      {"while", "df.loop(body, condition)"},
+      {"until", "df.loop(body, condition)"},
+      {"repeat", "df.loop(body, condition)"},
+      {"do", "df.loop(body, condition)"},
+      {"exit", "df.break(value)"},
+      {"leave", "df.break(value)"},
+      {"return", "df.break(value)"},
+      {"cron", "df.wait_for_schedule('0 9 * * *')"},
+      {"schedule", "df.wait_for_schedule('0 9 * * *')"},
+      {"every", "df.wait_for_schedule('*/5 * * * *')"},
+      {"at", "df.wait_for_schedule('0 9 * * *')"},
+      {"await", "df.wait_for_signal('name')"},
+      {"wait_signal", "df.wait_for_signal('name')"},
+      {"receive", "df.wait_for_signal('name')"},
+      {"http_get", "df.http(url, 'GET')"},
+      {"http_post", "df.http(url, 'POST', body)"},
+      {"get", "df.http(url, 'GET')"},
+      {"post", "df.http(url, 'POST', body)"},
+      {"fetch", "df.http(url, 'GET')"},
+      {"request", "df.http(url, 'GET')"},
+      {"upload", "df.http_multipart(url, parts => '[…]')"},
+      {"call", "df.sql('CALL …') or df.http(url)"},
+      {"query", "df.sql('SELECT …'), or the string alone"},
+      {"exec", "df.sql('SELECT …'), or the string alone"},
+      {"execute", "df.sql('SELECT …'), or the string alone"},
+      {"run", "df.sql('SELECT …'), or the string alone"},
+      {"step", "df.sql('SELECT …'), or the string alone"},
+      {"log", "a SQL step that writes into a table of yours: 'INSERT INTO …'"},
+      {"print", "a SQL step that writes into a table of yours: 'INSERT INTO …'"},
+      {"then", "a ~> b"},
+      {"sequence", "df.seq(a, b)"},
+      {"chain", "df.seq(a, b)"},
+      {"case", "df.if(condition, then, else)"},
+      {"when", "df.if(condition, then, else)"},
+      {"switch", "df.if(condition, then, else)"},
+      {"name", "step |=> 'name'"},
+      {"alias", "step |=> 'name'"},
+      {"let", "step |=> 'name'"},
+      {"attempts", "df.retry(step, max_attempts)"},
+      {"deadline", "df.timeout(step, seconds)"},
+  };
+  for (const auto& [word, form] : kSynonyms) {
+    if (word == name) return form;
+  }
+  return {};
+}
+
 void fail_unknown_function(const std::string& schema, const std::string& name, const Position& at) {
   std::vector<std::string> names = {"start", "seq", "join", "race", "any"};
   for (const Function& function : functions()) names.push_back(function.name);
   std::vector<std::string> matches = close_matches(name, names);
   for (std::string& match : matches) match = std::string("df.").append(match);
+  std::string hint = did_you_mean(matches);
+  if (const auto synonym = find_synonym(name); !synonym.empty()) {
+    hint = "did you mean " + std::string(synonym) + "?";
+  } else if (hint.empty() && (schema == "df" || schema.empty())) {
+    std::sort(names.begin(), names.end());
+    for (const std::string& each : names) hint += (hint.empty() ? "the functions are df." : ", ") + each;
+  }
   const std::string full = (schema.empty() ? "" : schema + ".") + name;
   std::string message = "unknown function " + shorten(full);
-  if (schema != "df") message += "; the text door holds no SQL outside its strings";
-  throw SyntaxError{"unknown_function", message, did_you_mean(matches), at};
+  if (schema != "df") message += "; there is no SQL outside of quotes";
+  throw SyntaxError{"unknown_function", message, hint, at};
 }
 
 }  // namespace durabled::dsl

@@ -50,6 +50,24 @@ class EscapeDecoder {
     if (high_ != 0) return fail("a \\u escape of a surrogate must be followed by its second half");
     return std::move(out_);
   }
+  // The inside of U&'…', quotes already undoubled: \XXXX, \+XXXXXX and \\.
+  std::optional<std::string> run_unicode() {
+    while (pos_ < body_.size()) {
+      const char c = body_[pos_++];
+      const bool is_escape = c == '\\' && !(pos_ < body_.size() && body_[pos_] == '\\');
+      if (is_escape) {
+        const bool is_long = pos_ < body_.size() && body_[pos_] == '+';
+        pos_ += is_long ? 1 : 0;
+        if (!decode_unicode(is_long ? 6 : 4)) return std::nullopt;
+        continue;
+      }
+      if (high_ != 0) return fail("an escape of a surrogate must be followed by its second half");
+      out_ += c;
+      if (c == '\\') ++pos_;
+    }
+    if (high_ != 0) return fail("an escape of a surrogate must be followed by its second half");
+    return std::move(out_);
+  }
   const std::string& problem() const { return problem_; }
 
  private:
@@ -111,7 +129,10 @@ class EscapeDecoder {
     const std::size_t begin = pos_;
     const std::uint32_t code = read_digits(digits, 16);
     if (pos_ != begin + static_cast<std::size_t>(digits)) {
-      return fail("a Unicode escape is \\uXXXX or \\UXXXXXXXX with hexadecimal digits").has_value();
+      return fail(
+                 "a Unicode escape is \\uXXXX or \\UXXXXXXXX, in U&'…' \\XXXX or \\+XXXXXX, with hexadecimal "
+                 "digits")
+          .has_value();
     }
     const bool is_low = code >= 0xDC00 && code < 0xE000;
     if (is_low != (high_ != 0)) return fail("a \\u escape of a surrogate without its other half").has_value();
@@ -160,8 +181,10 @@ Token Lexer::next() {
   if (at_.offset == text_.size()) return token;
   const char c = text_[at_.offset];
   const char following = at_.offset + 1 < text_.size() ? text_[at_.offset + 1] : '\0';
-  if (c == '\'') return read_string(false);
-  if ((c == 'e' || c == 'E') && following == '\'') return read_string(true);
+  if (c == '\'') return read_string(Quoting::kPlain);
+  if ((c == 'e' || c == 'E') && following == '\'') return read_string(Quoting::kEscapes);
+  if ((c == 'u' || c == 'U') && text_.substr(at_.offset + 1, 2) == "&'")
+    return read_string(Quoting::kUnicode);
   if (c == '"') return read_quoted_identifier();
   if (c == '$') return read_dollar();
   if (is_digit(c) || (c == '.' && is_digit(following))) return read_number();
@@ -216,8 +239,7 @@ Token Lexer::read_word() {
                         "use straight quotes: 'SELECT 1'", at_};
     }
   }
-  if (end < text_.size() &&
-      (text_[end] == '\'' || text_.substr(end, 2) == "&'" || text_.substr(end, 2) == "&\"") &&
+  if (end < text_.size() && (text_[end] == '\'' || text_.substr(end, 2) == "&\"") &&
       (word.size() == 1 && std::string_view("bBxXnNuU").find(word[0]) != std::string_view::npos) &&
       ((text_[end] == '&') == (word[0] == 'u' || word[0] == 'U'))) {
     throw SyntaxError{"unsupported_literal",
@@ -238,9 +260,10 @@ Token Lexer::read_quoted_identifier() {
   return token;
 }
 
-Token Lexer::read_string(bool escapes) {
+Token Lexer::read_string(Quoting quoting) {
+  const bool escapes = quoting == Quoting::kEscapes;
   Token token{TokenKind::kString, "", false, at_};
-  if (escapes) move_to(at_.offset + 1);
+  if (quoting != Quoting::kPlain) move_to(at_.offset + (escapes ? 1 : 2));
   while (true) {
     const std::size_t end = skip_quoted(text_, at_.offset, escapes);
     if (end == kUnclosed) {
@@ -261,7 +284,13 @@ Token Lexer::read_string(bool escapes) {
     if (next == kUnclosed) break;
     move_to(next);
   }
-  if (escapes && find_invalid_byte(token.text)) {
+  if (quoting == Quoting::kUnicode) {
+    EscapeDecoder decoder(token.text);
+    auto value = decoder.run_unicode();
+    if (!value) throw SyntaxError{"bad_escape", decoder.problem(), "", token.at};
+    token.text = std::move(*value);
+  }
+  if (quoting != Quoting::kPlain && find_invalid_byte(token.text)) {
     throw SyntaxError{"invalid_text", "the escapes of this string give a NUL byte or invalid UTF-8", "",
                       token.at};
   }
@@ -303,11 +332,50 @@ Token Lexer::read_dollar() {
   return token;
 }
 
+// 0x1F, 0o17, 0b11, as a decimal number.
+Token Lexer::read_integer_of_base(int base) {
+  constexpr std::size_t kMostDigits = 200;
+  Token token{TokenKind::kNumber, "", false, at_};
+  std::string decimal = "0";  // the lowest digit first
+  std::size_t end = at_.offset + 2;
+  for (bool begun = false; end < text_.size(); ++end) {
+    if (text_[end] == '_' && end + 1 < text_.size() && digit_value(text_[end + 1]) < base) continue;
+    int carry = digit_value(text_[end]);
+    if (carry >= base || decimal.size() > kMostDigits) break;
+    begun = true;
+    for (char& digit : decimal) {
+      carry += (digit - '0') * base;
+      digit = static_cast<char>('0' + carry % 10);
+      carry /= 10;
+    }
+    for (; carry > 0; carry /= 10) decimal += static_cast<char>('0' + carry % 10);
+    if (begun) token.text = text_.substr(at_.offset, end + 1 - at_.offset);
+  }
+  if (token.text.empty() || (end < text_.size() && is_identifier_part(text_[end]))) {
+    throw SyntaxError{"bad_number",
+                      "found letters right after the number " + shorten(text_.substr(at_.offset, 40)),
+                      "a number is written in digits: 31, 0x1F, 0o37, 0b11111", ahead(end)};
+  }
+  token.text.assign(decimal.rbegin(), decimal.rend());
+  move_to(end);
+  return token;
+}
+
 Token Lexer::read_number() {
+  if (text_[at_.offset] == '0' && at_.offset + 1 < text_.size()) {
+    const char mark = static_cast<char>(text_[at_.offset + 1] | 0x20);  // lower case
+    if (mark == 'x' || mark == 'o' || mark == 'b')
+      return read_integer_of_base(mark == 'x' ? 16 : mark == 'o' ? 8 : 2);
+  }
   Token token{TokenKind::kNumber, "", false, at_};
   std::size_t end = at_.offset;
+  // An underscore may stand between two digits.
   const auto digits = [&] {
-    while (end < text_.size() && is_digit(text_[end])) ++end;
+    while (end < text_.size() &&
+           (is_digit(text_[end]) || (text_[end] == '_' && end > at_.offset && is_digit(text_[end - 1]) &&
+                                     end + 1 < text_.size() && is_digit(text_[end + 1])))) {
+      ++end;
+    }
   };
   digits();
   if (end < text_.size() && text_[end] == '.') ++end, digits();
@@ -316,7 +384,9 @@ Token Lexer::read_number() {
         end + 1 < text_.size() && (text_[end + 1] == '+' || text_[end + 1] == '-') ? 1 : 0;
     if (end + 1 + sign < text_.size() && is_digit(text_[end + 1 + sign])) end += 1 + sign, digits();
   }
-  token.text = text_.substr(at_.offset, end - at_.offset);
+  for (const char c : text_.substr(at_.offset, end - at_.offset)) {
+    if (c != '_') token.text += c;
+  }
   if (end < text_.size() && is_identifier_part(text_[end])) {
     throw SyntaxError{"bad_number", "found letters right after the number " + shorten(token.text),
                       "an interval is a string: '30 seconds'", ahead(end)};

@@ -47,9 +47,11 @@ class Lexer {
   Position ahead(std::size_t offset) const;
   Token read_word();
   Token read_quoted_identifier();
-  Token read_string(bool escapes);
+  enum class Quoting { kPlain, kEscapes, kUnicode };
+  Token read_string(Quoting quoting);
   Token read_dollar();
   Token read_number();
+  Token read_integer_of_base(int base);
   Token read_operator();
   std::size_t find_continuation() const;
 

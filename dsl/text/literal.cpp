@@ -1,7 +1,10 @@
 #include "dsl/text/literal.hpp"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <utility>
 
 #include "dsl/graph/duration.hpp"
@@ -49,6 +52,20 @@ std::optional<Target> find_target(std::string_view name) {
     if (type == name) return target;
   }
   return std::nullopt;
+}
+
+// "1234" and an exponent of ten that moves its point; nullopt when PostgreSQL's numeric could not hold it.
+std::optional<std::string> place_point(std::string digits, std::int64_t point) {
+  constexpr std::int64_t kMaxBefore = 131'072, kMaxAfter = 16'383;  // of numeric
+  const auto size = static_cast<std::int64_t>(digits.size());
+  if (point > kMaxBefore || size - point > kMaxAfter) return std::nullopt;
+  if (point < 0) digits.insert(0, static_cast<std::size_t>(-point), '0');
+  if (point > size) digits.append(static_cast<std::size_t>(point - size), '0');
+  const auto before = static_cast<std::size_t>(std::max<std::int64_t>(point, 0));
+  std::string whole = digits.substr(0, before);
+  whole.erase(0, whole.find_first_not_of('0'));
+  const std::string fraction = digits.substr(before);
+  return (whole.empty() ? "0" : whole) + (fraction.empty() ? "" : "." + fraction);
 }
 
 using Kind = Literal::Kind;
@@ -118,6 +135,27 @@ std::string Literal::describe() const {
   return "";
 }
 
+std::optional<std::string> sql_number(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  const std::size_t mark = std::min(text.find_first_of("eE"), text.size());
+  std::int64_t exponent = 0;
+  if (mark < text.size()) {
+    std::string_view digits = text.substr(mark + 1);
+    if (digits.starts_with('+')) digits.remove_prefix(1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), exponent);
+    if (error != std::errc() || end != digits.data() + digits.size() || std::abs(exponent) > 1'000'000)
+      return std::nullopt;
+  }
+  const std::string_view mantissa = text.substr(0, mark);
+  const std::size_t whole = std::min(mantissa.find('.'), mantissa.size());
+  std::string digits(mantissa.substr(0, whole));
+  if (whole < mantissa.size()) digits += mantissa.substr(whole + 1);
+  auto number = place_point(std::move(digits), static_cast<std::int64_t>(whole) + exponent);
+  if (number && negative && number->find_first_of("123456789") != std::string::npos) number->insert(0, "-");
+  return number;
+}
+
 bool is_known_type(std::string_view name) {
   return find_target(name).has_value();
 }
@@ -126,6 +164,9 @@ Expected<Literal, std::string> cast_literal(const Literal& literal, std::string_
   if (literal.kind == Kind::kNull) return literal;
   switch (*find_target(type)) {
     case Target::kText:
+      if (literal.kind == Kind::kNumber) {
+        return Literal{Kind::kString, sql_number(literal.text).value_or(literal.text), 0};
+      }
       return Literal{Kind::kString, literal.text, 0};
     case Target::kJson:
       return to_json(literal, type);

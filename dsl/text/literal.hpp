@@ -19,6 +19,10 @@ struct Literal {
   std::string describe() const;
 };
 
+// A number as SQL reads and writes it: ".5" is "0.5", "007" is "7", "1e3" is "1000", "+5" is "5". nullopt: too long.
+// Requires: digits with a sign, a point and an exponent at most.
+std::optional<std::string> sql_number(std::string_view text);
+
 // Whether `name` (folded) is a type that a literal may be cast to; the multi-word ones by their canonical
 // name ("double precision").
 bool is_known_type(std::string_view name);

@@ -41,7 +41,9 @@ Expected<ParsedWorkflow, Diagnostic> parse_json_door(std::string_view text, cons
   auto graph = from_json(text, limits);
   if (!graph) return Unexpected{make_error({}, {"invalid_graph", graph.error().to_string(), "", {}})};
   ParsedWorkflow workflow;
-  workflow.warnings = find_warnings(*graph);
+  GraphDiagnostics found = check_graph(*graph);
+  workflow.errors = std::move(found.errors);
+  workflow.warnings = std::move(found.warnings);
   workflow.graph = std::move(*graph);
   return workflow;
 }
@@ -120,6 +122,12 @@ NodeIndex ExpressionParser::parse_start(ParsedWorkflow& workflow) {
 }
 
 Expected<ParsedWorkflow, Diagnostic> parse_workflow(std::string_view text, const GraphLimits& limits) {
+  auto workflow = read_workflow(text, limits);
+  if (workflow && !workflow->errors.empty()) return Unexpected{std::move(workflow->errors.front())};
+  return workflow;
+}
+
+Expected<ParsedWorkflow, Diagnostic> read_workflow(std::string_view text, const GraphLimits& limits) {
   if (auto error = check_text(text, limits)) return Unexpected{make_error(text, std::move(*error))};
   if (begins_object(text)) return parse_json_door(text, limits);
   try {
@@ -128,7 +136,9 @@ Expected<ParsedWorkflow, Diagnostic> parse_workflow(std::string_view text, const
     const NodeIndex root = parser.parse_text(workflow);
     SourceMap map{text, {}};
     workflow.graph = parser.builder().finish(root, map);
-    workflow.warnings = find_warnings(workflow.graph, map);
+    GraphDiagnostics found = check_graph(workflow.graph, &map);
+    workflow.errors = std::move(found.errors);
+    workflow.warnings = std::move(found.warnings);
     return workflow;
   } catch (SyntaxError& error) {
     return Unexpected{make_error(text, std::move(error))};

@@ -14,6 +14,7 @@ namespace durabled::dsl {
 
 struct ParsedWorkflow {
   Graph graph;
+  std::vector<Diagnostic> errors;  // what can only fail when it runs; parse_workflow() gives none
   std::vector<Diagnostic> warnings;
   // When the text was a df.start(…): the text of the workflow that it encloses, and its other arguments.
   std::string body;
@@ -29,5 +30,8 @@ struct ParsedWorkflow {
 // '{'). Never throws; the time and stack it takes are bounded by `limits` whatever the input (NUL bytes,
 // invalid UTF-8 and a mebibyte of parentheses included).
 Expected<ParsedWorkflow, Diagnostic> parse_workflow(std::string_view text, const GraphLimits& limits);
+
+// The same, but a workflow that can only fail when it runs is given with its `errors`, instead of the first of them.
+Expected<ParsedWorkflow, Diagnostic> read_workflow(std::string_view text, const GraphLimits& limits);
 
 }  // namespace durabled::dsl

@@ -200,6 +200,34 @@ Expected<CronSchedule, std::string> CronSchedule::parse(std::string_view express
   return schedule;
 }
 
+std::optional<CronSchedule::OddStep> CronSchedule::find_odd_step(std::string_view expression) {
+  const std::vector<std::string_view> fields = split(expression);
+  const auto& rules = field_rules();
+  for (std::size_t i = 0; i < fields.size() && fields.size() == rules.size(); ++i) {
+    std::string_view rest = fields[i];
+    while (!rest.empty()) {
+      const std::string_view element = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(rest.size(), element.size() + 1));
+      const std::size_t slash = element.find('/'), dash = element.find('-');
+      if (slash == std::string_view::npos) continue;
+      int first = rules[i].low, last = rules[i].high;
+      if (dash < slash) {
+        first = read_value(rules[i], element.substr(0, dash)).value_or(first);
+        last = read_value(rules[i], element.substr(dash + 1, slash - dash - 1)).value_or(last);
+      }
+      if (read_number(element.substr(slash + 1)).value_or(1) > last - first)
+        return OddStep{std::string(element), first};
+    }
+  }
+  return std::nullopt;
+}
+
+std::string CronSchedule::local_text(Time time) const {
+  const date::time_zone* zone = find_zone(timezone_);
+  if (zone == nullptr) return "";
+  return date::format("%F %H:%M %Z", date::make_zoned(zone, std::chrono::floor<std::chrono::seconds>(time)));
+}
+
 bool CronSchedule::matches(std::chrono::year_month_day date) const {
   const bool day = has_bit(days_, static_cast<unsigned>(date.day()));
   const bool weekday = has_bit(weekdays_, std::chrono::weekday{std::chrono::sys_days{date}}.c_encoding());

@@ -20,6 +20,17 @@ class CronSchedule {
   static Expected<CronSchedule, std::string> parse(std::string_view expression,
                                                    std::string_view timezone = "UTC");
 
+  // An element of a field whose step is longer than its range, such as */90 in the minutes.
+  struct OddStep {
+    std::string element;
+    int first = 0;  // the only value that it matches
+  };
+  // Requires: parse() accepts `expression`.
+  static std::optional<OddStep> find_odd_step(std::string_view expression);
+
+  // `time` in the schedule's time zone: "2026-11-22 09:00 CET".
+  std::string local_text(Time time) const;
+
   // The first match strictly after `after`; nullopt when there is none within 30 years ("0 0 31 2 *").
   // DST: a local time that is skipped runs at the next valid instant, one that is repeated runs once.
   std::optional<Time> next(Time after) const;

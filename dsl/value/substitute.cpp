@@ -203,4 +203,36 @@ std::map<std::string, std::size_t> referenced_names(std::string_view text, bool 
   return names;
 }
 
+std::vector<std::pair<std::size_t, std::size_t>> reference_places(std::string_view text) {
+  std::vector<std::pair<std::size_t, std::size_t>> places;
+  for (const Reference& reference : scan_text(expand_variables(text, {}, {})))
+    places.emplace_back(reference.begin, reference.end);
+  return places;
+}
+
+std::set<std::string> names_in_code(std::string_view sql) {
+  std::set<std::string> names;
+  if (!variable_names(sql).empty()) return names;
+  for (const ReferenceSite& site : scan_sql(expand_variables(sql, {}, {})).sites) {
+    if (site.context == Context::kCode && !site.reference.name.empty()) names.insert(site.reference.name);
+  }
+  return names;
+}
+
+std::set<std::string> variable_names(std::string_view text) {
+  std::set<std::string> names;
+  for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
+    const std::size_t close = text.find('}', open);
+    if (close == std::string_view::npos) break;
+    std::string name(text.substr(open + 1, close - open - 1));
+    const bool is_name =
+        !name.empty() && (name[0] < '0' || name[0] > '9') &&
+        std::all_of(name.begin(), name.end(), [](char c) {
+          return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        });
+    if (is_name && name != "sys_instance_id" && name != "sys_label") names.insert(std::move(name));
+  }
+  return names;
+}
+
 }  // namespace durabled::dsl

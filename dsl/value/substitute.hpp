@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "dsl/expected.hpp"
@@ -44,5 +46,15 @@ Expected<std::string, SubstitutionError> substitute_text(std::string_view text, 
 // The names that `text` references with $, in SQL or in plain text, and where each is first; for warnings.
 // Never fails.
 std::map<std::string, std::size_t> referenced_names(std::string_view text, bool is_sql);
+
+// Where the references of plain text begin and end.
+std::vector<std::pair<std::size_t, std::size_t>> reference_places(std::string_view text);
+
+// The variables {name} that `text` may have, but for those that are always there.
+std::set<std::string> variable_names(std::string_view text);
+
+// Of the names that a statement references, those that stand in its code and not only inside strings. None where a
+// {variable} stands in it, which may hold anything.
+std::set<std::string> names_in_code(std::string_view sql);
 
 }  // namespace durabled::dsl

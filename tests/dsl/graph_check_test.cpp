@@ -9,10 +9,21 @@ namespace {
 
 using namespace dsl;
 
-// "code@column …" of all warnings of a one-line text.
+// Those of graph/habits.hpp, which have a test of their own.
+bool is_habit(const Diagnostic& warning) {
+  return warning.code.ends_with("_loop") || warning.code == "odd_schedule" || warning.code == "unused_name";
+}
+
+// "code@column …" of all warnings of a one-line text but for habits, and after them of the errors, with a "!".
 std::string warnings_of(const std::string& text) {
   std::string result;
-  for (const Diagnostic& warning : parse(text).warnings) {
+  const ParsedWorkflow workflow = parse(text);
+  for (const Diagnostic& error : workflow.errors) {
+    CHECK(error.severity == Diagnostic::Severity::kError);
+    result += (result.empty() ? "!" : " !") + error.code + "@" + std::to_string(error.column);
+  }
+  for (const Diagnostic& warning : workflow.warnings) {
+    if (is_habit(warning)) continue;
     CHECK(warning.severity == Diagnostic::Severity::kWarning);
     result += (result.empty() ? "" : " ") + warning.code + "@" + std::to_string(warning.column);
   }
@@ -59,7 +70,8 @@ TEST_CASE("a name on the bare result of an operator may have been meant for its 
 TEST_CASE("without a text the trap shows by an earlier branch that is named") {
   const auto codes = [](const char* source) {
     std::string result;
-    for (const Diagnostic& warning : find_warnings(*from_json(to_json(parse(source).graph), {}))) {
+    for (const Diagnostic& warning : check_graph(*from_json(to_json(parse(source).graph), {})).warnings) {
+      if (is_habit(warning)) continue;
       CHECK(warning.line == 1);
       CHECK(warning.excerpt == "");
       result += warning.code;
@@ -69,26 +81,27 @@ TEST_CASE("without a text the trap shows by an earlier branch that is named") {
   CHECK(codes("'A' |=> 'a' & 'B' |=> 'b'") == "named_compound");
   CHECK(codes("'A' & 'B' |=> 'b'") == "");
   CHECK(codes("('A' |=> 'a') & ('B' |=> 'b')") == "");
-  CHECK(codes("@> 'A' ~> 'SELECT $x'") == "unreachableunbound_name");
+  CHECK(codes("@> 'A' ~> 'SELECT ''$x'''") == "unreachableunbound_name");
 }
 
 TEST_CASE("a reference needs a name that a path before it binds", "[L2.5][L4.5]") {
   CHECK(warnings_of("'A' |=> 'a' ~> 'SELECT $a'") == "");
-  CHECK(warnings_of("'SELECT $a' ~> 'A' |=> 'a'") == "unbound_name@9");
-  CHECK(warnings_of("'SELECT $a' |=> 'a'") == "unbound_name@9");
-  CHECK(warnings_of("'A' |=> 'a' ~> 'SELECT $A'") == "unbound_name@24");
+  CHECK(warnings_of("'SELECT $a' ~> 'A' |=> 'a'") == "!unbound_name@9");
+  CHECK(warnings_of("'SELECT $a' |=> 'a'") == "!unbound_name@9");
+  CHECK(warnings_of("'A' |=> 'a' ~> 'SELECT $A'") == "!unbound_name@24");
   CHECK(warnings_of("'A' |=> 'a' ~> df.if_rows('b', 'C')") == "unbound_name@16");
   CHECK(warnings_of("'A' |=> 'abc' ~> df.http('h/$abd', body => '$abc')") == "unbound_name@18");
-  CHECK_THAT(parse("'A' |=> 'abc' ~> 'SELECT $abd'").warnings.at(0).hint,
+  CHECK_THAT(parse("'A' |=> 'abc' ~> 'SELECT $abd'").errors.at(0).hint,
              ContainsSubstring("did you mean $abc?"));
-  CHECK(parse("'A' ~>\n  'SELECT $x'").warnings.at(0).line == 2);
+  CHECK(parse("'A' ~>\n  'SELECT $x'").errors.at(0).line == 2);
 }
 
 TEST_CASE(
     "an unbound name's warning stands at the reference, and at the string where escapes hide its place") {
   const auto places_of = [](const char* source) {
     std::string result;
-    for (const Diagnostic& warning : parse(source).warnings) {
+    const ParsedWorkflow workflow = parse(source);
+    for (const Diagnostic& warning : workflow.errors.empty() ? workflow.warnings : workflow.errors) {
       result += (result.empty() ? "" : " ") + warning.message.substr(0, warning.message.find(' ')) + "@" +
                 std::to_string(warning.line) + ":" + std::to_string(warning.column);
     }
@@ -103,36 +116,72 @@ TEST_CASE(
 }
 
 TEST_CASE("a name as short as a letter is no misspelling of another") {
-  CHECK(parse("'A' |=> 'v' ~> 'SELECT $x'").warnings.at(0).hint ==
+  CHECK(parse("'A' |=> 'v' ~> 'SELECT $x'").errors.at(0).hint ==
         "name an earlier step's result with |=> 'x'");
-  CHECK(parse("'A' |=> 'v' ~> 'SELECT $V'").warnings.at(0).hint == "did you mean $v?");
+  CHECK(parse("'A' |=> 'v' ~> 'SELECT $V'").errors.at(0).hint == "did you mean $v?");
 }
 
 TEST_CASE("siblings do not see each other's names, what follows sees all of them", "[L2.5]") {
-  CHECK(warnings_of("('A' |=> 'a') & 'SELECT $a'") == "unbound_name@25");
+  CHECK(warnings_of("('A' |=> 'a') & 'SELECT $a'") == "!unbound_name@25");
   CHECK(warnings_of("('A' |=> 'a') & 'B' ~> 'SELECT $a'") == "");
   CHECK(warnings_of("'A' |=> 'a' ~> ('SELECT $a' | 'SELECT $a')") == "");
-  CHECK(warnings_of("df.any('A' |=> 'a', 'SELECT $a') ~> 'SELECT $a'") == "unbound_name@29");
-  CHECK(warnings_of("'C' |=> 'c' ?> ('SELECT $c' |=> 't') !> 'SELECT $t'") == "unbound_name@49");
+  CHECK(warnings_of("df.any('A' |=> 'a', 'SELECT $a') ~> 'SELECT $a'") == "!unbound_name@29");
+  CHECK(warnings_of("'C' |=> 'c' ?> ('SELECT $c' |=> 't') !> 'SELECT $t'") == "!unbound_name@49");
   CHECK(warnings_of("'C' ?> ('T' |=> 't') ~> 'SELECT $t'") == "");
 }
 
 TEST_CASE("a nested loop keeps its names, a root loop starts each iteration with none", "[L2.5]") {
-  CHECK(warnings_of("@> ('SELECT $a' ~> ('A' |=> 'a'))") == "unbound_name@13");
+  CHECK(warnings_of("@> ('SELECT $a' ~> ('A' |=> 'a'))") == "!unbound_name@13");
   CHECK(warnings_of("'B' ~> @> ('SELECT $a' ~> ('A' |=> 'a'))") == "");
   CHECK(warnings_of("df.loop('A' |=> 'a', 'SELECT $a')") == "");
-  CHECK(warnings_of("df.loop('SELECT $c', 'C' |=> 'c')") == "unbound_name@17");
+  CHECK(warnings_of("df.loop('SELECT $c', 'C' |=> 'c')") == "!unbound_name@17");
   CHECK(warnings_of("df.loop('A' |=> 'a', 'C') ~> 'SELECT $a'") == "");
 }
 
 TEST_CASE("$item and $error are bound where they are made, and only there", "[L2.5]") {
   CHECK(warnings_of("df.for_each('R', 'SELECT $item.id')") == "");
-  CHECK(warnings_of("df.for_each('R', 'SELECT $item.id', name => 'row')") == "unbound_name@26");
+  CHECK(warnings_of("df.for_each('R', 'SELECT $item.id', name => 'row')") == "!unbound_name@26");
   CHECK(warnings_of("df.for_each('SELECT $item', 'B') ~> 'SELECT $item'") ==
-        "unbound_name@21 unbound_name@45");
+        "!unbound_name@21 !unbound_name@45");
   CHECK(warnings_of("df.catch('A', 'SELECT $error.message')") == "");
   CHECK(warnings_of("df.catch('SELECT $error', 'H') ~> 'SELECT $error'") ==
-        "unbound_name@18 unbound_name@43");
+        "!unbound_name@18 !unbound_name@43");
+}
+
+TEST_CASE("a name in code that nothing binds is an error, in a string or beside a variable a warning") {
+  CHECK(warnings_of("'SELECT $x'") == "!unbound_name@9");
+  CHECK(warnings_of("'SELECT ''$x'''") == "unbound_name@1");
+  CHECK(warnings_of("'SELECT $x {v}'") == "unbound_name@9");
+  CHECK(warnings_of("df.sleep('$x')") == "unbound_name@1");
+  CHECK(parse_error("'SELECT $x'").code == "unbound_name");
+  CHECK(parse_error(to_json(parse("'SELECT $x'").graph)).code == "unbound_name");
+}
+
+TEST_CASE(
+    "loops that spin or break off, steps of a schedule that are never reached, names that are not used") {
+  const auto habits_of = [](const std::string& text) {
+    std::string result;
+    for (const Diagnostic& warning : parse(text).warnings) {
+      if (is_habit(warning))
+        result += (result.empty() ? "" : " ") + warning.code + "@" + std::to_string(warning.column);
+    }
+    return result;
+  };
+  CHECK(habits_of("@> 'A'") == "fragile_loop@1 busy_loop@1");
+  CHECK(habits_of("@> df.catch('A' ~> df.sleep(5), 'H')") == "");
+  CHECK(habits_of("@> (df.catch('A', 'H') ~> df.wait_for_signal('s'))") == "");
+  CHECK(habits_of("@> ('A' ~> df.wait_for_schedule('@hourly'))") == "fragile_loop@1");
+  CHECK(habits_of("@> ('A' ~> df.if('B', df.break()))") == "busy_loop@1");
+  CHECK(habits_of("df.loop('A', 'B')") == "");
+  CHECK(habits_of("@> (df.timeout(df.sleep(1), 2) ~> df.if('B', df.break()))") == "");
+  CHECK(habits_of("df.wait_for_schedule('*/90 * * * *')") == "odd_schedule@1");
+  CHECK(habits_of("df.wait_for_schedule('0-10/30 5 * * mon-tue/2')") == "odd_schedule@1");
+  CHECK(habits_of("df.wait_for_schedule('*/15 */2 * * *')") == "");
+  CHECK(habits_of("'A' |=> 'a' ~> 'B' ~> ('C' |=> 'c')") == "unused_name@5");
+  CHECK(habits_of("'A' |=> 'a'") == "");
+  CHECK(habits_of("'A' |=> 'a' ~> '{sql}'") == "");
+  CHECK(habits_of("'A' |=> 'a' ~> 'SELECT ''{sys_label}'''") == "unused_name@5");
+  CHECK(habits_of("'A' |=> 'a' ~> df.if_rows('a', 'B')") == "");
 }
 
 }  // namespace durabled::test

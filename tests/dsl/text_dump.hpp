@@ -23,7 +23,7 @@ inline std::string dump(const dsl::Graph& graph, dsl::NodeIndex index = 0) {
 }
 
 inline dsl::ParsedWorkflow parse(const std::string& text) {
-  auto workflow = dsl::parse_workflow(text, {});
+  auto workflow = dsl::read_workflow(text, {});
   INFO(text);
   if (!workflow) FAIL(workflow.error().to_string());
   return *workflow;

@@ -87,12 +87,11 @@ TEST_CASE("a text that is none is shown with its place and its hint once") {
   const CliOutcome outcome = served.run({"submit", "-e", "'A' || 'B'", "--no-check", "--wait"});
   CHECK(outcome.code == 5);
   const std::string id = outcome.out.substr(0, 8);
-  CHECK(outcome.err ==
-        "durabled: instance " + id +
-            " failed: line 1, column 5: unknown operator ||; the text door holds no SQL outside "
-            "its strings\n  'A' || 'B'\n      ^\nhint: for a race write |; to join texts, do it "
-            "in SQL\nmore: " DURABLED_BINARY " show " +
-            id + "\n");
+  CHECK(outcome.err == "durabled: instance " + id +
+                           " failed: line 1, column 5: unknown operator ||; there is no SQL outside of quotes"
+                           "\n  'A' || 'B'\n      ^\nhint: for a race write |; to join texts, do it "
+                           "in SQL\nmore: " DURABLED_BINARY " show " +
+                           id + "\n");
 }
 
 TEST_CASE("a parameter in a statement fails it at once, and says what to write") {
@@ -196,14 +195,14 @@ TEST_CASE("show marks each node with what it has come to", "[L6.11][S1.7][S4.6]"
   const CliOutcome waiting = served.run({"show", id});
   CHECK(waiting.code == 0);
   CHECK_THAT(waiting.out, ContainsSubstring("waiting for signal 'go'"));
-  CHECK_THAT(waiting.out, ContainsSubstring("✓ SQL: SELECT 1\n⏳ IF\n"));
+  CHECK_THAT(waiting.out, ContainsSubstring("✓ SQL: SELECT 1\n→ ⏳ IF\n"));
   CHECK_THAT(waiting.out, ContainsSubstring("⏳ SIGNAL 'go'") && ContainsSubstring("⊘ SQL: SELECT 2"));
   CHECK_THAT(waiting.out, ContainsSubstring("○ SQL: SELECT 3"));
 
   CHECK(served.run({"signal", id, "go", "{\"by\": \"ada\"}"}).code == 0);
   wait_until("it fails", [&] { return Sql(served.app).text("select df.status($1)", id) == "failed"; });
   const CliOutcome failed = served.run({"show", id, "--ids"});
-  CHECK_THAT(failed.out, ContainsSubstring("✗ 00000006 SQL: SELECT 1/0\n⊘ 00000007 SQL: SELECT 3\n"));
+  CHECK_THAT(failed.out, ContainsSubstring("✗ 00000006 SQL: SELECT 1/0\n→ ⊘ 00000007 SQL: SELECT 3\n"));
   CHECK_THAT(failed.out, ContainsSubstring("division by zero") && ContainsSubstring("sqlstate: 22012"));
   const auto json = served.run({"show", id, "--json"}).json();
   CHECK(json.at("nodes").as_array().size() == 8);

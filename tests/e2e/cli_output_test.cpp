@@ -263,13 +263,29 @@ TEST_CASE("submit takes a text from a file and from stdin", "[S4.4]") {
 
 TEST_CASE("check prints every warning of a text", "[L2.5][S4.5]") {
   const CliOutcome outcome =
-      cli({"check", "-e", "'A' & 'B' |=> 'b' ~> df.if('C', 'SELECT $nobody') ~> @> df.sleep(600) ~> 'D'"});
+      cli({"check", "-e", "'A' & 'B' |=> 'b' ~> df.if('C', 'SELECT {v}$nobody') ~> @> df.sleep(600) ~> 'D'"});
   CHECK(outcome.code == 0);
   for (const char* warning : {"warning: line 1, column 11: the name 'b' is bound to the whole join",
-                              "warning: line 1, column 41: $nobody is referenced",
-                              "warning: line 1, column 74: this step is never"}) {
+                              "warning: line 1, column 44: $nobody is referenced",
+                              "warning: line 1, column 77: this step is never"}) {
     CHECK_THAT(outcome.out, ContainsSubstring(warning));
   }
+}
+
+TEST_CASE("check refuses what can only fail, at its place", "[S4.5]") {
+  const CliOutcome doomed = cli({"check", "-e", "'A' ~> 'SELECT $typo'"});
+  CHECK(doomed.code != 0);
+  CHECK_THAT(doomed.err, ContainsSubstring("line 1, column 16: $typo is referenced, but nothing before binds"));
+}
+
+TEST_CASE("check shows the next three times of a schedule in its zone", "[S4.5]") {
+  const CliOutcome outcome = cli({"check", "-e", "df.wait_for_schedule('30 9 29 2 *', 'Asia/Tokyo')"});
+  CHECK(outcome.code == 0);
+  CHECK_THAT(outcome.out, ContainsSubstring("next times of '30 9 29 2 *' in Asia/Tokyo: ") &&
+                              ContainsSubstring("-02-29 09:30 JST, "));
+  const auto json = cli({"check", "--json", "-e", "df.wait_for_schedule('0 0 * * *')"}).json();
+  CHECK(json.at("schedules").as_array().at(0).at("next").as_array().size() == 3);
+  CHECK(cli({"check", "-e", "df.wait_for_schedule('{cron}')"}).out.find("next times") == std::string::npos);
 }
 
 TEST_CASE("output is aligned, and coloured on a terminal that wants colours", "[S4.12]") {

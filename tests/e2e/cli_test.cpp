@@ -173,7 +173,7 @@ TEST_CASE("check prints the tree and the warnings, without a database", "[L2.5][
   const CliOutcome outcome =
       cli({"check", "-e", "@> 'SELECT 1' ~> 'SELECT 2'"}, {{"PGHOST", "/nonexistent"}});
   CHECK(outcome.code == 0);
-  CHECK_THAT(outcome.out, ContainsSubstring("LOOP\n  body:\n    SQL: SELECT 1\nSQL: SELECT 2\n"));
+  CHECK_THAT(outcome.out, ContainsSubstring("LOOP\n  body:\n    SQL: SELECT 1\n→ SQL: SELECT 2\n"));
   CHECK_THAT(outcome.out, ContainsSubstring("warning: line 1, column 18"));
   CHECK(outcome.err.empty());
 }
@@ -200,8 +200,10 @@ TEST_CASE("check exits with 1 for a bad text and shows where on stderr", "[S4.5]
 }
 
 TEST_CASE("check --json tells the same to programs", "[S4.5][S4.11]") {
-  const auto good = cli({"check", "--json", "-e", "df.start('SELECT 1' ~> 'SELECT $x', 'nightly')"}).json();
-  CHECK(keys(good) == std::set<std::string>{"ok", "warnings", "label", "database", "tree", "graph"});
+  const auto good =
+      cli({"check", "--json", "-e", "df.start('SELECT 1' ~> 'SELECT ''$x''', 'nightly')"}).json();
+  CHECK(keys(good) ==
+        std::set<std::string>{"ok", "warnings", "schedules", "label", "database", "tree", "graph"});
   CHECK(good.at("ok").as_bool());
   CHECK(good.at("label").as_string() == "nightly");
   CHECK(good.at("graph").at("node_type").as_string() == "THEN");

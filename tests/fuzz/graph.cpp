@@ -17,9 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const char* data, std::size_t size) {
   const std::string json = to_json(*graph);
   const auto read = from_json(json, {});
   DURABLED_ASSERT(read && *read == *graph && to_json(*read) == json);
-  const auto printed = parse_workflow(print(*graph), {});
+  const auto printed = read_workflow(print(*graph), {});
   DURABLED_ASSERT(printed && printed->graph == *graph);
-  find_warnings(*graph);
+  check_graph(*graph);
   print_tree(*graph);
   return 0;
 }

@@ -26,7 +26,7 @@ const std::shared_ptr<const dsl::Graph>& pick_graph(FuzzedDataProvider& input) {
              "df.any('a', df.timeout('b' | df.sleep(3), 5), df.wait_for_schedule('0 * * * *'))",
              "df.catch(df.retry(df.seq('a', df.http('u')), 3, 0.5), 'SELECT $error.message') & 'b'",
          }) {
-      auto workflow = dsl::parse_workflow(text, {});
+      auto workflow = dsl::read_workflow(text, {});
       DURABLED_ASSERT(workflow);
       parsed.push_back(std::make_shared<const dsl::Graph>(std::move(workflow->graph)));
     }

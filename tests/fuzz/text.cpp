@@ -8,7 +8,7 @@
 using namespace durabled::dsl;
 
 extern "C" int LLVMFuzzerTestOneInput(const char* data, std::size_t size) {
-  const auto workflow = parse_workflow({data, size}, {});
+  const auto workflow = read_workflow({data, size}, {});
   if (!workflow) {
     DURABLED_ASSERT(!workflow.error().to_string().empty());
     return 0;
@@ -17,10 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const char* data, std::size_t size) {
   const std::string json = to_json(graph);
   const auto read = from_json(json, {});
   DURABLED_ASSERT(read && *read == graph && to_json(*read) == json);
-  const auto printed = parse_workflow(print(graph), {});
+  const auto printed = read_workflow(print(graph), {});
   DURABLED_ASSERT(printed && printed->graph == graph);
   if (!workflow->body.empty()) {
-    const auto body = parse_workflow(workflow->body, {});
+    const auto body = read_workflow(workflow->body, {});
     DURABLED_ASSERT(body && body->graph == graph);
   }
   print_tree(graph);

@@ -21,7 +21,7 @@ TEST_CASE("explain draws an instance with marks, times, errors and what was skip
           "[smoke][S1.7][S2.11][S2.14]") {
   Served served;
   const std::string id = served.finished(
-      "('SELECT true' ?> 'SELECT 1' !> 'SELECT 2') ~> ('SELECT 3' |=> 'x' & 'SELECT 1/0') ~> 'SELECT 4', "
+      "('SELECT true' ?> 'SELECT 1' !> 'SELECT 2') ~> ('SELECT 3' |=> 'x' & 'SELECT 1/0') ~> 'SELECT $x', "
       "'the label'");
   const std::string text = served.explain(id);
   INFO(text);
@@ -33,12 +33,12 @@ TEST_CASE("explain draws an instance with marks, times, errors and what was skip
   CHECK_THAT(text, ContainsSubstring("✓ SQL |=> 'x': SELECT 3 ("));
   CHECK_THAT(text,
              ContainsSubstring("✗ SQL: SELECT 1/0 (") && ContainsSubstring("ms) error: division by zero\n"));
-  CHECK(text.ends_with("⊘ SQL: SELECT 4"));
+  CHECK(text.ends_with("⊘ SQL: SELECT $x"));
 
   const std::string waiting = served.start("'SELECT 1' ~> df.sleep(600) ~> 'SELECT 2'");
   served.wait_for_node(waiting, "running");
   CHECK_THAT(served.explain(waiting), ContainsSubstring("Status: running\nOutput: -\n\n✓ SQL: SELECT 1") &&
-                                          ContainsSubstring("\n⏳ SLEEP 600s\n○ SQL: SELECT 2"));
+                                          ContainsSubstring("\n→ ⏳ SLEEP 600s\n→ ○ SQL: SELECT 2"));
   CHECK(served.sql.exec("select node_id, kind, until > now() + interval '500 seconds' from df.waiting($1)",
                         waiting) == Rows{{"00000002", "timer", "t"}});
   wait_until("it is put down", [&] { return served.sql.number("select count(*) from df.waiting()") == 1; });
@@ -53,13 +53,13 @@ TEST_CASE("explain shows the warnings of a text, and a text that is none", "[L1.
   Served served;
   const std::string warned = served.sql.text("insert into df.submit (dsl) values ($1) returning id",
                                              "'SELECT 1' & 'SELECT 2' |=> 'b' ~> df.if('SELECT false', "
-                                             "'SELECT $nobody') ~> @> df.sleep(600) ~> 'SELECT 3'");
+                                             "'SELECT {v}$nobody') ~> @> df.sleep(600) ~> 'SELECT 3'");
   served.wait_for_waits(warned, 1);
   const std::string explained = served.explain(warned);
   INFO(explained);
   for (const char* trap : {"\nWarning: line 1, column 25: the name 'b' is bound to the whole join",
-                           "\nWarning: line 1, column 66: $nobody is referenced",
-                           "\nWarning: line 1, column 99: this step is never reached"}) {
+                           "\nWarning: line 1, column 69: $nobody is referenced",
+                           "\nWarning: line 1, column 102: this step is never reached"}) {
     CHECK_THAT(explained, ContainsSubstring(trap));
   }
   CHECK_THAT(explained, ContainsSubstring("^\nhint: "));
@@ -70,8 +70,7 @@ TEST_CASE("explain shows the warnings of a text, and a text that is none", "[L1.
   CHECK_THAT(
       served.explain(bad),
       ContainsSubstring("Status: failed") && ContainsSubstring("Text: not a workflow") &&
-          ContainsSubstring("Output: line 1, column 1: found not; the text door holds no SQL outside its "
-                            "strings\n\n") &&
+          ContainsSubstring("Output: line 1, column 1: found not; there is no SQL outside of quotes\n\n") &&
           ContainsSubstring("\n  not a workflow\n  ^\nhint: "));
 }
 

@@ -14,7 +14,7 @@ namespace {
 constexpr int kSaneDecisions = 100'000;  // that follow from one event
 
 std::shared_ptr<const dsl::Graph> parse(std::string_view workflow) {
-  auto parsed = dsl::parse_workflow(workflow, dsl::GraphLimits{});
+  auto parsed = dsl::read_workflow(workflow, dsl::GraphLimits{});
   if (!parsed) throw std::invalid_argument(parsed.error().to_string());
   return std::make_shared<const dsl::Graph>(std::move(parsed->graph));
 }

@@ -181,7 +181,7 @@ class Generator {
     static const std::array<std::string, 10> kStatements = {
         "SELECT 1",
         "SELECT 'it''s'",
-        " SELECT $a.b -- why;\n",
+        " SELECT '$a.b' -- why;\n",
         "{statement}",
         "SELECT $$;$$, '$a', \"q;\"",
         "DO $do$ BEGIN PERFORM 1; END $do$",

@@ -1,0 +1,123 @@
+#include "dsl/graph/habits.hpp"
+
+#include <set>
+
+#include "dsl/assert.hpp"
+#include "dsl/graph/duration.hpp"
+#include "dsl/graph/name_scopes.hpp"
+#include "dsl/value/cron.hpp"
+#include "dsl/value/substitute.hpp"
+
+namespace durabled::dsl {
+namespace {
+
+// Properties of a node that its children decide.
+struct Traits {
+  bool breaks = false;    // holds a df.break that leaves the loop around it
+  bool may_fail = false;  // with a failure that no df.catch in it catches
+  bool waits = false;     // holds a timer, a schedule or a wait for a signal
+};
+
+Traits own_traits(NodeKind kind) {
+  switch (kind) {
+    case NodeKind::kSql:
+    case NodeKind::kHttp:
+    case NodeKind::kHttpMultipart:
+    case NodeKind::kFail:
+    case NodeKind::kTimeout:
+      return {false, true, false};
+    case NodeKind::kBreak:
+      return {true, false, false};
+    case NodeKind::kSleep:
+    case NodeKind::kWaitSchedule:
+    case NodeKind::kWaitSignal:
+      return {false, false, true};
+    case NodeKind::kSequence:
+    case NodeKind::kIf:
+    case NodeKind::kIfRows:
+    case NodeKind::kJoin:
+    case NodeKind::kRace:
+    case NodeKind::kAny:
+    case NodeKind::kLoop:
+    case NodeKind::kForEach:
+    case NodeKind::kRetry:
+    case NodeKind::kCatch:
+      return {};
+  }
+  DURABLED_ASSERT(!"a node kind that is not in the enum");
+}
+
+Traits traits_of(const Node& node, const std::vector<Traits>& all) {
+  Traits traits = own_traits(node.kind);
+  for (const NodeIndex child : node.children) {
+    traits.breaks |= all[child].breaks && node.kind != NodeKind::kLoop;
+    traits.may_fail |= all[child].may_fail && node.kind != NodeKind::kCatch;
+    traits.waits |= all[child].waits;
+  }
+  return traits;
+}
+
+void find_loops(const Graph& graph, std::vector<Finding>& found) {
+  std::vector<Traits> all(graph.nodes.size());
+  for (std::size_t i = all.size(); i-- > 0;) all[i] = traits_of(graph.nodes[i], all);  // children come later
+  for (NodeIndex index = 0; index < graph.nodes.size(); ++index) {
+    const Node& node = graph[index];
+    if (node.kind != NodeKind::kLoop || node.children.size() > 1) continue;
+    const Traits& body = all[node.children[0]];
+    if (!body.breaks && body.may_fail) {
+      found.push_back({index, "fragile_loop",
+                       "this loop repeats for ever, but the first step in it that fails ends the workflow",
+                       "put df.catch(step, handler) around what may fail, inside of the loop"});
+    }
+    if (!body.waits) {
+      found.push_back({index, "busy_loop", "nothing in this loop waits, so that it repeats every second",
+                       "add df.sleep(…), df.wait_for_schedule(…) or df.wait_for_signal(…)"});
+    }
+  }
+}
+
+void find_odd_schedules(const Graph& graph, std::vector<Finding>& found) {
+  for (NodeIndex index = 0; index < graph.nodes.size(); ++index) {
+    const Node& node = graph[index];
+    if (node.kind != NodeKind::kWaitSchedule || has_reference(node.text)) continue;
+    const auto odd = CronSchedule::find_odd_step(node.text);
+    if (!odd) continue;
+    found.push_back({index, "odd_schedule",
+                     "the step of \"" + odd->element + "\" in the schedule \"" + node.text +
+                         "\" is longer than its range, so that only " + std::to_string(odd->first) +
+                         " matches",
+                     "for every 90 minutes or the like use a loop with df.sleep"});
+  }
+}
+
+void find_unused_names(const Graph& graph, std::vector<Finding>& found) {
+  std::set<std::string> used;
+  for (const Node& node : graph.nodes) {
+    bool open = false;
+    visit_templates(node, [&](std::string_view text) { open = open || !variable_names(text).empty(); });
+    if (open) return;
+    for (const auto& [name, offset] : names_used_by(node)) used.insert(name);
+  }
+  const Node& root = graph[0];
+  const NodeIndex last = root.kind == NodeKind::kSequence ? root.children.back() : 0;
+  for (NodeIndex index = 1; index < graph.nodes.size(); ++index) {
+    const std::string& name = graph[index].result_name;
+    if (name.empty() || index == last || used.contains(name)) continue;
+    found.push_back({index, "unused_name", "the name '" + name + "' is never used",
+                     "a later step refers to it as $" + name +
+                         "; within double quotes a shell replaces that, so submit the text from a file or "
+                         "with - <<'EOF'"});
+  }
+}
+
+}  // namespace
+
+std::vector<Finding> find_habits(const Graph& graph) {
+  std::vector<Finding> found;
+  find_loops(graph, found);
+  find_odd_schedules(graph, found);
+  find_unused_names(graph, found);
+  return found;
+}
+
+}  // namespace durabled::dsl
