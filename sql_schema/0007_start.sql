@@ -210,6 +210,7 @@ create function df.prune(older_than interval) returns bigint language plpgsql se
 declare
   pruned int;
   total bigint := 0;
+  looked int := 0;
 begin
   if older_than is null or older_than < interval '0' then
     raise invalid_parameter_value using message = 'older_than must be an interval that is not negative';
@@ -217,7 +218,11 @@ begin
   loop
     pruned := df._prune_batch(older_than, 1000);
     total := total + pruned;
-    exit when pruned < 1000;
+    continue when pruned = 1000;
+    -- A batch passes over what others have locked. A daemon lets go within milliseconds; a client may not.
+    exit when looked = 10 or not exists (select from df.instances i where i.completed_at < df._now() - older_than);
+    looked := looked + 1;
+    perform pg_sleep(0.02);
   end loop;
   return total;
 end $$;

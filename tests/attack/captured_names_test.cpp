@@ -133,3 +133,23 @@ TEST_CASE("operators that others left in public decide nothing for init, upgrade
   CHECK_THAT(mallory.expects_error("P0002", "select df.cancel($1)", id), ContainsSubstring("access denied"));
   CHECK(super.exec("select * from public.ran") == Rows{});
 }
+
+TEST_CASE("operators in a step's own path do not decide how its result is read", "[S3.5]") {
+  const std::string identity = GENERATE("login", "set_role");
+  CAPTURE(identity);
+  Prey prey;
+  prey.serve(identity);
+  Sql mallory(prey.database.conninfo("mallory"));
+  mallory.exec(
+      "create type mallory.cc as (n int, t text); "
+      "create function mallory.no(oid, oid) returns boolean language plpgsql as $$ begin insert into "
+      "mallory.loot "
+      "values (current_user, 'types'); return false; end $$; "
+      "create operator mallory.= (leftarg = oid, rightarg = oid, function = mallory.no)");
+  const std::string id = mallory.text(
+      "select df.start($w$select set_config('search_path', 'mallory, pg_catalog', false) as s, row(1, "
+      "'a')::mallory.cc as x$w$)");
+  CHECK(mallory.text("select df.await_instance($1, 20)", id) == "completed");
+  CHECK(mallory.text("select df.result($1) -> 'rows' -> 0 ->> 'x'", id) == R"({"n":1,"t":"a"})");
+  CHECK(mallory.exec("select * from mallory.loot") == Rows{});
+}

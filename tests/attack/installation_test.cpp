@@ -165,6 +165,7 @@ TEST_CASE("a foreign server df_loopback of somebody else is not used", "[S2.4]")
     alice.exec("select df.start('select 1', transaction_mode => 'new')");
   } catch (const SqlError& error) {  // there may be no socket where dblink looks for one
     CHECK(error.sqlstate() == "55000");
+    CHECK_THAT(error.what(), !ContainsSubstring("password"));  // what dblink asks for before it uses a server
   }
   CHECK(owner.number("select count(*) from df.instances where submitted_by <> 'alice'::regrole") == 0);
 }
@@ -236,6 +237,21 @@ TEST_CASE("nobody without rights holds up an upgrade, and who holds it up with r
                                                " of role durabled_owner") &&
                                  ContainsSubstring("pg_terminate_backend"));
   }
+}
+
+TEST_CASE("nobody else's tables hold on to the row types of the schema, which an upgrade may change",
+          "[S3.1]") {
+  const TestDatabase database = fresh_database();
+  database.server().create_role("mallory");
+  Sql owner(database.conninfo());
+  owner.exec(
+      "select df.grant_usage('mallory'); create schema mallory; grant usage, create on schema mallory to "
+      "mallory");
+  Sql mallory(database.conninfo("mallory"));
+  for (const char* type : {"df.events", "df.instances", "df.submit", "df.instance_summary"}) {
+    mallory.expects_error("42501", std::string("create table mallory.t (x ") + type + ")");
+  }
+  CHECK(mallory.exec("select e from df.events e") == Rows{});  // whole rows can be read
 }
 
 TEST_CASE("a role's memory of foreign steps is bounded, without a daemon that prunes it", "[S3.1]") {
