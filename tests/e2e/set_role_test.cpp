@@ -139,7 +139,7 @@ TEST_CASE("with set_role a step in another database is remembered for the role t
                                     "'select current_user as who'", other.name());
   CHECK_THAT(completes(alice, id), ContainsSubstring("alice"));
   Sql there(other.conninfo());
-  CHECK(there.text("select role from df._foreign_steps where instance_id = $1", id) == "alice");
+  CHECK(there.text("select role from df._foreign_steps where instance_id like '%/' || $1", id) == "alice");
   there.exec("select df.prune('1 second')");  // what another database may still ask for stays
   CHECK(there.number("select count(*) from df._foreign_steps") > 0);
   there.exec("update df._foreign_steps set at = at - interval '8 days'");
