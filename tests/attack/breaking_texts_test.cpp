@@ -136,7 +136,7 @@ class Texts : public HttpWorld {
 
 }  // namespace
 
-TEST_CASE("whatever a cell holds, it comes back as it was", "[S3.9][L4.3][L5.1]") {
+TEST_CASE("whatever a cell holds, it comes back as it was", "[S3.11][L4.3][L5.1]") {
   Texts world;
   world.alice.exec(
       "create type pair as (n int, t text, j jsonb); create type many as (ts text[], ps pair[], p pair);"
@@ -170,7 +170,7 @@ TEST_CASE("whatever a cell holds, it comes back as it was", "[S3.9][L4.3][L5.1]"
   world.require_others_unaffected();
 }
 
-TEST_CASE("whatever a column or a type is called, it is a name", "[S3.9]") {
+TEST_CASE("whatever a column or a type is called, it is a name", "[S3.11]") {
   Texts world;
   world.owner().exec("create schema types; grant all on schema types to alice");
   world.alice.exec("create table names (i int, t text)");
@@ -201,7 +201,7 @@ TEST_CASE("whatever a column or a type is called, it is a name", "[S3.9]") {
   world.require_others_unaffected();
 }
 
-TEST_CASE("whatever an error, a notice or a notification says, it is text", "[S3.9]") {
+TEST_CASE("whatever an error, a notice or a notification says, it is text", "[S3.11]") {
   Texts world;
   world.alice.exec(
       "create function fail(n int) returns void language plpgsql as $$ declare x text; begin"
@@ -241,7 +241,7 @@ TEST_CASE("whatever an error, a notice or a notification says, it is text", "[S3
   world.require_others_unaffected();
 }
 
-TEST_CASE("whatever a label or a signal says, it is text", "[S3.9]") {
+TEST_CASE("whatever a label or a signal says, it is text", "[S3.11]") {
   Texts world;
   world.for_each_text([&](const std::string& i, const std::string& text) {
     const std::string id =
@@ -263,7 +263,7 @@ TEST_CASE("whatever a label or a signal says, it is text", "[S3.9]") {
   world.require_others_unaffected();
 }
 
-TEST_CASE("whatever a role or a database is called, its instances run, and others' too", "[S3.9]") {
+TEST_CASE("whatever a role or a database is called, its instances run, and others' too", "[S3.11]") {
   Texts world;
   Sql super(world.database().conninfo("postgres"));
   const std::vector<std::string> roles = {"we{ird", "x,bob", "DOM\\joe", "quo\"te'",
@@ -311,7 +311,7 @@ TEST_CASE("whatever a role or a database is called, its instances run, and other
   world.require_others_unaffected();
 }
 
-TEST_CASE("bytes of a database without an encoding are an error", "[S3.9]") {
+TEST_CASE("bytes of a database without an encoding are an error", "[S3.11]") {
   Texts world;
   Sql super(world.database().conninfo("postgres"));
   super.exec("drop database if exists bytes");
@@ -329,7 +329,7 @@ TEST_CASE("bytes of a database without an encoding are an error", "[S3.9]") {
   world.require_others_unaffected();
 }
 
-TEST_CASE("whatever an HTTP server answers, it is text", "[S3.9]") {
+TEST_CASE("whatever an HTTP server answers, it is text", "[S3.11]") {
   Texts world;
   world.http.route("/text", [](const TestCall& call) {
     TestAnswer answer;
