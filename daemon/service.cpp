@@ -16,6 +16,7 @@
 #include "daemon/log.hpp"
 #include "daemon/tenure.hpp"
 #include "store/conninfo.hpp"
+#include "store/quiet_login.hpp"
 #include "store/store_error.hpp"
 
 namespace durabled::daemon {
@@ -39,6 +40,7 @@ class Service {
     for (const int number : {SIGTERM, SIGINT, SIGHUP}) signals_.add(number);
     wait_for_signal();
     watchdog();
+    if (const auto warning = quiet_login().warning) log_warn(*warning);
     connect();
     io_.run();
     return exit_code_;
@@ -57,10 +59,21 @@ class Service {
     });
   }
 
+  store::QuietLogin quiet_login() const {
+    return store::quiet_login(config_.database, config_.steps.prepared_statements);
+  }
+
+  // The configuration with which libpq writes nothing to stderr.
+  config::Config quiet_config() const {
+    config::Config config = config_;
+    config.database = quiet_login().conninfo;
+    return config;
+  }
+
   void connect() {
-    asio::post(connector_, [this] {
+    asio::post(connector_, [this, config = quiet_config()] {
       try {
-        auto connections = std::make_shared<Tenure::Connections>(Tenure::connect(config_, clock_));
+        auto connections = std::make_shared<Tenure::Connections>(Tenure::connect(config, clock_));
         asio::post(io_, [this, connections] { connected(std::move(*connections)); });
       } catch (const store::StoreError& e) {
         asio::post(io_, [this, e] { connect_failed(e); });
@@ -71,7 +84,7 @@ class Service {
   void connected(Tenure::Connections connections) {
     if (stopping_) return finish(0);
     retry_delay_ = kFirstRetry;
-    tenure_ = std::make_shared<Tenure>(io_, config_, clock_, std::move(connections));
+    tenure_ = std::make_shared<Tenure>(io_, quiet_config(), clock_, std::move(connections));
     tenure_->begin([this](const std::string& why) { lost(why); });
     log_info("serving " + store::redacted(config_.database));
     sd_notify(0, "READY=1\nSTATUS=serving");
@@ -115,7 +128,7 @@ class Service {
       }
       config::apply_reloadable(config_, fresh);
       configure_log(config_.log);
-      if (tenure_) tenure_->reconfigure(config_);
+      if (tenure_) tenure_->reconfigure(quiet_config());
       log_info("configuration reloaded");
     } catch (const std::exception& e) {
       log_error(std::string("reload: the configuration stays as it was: ") + e.what());

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "store/quiet_login.hpp"
+
 namespace durabled::store {
 namespace {
 
@@ -41,6 +43,29 @@ std::string conninfo_value(const std::string& conninfo, const std::string& key) 
   return "";
 }
 
+std::optional<ConnectParams> conninfo_params(const std::string& conninfo) {
+  const Options options = parse(conninfo);
+  if (!options) return std::nullopt;
+  ConnectParams params;
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    if (option->val != nullptr) params.emplace_back(option->keyword, option->val);
+  }
+  return params;
+}
+
+std::string conninfo_text(const ConnectParams& params) {
+  std::string text;
+  for (const auto& [keyword, value] : params) {
+    text += (text.empty() ? "" : " ") + keyword + "='";
+    for (const char c : value) {
+      if (c == '\'' || c == '\\') text += '\\';
+      text += c;
+    }
+    text += '\'';
+  }
+  return text;
+}
+
 std::string redacted(const std::string& conninfo) {
   const Options options = parse(conninfo);
   std::string text;
@@ -67,6 +92,11 @@ ConnectParams step_params(const std::string& base, const StepTarget& target, con
   for (const PQconninfoOption* option = more.get(); option != nullptr && option->keyword != nullptr;
        ++option) {
     if (option->val != nullptr) params.emplace_back(option->keyword, option->val);
+  }
+  for (std::size_t i = params.size(); i-- > 0;) {
+    if (params[i].first != "passfile") continue;
+    if (passfile_problem(params[i].second)) params.emplace_back("passfile", kNoPassfile);
+    break;
   }
   if (!pooled) {
     std::string theirs = conninfo_value(extra, "options");

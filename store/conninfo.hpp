@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,11 @@ ConnectParams step_params(const std::string& base, const StepTarget& target, con
 
 // "user" or "dbname" as libpq would use it, or "" when only the environment or a default says it.
 std::string conninfo_value(const std::string& conninfo, const std::string& key);
+
+// What a URI or conninfo string says, without defaults; nullopt: it cannot be parsed.
+std::optional<ConnectParams> conninfo_params(const std::string& conninfo);
+// The conninfo string that says it, later values winning; every value is quoted.
+std::string conninfo_text(const ConnectParams& params);
 
 // The string without its password, for messages.
 std::string redacted(const std::string& conninfo);

@@ -2,14 +2,22 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <iostream>
 #include <utility>
+
+#include "daemon/cli/printable.hpp"
+#include "store/quiet_login.hpp"
 
 namespace durabled::daemon::cli {
 
 std::string Invocation::conninfo() const {
-  if (!database.empty()) return database;
   const char* variable = std::getenv("DURABLED_DATABASE");
-  return variable == nullptr ? "" : variable;
+  const std::string given = !database.empty() ? database : variable == nullptr ? "" : variable;
+  const store::QuietLogin login = store::quiet_login(given, false);
+  static bool told = false;
+  if (login.warning && !std::exchange(told, true))
+    std::cerr << "warning: " << printable(*login.warning) << '\n';
+  return login.conninfo;
 }
 
 CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& description,

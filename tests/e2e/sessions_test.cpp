@@ -1,5 +1,11 @@
 // What becomes of steps when the sessions that they run on end or are set up in an unusual way.
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+
 #include "tests/e2e/world.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 using namespace durabled::test;
 
@@ -18,7 +24,7 @@ long long idle_sessions(World& world) {
 
 }  // namespace
 
-TEST_CASE("a session that the server ended while it was idle is no attempt of the next step", "[L6.1]") {
+TEST_CASE("a session that the server ended while it was idle is no attempt of the next step", "[L6.9]") {
   World world;
   world.add_role("idler");
   world.owner().exec("create sequence public.ended");
@@ -178,7 +184,7 @@ TEST_CASE("a type that was altered is read as it is now", "[L4.3]") {
       ContainsSubstring(R"("e":{},"es":[{}],"n":{})"));
 }
 
-TEST_CASE("reading back a value runs no check of another role's domain", "[S3.9]") {
+TEST_CASE("reading back a value runs no check of another role's domain", "[S3.7]") {
   World world;
   world.add_role("mallory");
   Sql alice = world.session(), mallory = world.session("mallory");
@@ -206,4 +212,70 @@ TEST_CASE("reading back a value runs no check of another role's domain", "[S3.9]
   CHECK_THAT(
       run_workflow(alice, "('select array[1]::mine[] as a' |=> 'e') ~> 'select pg_typeof($e.a)::text as t'"),
       ContainsSubstring("\"mine[]\""));
+}
+
+TEST_CASE("without prepared statements a procedure that commits is told where it runs, too", "[L6.5]") {
+  World world;
+  Sql alice = world.session();
+  alice.exec(
+      "create table told (id text, label text, attempt text);"
+      "create procedure tell() language plpgsql as $$ begin commit; insert into told values"
+      " (current_setting('df.instance_id'), current_setting('df.label'), current_setting('df.attempt')); end "
+      "$$");
+  world.start_daemon({{"steps.prepared_statements", "false"}});
+  const std::string id = submit(alice, "'call tell()'", "a label");
+  completes(alice, id);
+  CHECK(alice.exec("select * from told") == Rows{{id, "a label", "1"}});
+}
+
+TEST_CASE("the log says why a turn was refused, and nothing of what it held", "[S3.11]") {
+  World world;
+  world.owner().exec("alter table df.events add constraint refused check (kind <> 'SignalReceived')");
+  Sql alice = world.session();
+  world.start_daemon();
+  const std::string id = submit(alice, "df.wait_for_signal('go')");
+  alice.exec("select df.signal($1, 'go', '{\"card\": \"4111-SECRET\"}')", id);
+  fails(alice, id);
+  const std::string log = world.daemon().log();
+  CHECK_THAT(log, ContainsSubstring("its turn was refused") && ContainsSubstring("23514"));
+  CHECK(log.find("4111-SECRET") == std::string::npos);
+}
+
+TEST_CASE("what libpq has to say at a login is said by the daemon, in its log's form", "[S3.11]") {
+  World world;
+  Sql alice = world.session();
+  const TemporaryDirectory directory{"durabled-passfile"};
+  const std::string passfile = (directory.path() / "pgpass").string();
+  std::ofstream(passfile) << "*:*:*:*:secret\n";
+  std::filesystem::permissions(passfile, std::filesystem::perms{0644});
+  Sql super(world.database().conninfo("postgres"));
+  super.exec("alter role durabled_owner set default_tablespace = 'nowhere'");
+  DaemonProcess daemon(DaemonProcess::Options{.database = world.database().conninfo(),
+                                              .environment = {{"PGPASSFILE", passfile}}});
+  daemon.wait_until_ready();
+  super.exec("alter role durabled_owner reset default_tablespace");
+  run_workflow(alice, "'select 1'");
+  CHECK_THAT(daemon.log(), ContainsSubstring("chmod 600") && ContainsSubstring("the passfile"));
+  std::istringstream lines(daemon.log());
+  for (std::string line; std::getline(lines, line);) {
+    CAPTURE(line);
+    CHECK(std::regex_match(line, std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [a-z]+ .*)")));
+  }
+}
+
+TEST_CASE("notifications that a step listens to take no memory", "[S3.9]") {
+  World world;
+  Sql alice = world.session();
+  alice.exec(
+      "create procedure flood() language plpgsql as $$ begin listen x; commit;"
+      " perform pg_notify('x', i || repeat('x', 7900)) from generate_series(1, 8000) i; commit; end $$");
+  world.start_daemon();
+  run_workflow(alice, "'select 1'");
+  const auto memory = [&] {  // KiB, the highest so far
+    const std::string status = read_file("/proc/" + std::to_string(world.daemon().pid()) + "/status");
+    return std::stol(status.substr(status.find("VmHWM:") + 6));
+  };
+  const long before = memory();
+  run_workflow(alice, "'call flood()'");
+  CHECK(memory() - before < 30'000);
 }
