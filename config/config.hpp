@@ -55,6 +55,8 @@ struct Config {
     int depth = 256;
     int nodes = 10'000;
     std::size_t dsl_bytes = 1 << 20;
+    std::size_t instance_bytes = 128 << 20;  // that the results which an instance holds may take
+    std::size_t role_bytes = 256 << 20;      // the same of all instances of a role
   } limits;
 
   struct Loop {

@@ -16,6 +16,12 @@ namespace durabled::daemon {
 
 using dsl::EventKind;
 
+namespace {
+
+constexpr std::size_t kMaxDatabaseName = 63;
+
+}  // namespace
+
 Coordinator::Coordinator(CoordinatorOptions options, StepPort& steps, HttpPort& http, TurnPort& turns,
                          std::function<dsl::Time()> now)
     : options_(std::move(options)),
@@ -98,6 +104,11 @@ void Coordinator::begin_anew(Instance& instance, const store::ClaimedInstance& c
     }
     failure.json += "}";
     return fail(instance, failure);
+  }
+  if (parsed->database && parsed->database->size() > kMaxDatabaseName) {
+    return fail(instance,
+                dsl::make_failure("invalid_workflow", "database: the name of a database has at most 63 bytes",
+                                  0, 0, "Give the name of a database of this server."));
   }
   instance.new_start = start_json(*parsed);
   if (starts_from_row(*parsed)) {
@@ -197,6 +208,7 @@ void Coordinator::executed(StepId id, store::StepOutcome outcome) {
   }
   step.outcome = std::move(outcome);
   step.state = Step::State::kExecuted;
+  annotate(instance, step);
   if (step.outcome.failure && step.open) {
     step.open = false;
     step_port_.finish(id);
@@ -335,6 +347,7 @@ void Coordinator::orphan_steps(Instance& instance) {
   for (auto& [id, step] : instance.steps) {
     if (step.unmarked_since) unmarked_.erase({*step.unmarked_since, id});
     steps_by_id_.erase(id);
+    release_text(instance, step);
     if (step.is_http) {
       http_port_.stop(id);
     } else if (step.state == Step::State::kRunning) {
@@ -352,6 +365,8 @@ void Coordinator::drop(const std::string& id) {
   const auto found = instances_.find(id);
   if (found == instances_.end()) return;
   orphan_steps(*found->second);
+  found->second->run.reset();
+  charge(*found->second);
   if (found->second->timer) timers_.erase({*found->second->timer, id});
   if (const auto count = held_by_role_.find(found->second->role); --count->second == 0)
     held_by_role_.erase(count);
@@ -399,6 +414,7 @@ void Coordinator::schedule(Instance& instance) {
 
 std::optional<dsl::Time> Coordinator::tick() {
   const dsl::Time now = now_();
+  for (auto text = texts_.begin(); text != texts_.end();) substitute_next((text++)->first);
   while (!timers_.empty() && timers_.begin()->first <= now) {
     const std::string id = timers_.begin()->second;
     timers_.erase(timers_.begin());

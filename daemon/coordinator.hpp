@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -24,6 +25,7 @@
 
 #include "daemon/turn.hpp"
 #include "dsl/engine/execution.hpp"
+#include "dsl/value/substitute.hpp"
 #include "store/step_session.hpp"
 #include "store/worker_store.hpp"
 
@@ -72,6 +74,7 @@ struct CoordinatorOptions {
   dsl::Policy policy;
   dsl::GraphLimits limits;
   std::size_t max_result_bytes = 16 << 20;
+  std::size_t role_bytes = std::size_t{1} << 40;  // that the results of a role's instances may take together
   std::string served_database;
   std::chrono::milliseconds mark_running_after{500};
   std::optional<std::uint64_t> seed;  // of the jitter of delays; for tests that must repeat
@@ -122,9 +125,13 @@ class Coordinator {
   std::size_t held() const { return instances_.size(); }
   // The roles of which at least so many are held.
   std::set<std::string> roles_holding(std::size_t instances) const;
+  // The roles whose instances' results take more than so many bytes.
+  std::set<std::string> roles_over(std::size_t bytes) const;
   std::size_t steps_in_progress() const { return steps_by_id_.size(); }
   // When the earliest of the instances put down lately becomes due; asked once.
   std::optional<dsl::Time> take_earliest_wake();
+  // Does `work` on another thread, and then `done` on the coordinator's; never from within this call.
+  std::function<void(std::function<void()> work, std::function<void()> done)> offload;
   // Log lines for people: (level, text) pairs go here.
   std::function<void(int level, const std::string& text)> log = [](int, const std::string&) {};
   // Called once for each instance that has ended here or that ended() tells of.
@@ -162,6 +169,28 @@ class Coordinator {
   void turn_committed(Instance& instance);
   void carry_out(Instance& instance);
 
+  // A node's text, and what its references stand for.
+  struct Template {
+    StepId id = 0;
+    std::shared_ptr<const dsl::Graph> graph;
+    dsl::NodeIndex node = 0;
+    dsl::Names names;
+    dsl::Variables variables;
+  };
+  struct RoleTexts {
+    std::deque<Template> waiting;
+    bool is_busy = false;
+    std::size_t bytes = 0;  // of the statements that were made and have not ended
+  };
+  void substitute_later(Instance& instance, Step& step, const dsl::RunSql& run);
+  void substitute_next(const std::string& role);
+  void substituted(StepId id, Expected<std::string, dsl::SubstitutionError> statement,
+                   std::vector<std::string> warnings);
+  void release_text(Instance& instance, Step& step);
+  void charge(Instance& instance);
+  std::optional<dsl::Failure> over_budget(const Instance& instance) const;
+  static void annotate(const Instance& instance, Step& step);
+
   Step& add_step(Instance& instance, const dsl::Address& address, int attempt);
   void mark_later(Step& step);
   void start_step(Instance& instance, const dsl::RunSql& run);
@@ -185,6 +214,8 @@ class Coordinator {
   std::map<std::string, std::unique_ptr<Instance>> instances_;
   std::map<std::string, std::size_t> held_by_role_;
   std::map<StepId, Instance*> steps_by_id_;
+  std::map<std::string, RoleTexts> texts_;
+  std::map<std::string, std::size_t> bytes_by_role_;
   std::set<std::pair<dsl::Time, std::string>> timers_;
   std::set<std::pair<dsl::Time, StepId>> unmarked_;  // running steps whose start is not in the history
   std::optional<dsl::Time> earliest_wake_;

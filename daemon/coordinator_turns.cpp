@@ -37,6 +37,7 @@ dsl::Event Coordinator::make_event(Instance& instance, EventKind kind, dsl::Addr
 // False: the event does not fit; the instance is parked and must not be touched any more.
 bool Coordinator::apply(Instance& instance, const dsl::Event& event) {
   const auto mismatch = instance.run->apply(event);
+  charge(instance);
   if (!mismatch) return true;
   park(instance, mismatch->what);
   return false;
@@ -155,6 +156,14 @@ void Coordinator::proceed(Instance& instance) {
 bool Coordinator::settle(Instance& instance, TurnDraft& draft) {
   bool more = true;
   while (more && !instance.leaving) {
+    if (!instance.run->is_finished()) {
+      if (const auto why = over_budget(instance)) {
+        return record(instance, draft,
+                      make_event(instance, EventKind::kInstanceFailed, {}, 0,
+                                 "{\"error\":" + why->json + "}")) &&
+               settle(instance, draft);
+      }
+    }
     if (instance.paused) break;
     if (draft.events.size() >= kTurnEvents) return true;  // its commit asks again
     bool ok = true;
@@ -314,7 +323,6 @@ void Coordinator::mark_later(Step& step) {
 void Coordinator::start_step(Instance& instance, const dsl::RunSql& run) {
   if (!instance.run->wants(run.address)) return;
   Step& step = add_step(instance, run.address, run.attempt);
-  step.open = true;
   step.statement.sql = run.statement;
   step.statement.instance_id = instance.id;
   step.statement.label = instance.label;
@@ -323,6 +331,9 @@ void Coordinator::start_step(Instance& instance, const dsl::RunSql& run) {
   step.foreign = instance.database != options_.served_database;
   step.statement.attempt = run.attempt;
   step.statement.max_result_bytes = options_.max_result_bytes;
+  if (run.is_template) return substitute_later(instance, step, run);
+  step.open = true;
+  step.warnings = run.warnings;
   mark_later(step);
   step_port_.start(step.id, instance.role, instance.database, step.statement);
 }
@@ -359,6 +370,8 @@ void Coordinator::stop_step(Instance& instance, const dsl::Address& address) {
   } else if (step.state == Step::State::kRunning) {
     step.state = Step::State::kStopped;
     step_port_.stop(id);
+  } else if (step.state == Step::State::kSubstituting) {
+    end_step(instance, id);
   }  // else it has ended; proceed() finds that nobody wants it
 }
 
@@ -412,6 +425,7 @@ void Coordinator::end_step(Instance& instance, StepId id) {
   if (found->second.state == Step::State::kExecuted) std::erase(instance.executed, id);
   if (found->second.open) step_port_.finish(id);
   steps_by_id_.erase(id);
+  release_text(instance, found->second);
   const auto newest = instance.newest_step.find(found->second.address);
   if (newest != instance.newest_step.end() && newest->second == id) instance.newest_step.erase(newest);
   instance.steps.erase(found);

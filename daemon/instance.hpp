@@ -15,6 +15,7 @@ namespace durabled::daemon {
 
 struct Coordinator::Step {
   enum class State {
+    kSubstituting,  // its references are being replaced
     kRunning,
     kExecuted,         // its outcome waits for its turn
     kCommitting,       // folded; its commit carries the turn
@@ -32,6 +33,8 @@ struct Coordinator::Step {
   bool foreign = false;  // runs in another database
   State state = State::kRunning;
   store::StepStatement statement;
+  std::vector<std::string> warnings;  // about its references
+  std::size_t charged = 0;            // of its statement, in Coordinator::texts_
   store::StepOutcome outcome;
   std::optional<double> retry_after;
   std::optional<dsl::Event> raw_event;
@@ -42,6 +45,7 @@ struct Coordinator::Instance {
   std::string id, role, database, label;
   bool may_http = false;  // as it was when the instance was claimed
   std::int64_t token = 0;
+  std::size_t charged = 0;  // bytes, in Coordinator::bytes_by_role_
   std::shared_ptr<const dsl::Graph> graph;
   std::unique_ptr<dsl::Execution> run;
   std::int64_t next_seq = 1;

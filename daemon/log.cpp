@@ -85,8 +85,12 @@ void configure_log(const config::Config::Log& config) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void log(LogLevel level, const std::string& message, const std::vector<LogField>& fields) {
+void log(LogLevel level, const std::string& whole, const std::vector<LogField>& fields) {
   if (!spdlog::should_log(to_spdlog(level))) return;
+  constexpr std::size_t kMost = 4096;
+  const std::string message = whole.size() <= kMost ? whole
+                                                    : whole.substr(0, kMost) + "… (" +
+                                                          std::to_string(whole.size()) + " bytes in all)";
   spdlog::default_logger_raw()->log(to_spdlog(level),
                                     json_format ? json_members(message, fields) : one_line(message));
 }

@@ -14,6 +14,7 @@
 #include "config/loader.hpp"
 #include "config/units.hpp"
 #include "daemon/log.hpp"
+#include "daemon/loop_hold.hpp"
 #include "daemon/tenure.hpp"
 #include "store/conninfo.hpp"
 #include "store/quiet_login.hpp"
@@ -42,7 +43,7 @@ class Service {
     watchdog();
     if (const auto warning = quiet_login().warning) log_warn(*warning);
     connect();
-    io_.run();
+    run_measured(io_);
     return exit_code_;
   }
 

@@ -8,6 +8,7 @@
 
 #include "daemon/end_log.hpp"
 #include "daemon/log.hpp"
+#include "daemon/loop_hold.hpp"
 #include "store/store_error.hpp"
 
 namespace durabled::daemon {
@@ -33,6 +34,8 @@ dsl::Policy policy_of(const config::Config& config) {
   policy.max_delay = static_cast<double>(config.retry.max_delay.count()) / 1000;
   policy.loop_min_interval = config.loop.min_interval;
   policy.keep_iterations = config.loop.keep_iterations;
+  policy.instance_bytes = config.limits.instance_bytes;
+  policy.max_result_bytes = std::max<std::size_t>(config.steps.max_result_bytes, 1 << 10);
   return policy;
 }
 
@@ -43,6 +46,7 @@ CoordinatorOptions coordinator_options(const config::Config& config, const store
   options.policy = policy_of(config);
   options.limits = {config.limits.depth, config.limits.nodes, config.limits.dsl_bytes};
   options.max_result_bytes = config.steps.max_result_bytes;
+  options.role_bytes = config.limits.role_bytes;
   options.served_database = database;
   options.mark_running_after = config.steps.mark_running_after;
   return options;
@@ -110,16 +114,35 @@ void Tenure::begin(std::function<void(const std::string& why)> lost) {
     const EndLine line = end_line(end);
     log(line.level, line.message, line.fields);
   };
+  coordinator_->offload = [this](std::function<void()> work, std::function<void()> done) {
+    asio::post(templates_,
+               [weak = weak_from_this(), work = std::move(work), done = std::move(done)]() mutable {
+                 const auto self = weak.lock();
+                 if (!self || self->stopping_) return;
+                 work();
+                 asio::post(self->io_, [weak, done = std::move(done)] {
+                   const auto owner = weak.lock();
+                   if (!owner || owner->stopping_) return;
+                   name_loop_work("a statement whose references were replaced");
+                   done();
+                   owner->after_event();
+                 });
+                 asio::post(self->io_, [self] {});  // a tenure is not to end on its own thread
+               });
+  };
   steps_->set_callbacks({[this](StepId id, store::StepOutcome outcome) {
+                           name_loop_work("a step's result");
                            coordinator_->executed(id, std::move(outcome));
                            after_event();
                          },
                          [this](StepId id, store::CommitOutcome outcome) {
+                           name_loop_work("a step's commit");
                            coordinator_->committed(id, std::move(outcome));
                            after_event();
                          },
                          coordinator_->log});
   http_->set_done([this](StepId id, HttpResult result) {
+    name_loop_work("an HTTP call's result");
     coordinator_->http_done(id, std::move(result));
     after_event();
   });
@@ -135,6 +158,7 @@ void Tenure::shut_down() {
     timer->cancel();
   if (keeper_thread_.joinable()) keeper_thread_.join();
   work_.join();
+  templates_.join();
   steps_->shut_down();
   http_->shut_down();
 }
@@ -225,6 +249,7 @@ int Tenure::free_places() const {
 std::set<std::string> Tenure::busy_roles(int part) const {
   const auto at_least_one = [](int count) { return static_cast<std::size_t>(std::max(1, count)); };
   std::set<std::string> roles = steps_->roles_waiting(at_least_one(config_.worker.claim_batch / part));
+  roles.merge(coordinator_->roles_over(config_.limits.role_bytes / 2));
   roles.merge(coordinator_->roles_holding(at_least_one(4 * free_places() / part)));
   return roles;
 }
@@ -248,6 +273,7 @@ void Tenure::poll() {
 }
 
 void Tenure::polled(store::PollResult result, int limit) {
+  name_loop_work("claimed instances");
   polling_ = false;
   more_due_ = limit > 0 ? static_cast<int>(result.claimed.size()) == limit : more_due_;
   for (const store::Ended& ended : result.ended) coordinator_->ended(ended);

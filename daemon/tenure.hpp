@@ -84,7 +84,7 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
   std::shared_ptr<StepPool> steps_;
   std::shared_ptr<HttpSteps> http_;
   std::unique_ptr<Coordinator> coordinator_;
-  boost::asio::thread_pool work_{1};
+  boost::asio::thread_pool work_{1}, templates_{1};
   std::thread keeper_thread_;
   std::atomic<bool> stopping_{false};
   std::function<void(const std::string&)> lost_;

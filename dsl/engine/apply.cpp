@@ -115,7 +115,7 @@ std::optional<HistoryMismatch> Execution::apply_to_frame(Frame& frame, const Eve
       if (!leaf || !active) return mismatch(event, "no step is to run there");
       if (event.data.empty()) return mismatch(event, "it has no result");
       Outcome outcome;
-      outcome.result = std::make_shared<const Result>(event.data);
+      outcome.result = make_result(event.data);
       outcome.result_seq = event.seq;
       outcome.names = std::move(frame.names);
       frame.phase = Frame::Phase::kOpen;
@@ -146,7 +146,7 @@ std::optional<HistoryMismatch> Execution::apply_to_frame(Frame& frame, const Eve
       if (frame.phase != Frame::Phase::kAwaiting) return mismatch(event, "no wait for a signal is there");
       if (event.data.empty()) return mismatch(event, "it has no result");
       Outcome outcome;
-      outcome.result = std::make_shared<const Result>(event.data);
+      outcome.result = make_result(event.data);
       outcome.result_seq = event.seq;
       outcome.names = std::move(frame.names);
       finish(frame, std::move(outcome));
@@ -224,16 +224,15 @@ std::optional<HistoryMismatch> Execution::apply_timer_fired(Frame& frame, const 
       push_ready(frame);
       return std::nullopt;
     case NodeKind::kSleep:
-      outcome.result = std::make_shared<const Result>(
-          "{\"slept\":true,\"seconds\":" + format_seconds(frame.seconds) + "}");
+      outcome.result = make_result("{\"slept\":true,\"seconds\":" + format_seconds(frame.seconds) + "}");
       break;
     case NodeKind::kWaitSchedule:
-      outcome.result = std::make_shared<const Result>("{\"scheduled\":true}");
+      outcome.result = make_result("{\"scheduled\":true}");
       break;
     case NodeKind::kWaitSignal: {
       std::string json = "{\"signal_name\":";
       append_json_string(json, frame.wait_name);
-      outcome.result = std::make_shared<const Result>(json + ",\"timed_out\":true,\"data\":null}");
+      outcome.result = make_result(json + ",\"timed_out\":true,\"data\":null}");
       break;
     }
     case NodeKind::kTimeout: {
@@ -283,7 +282,7 @@ std::optional<HistoryMismatch> Execution::apply_iteration(Frame& loop, const Eve
   }
   while (!loop.kept.empty() && loop.kept.front().empty()) loop.kept.pop_front();  // pruned, or of no events
   for (JsonWalker walker(*names); walker.next();) {
-    loop.names.bind(std::string(walker.key()), std::make_shared<const Result>(std::string(walker.value())));
+    loop.names.bind(std::string(walker.key()), make_result(std::string(walker.value())));
   }
   loop.iteration = iteration;
   loop.kept.emplace_back();

@@ -15,6 +15,9 @@
 namespace durabled::dsl {
 namespace {
 
+// A duration, a schedule, the name of a signal.
+constexpr std::size_t kMaxShortText = 64 << 10;
+
 Record record(EventKind kind, Address address, std::string data, int attempt = 0) {
   Record made;
   made.event.kind = kind;
@@ -56,11 +59,12 @@ std::vector<Decision> Execution::decide(Time now) {
   std::vector<Decision> decisions;
   for (Address& address : stops_) decisions.emplace_back(StopStep{std::move(address)});
   stops_.clear();
+  if (exhausted_ && !finished_) return decisions;
   if (outcome_ && !finished_) {
     decisions.emplace_back(decide_finish());
     return decisions;
   }
-  while (!ready_.empty()) {
+  while (!ready_.empty() && !exhausted_) {
     const auto [ticket, address] = std::move(ready_.front());
     ready_.pop_front();
     const auto found = live_.find(address);
@@ -81,11 +85,18 @@ Decision Execution::decide_ready(Frame& frame, Time now) {
   const Node& node = (*graph_)[frame.node];
   switch (node.kind) {
     case NodeKind::kSql: {
-      auto statement = substitute_sql(node.text, {frame.names, variables_});
+      if (is_heavy(node.text)) {
+        frame.phase = Frame::Phase::kRunning;
+        return RunSql{frame.address(), frame.attempt, {}, true, frame.names};
+      }
+      Notes notes;
+      auto statement = substitute_sql(node.text, {frame.names, variables_}, &notes);
       if (!statement)
-        return fail_step(frame.address(), frame.attempt, "reference", statement.error().message);
+        return fail_step(frame.address(), frame.attempt, "reference", statement.error().message,
+                         statement.error().hint);
       frame.phase = Frame::Phase::kRunning;
-      return RunSql{frame.address(), frame.attempt, std::move(*statement)};
+      return RunSql{frame.address(),          frame.attempt, std::move(*statement), false, {},
+                    std::move(notes.warnings)};
     }
     case NodeKind::kHttp:
     case NodeKind::kHttpMultipart:
@@ -121,8 +132,9 @@ Decision Execution::decide_ready(Frame& frame, Time now) {
 }
 
 Decision Execution::decide_sleep(Frame& frame, Time now) {
-  const auto text = substitute_text((*graph_)[frame.node].text, {frame.names, variables_});
-  if (!text) return fail_step(frame.address(), frame.attempt, "reference", text.error().message);
+  const auto text = substitute_text((*graph_)[frame.node].text, {frame.names, variables_, kMaxShortText});
+  if (!text)
+    return fail_step(frame.address(), frame.attempt, "reference", text.error().message, text.error().hint);
   const auto seconds = parse_seconds(*text);
   if (!seconds) {
     return fail_step(frame.address(), frame.attempt, "22023",
@@ -138,11 +150,13 @@ Decision Execution::decide_sleep(Frame& frame, Time now) {
 
 Decision Execution::decide_schedule(Frame& frame, Time now) {
   const Node& node = (*graph_)[frame.node];
-  const Bindings bindings{frame.names, variables_};
+  const Bindings bindings{frame.names, variables_, kMaxShortText};
   const auto cron = substitute_text(node.text, bindings);
-  if (!cron) return fail_step(frame.address(), frame.attempt, "reference", cron.error().message);
+  if (!cron)
+    return fail_step(frame.address(), frame.attempt, "reference", cron.error().message, cron.error().hint);
   const auto zone = substitute_text(std::get<ScheduleOptions>(node.options).timezone, bindings);
-  if (!zone) return fail_step(frame.address(), frame.attempt, "reference", zone.error().message);
+  if (!zone)
+    return fail_step(frame.address(), frame.attempt, "reference", zone.error().message, zone.error().hint);
   const auto schedule = CronSchedule::parse(*cron, *zone);
   if (!schedule) return fail_step(frame.address(), frame.attempt, "22023", schedule.error());
   const auto next = schedule->next(now);
@@ -158,8 +172,9 @@ Decision Execution::decide_schedule(Frame& frame, Time now) {
 
 Decision Execution::decide_signal(Frame& frame, Time now) {
   const Node& node = (*graph_)[frame.node];
-  const auto name = substitute_text(node.text, {frame.names, variables_});
-  if (!name) return fail_step(frame.address(), frame.attempt, "reference", name.error().message);
+  const auto name = substitute_text(node.text, {frame.names, variables_, kMaxShortText});
+  if (!name)
+    return fail_step(frame.address(), frame.attempt, "reference", name.error().message, name.error().hint);
   if (name->empty())
     return fail_step(frame.address(), frame.attempt, "22023", "df.wait_for_signal: the name is empty");
   std::string data = "{\"name\":";
@@ -173,7 +188,9 @@ Decision Execution::decide_signal(Frame& frame, Time now) {
 Decision Execution::decide_fail(Frame& frame) {
   const Node& node = (*graph_)[frame.node];
   const auto message = substitute_text(node.text, {frame.names, variables_});
-  if (!message) return fail_step(frame.address(), frame.attempt, "reference", message.error().message);
+  if (!message)
+    return fail_step(frame.address(), frame.attempt, "reference", message.error().message,
+                     message.error().hint);
   return fail_step(frame.address(), frame.attempt, std::get<FailOptions>(node.options).code, *message);
 }
 

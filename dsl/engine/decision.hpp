@@ -25,6 +25,11 @@ struct RunSql {
   Address address;
   int attempt = 1;
   std::string statement;
+  // Replacing the references may take long: the node's text is yet to be substituted with these names, in
+  // place of `statement`, and off the event loop. What cannot be is reported as StepFailed.
+  bool is_template = false;
+  Names names = {};
+  std::vector<std::string> warnings = {};  // to go with the step's result
 };
 // Make one HTTP call; the daemon substitutes, because only it knows secrets.
 struct CallHttp {

@@ -93,6 +93,7 @@ Failure make_failure(std::string code, const std::string& message, NodeIndex nod
 Execution::Execution(std::shared_ptr<const Graph> graph, Variables variables, Policy policy)
     : graph_(std::move(graph)), variables_(std::move(variables)), policy_(policy) {
   const std::size_t count = graph_->nodes.size();
+  for (const auto& [name, value] : variables_) variable_bytes_ += value.size();
   retry_of_.assign(count, kNoNode);
   ordered_.assign(count, false);
   for (NodeIndex parent = 0; parent < count; ++parent) {  // preorder: parents come before their children
@@ -136,7 +137,7 @@ void Execution::activate(Frame* parent, std::size_t slot, NodeIndex node, std::s
 }
 
 void Execution::begin_fresh() {
-  while (!fresh_.empty()) {
+  while (!fresh_.empty() && !exhausted_) {
     const auto [address, frame] = std::move(fresh_.front());
     fresh_.pop_front();
     const auto found = live_.find(address);
@@ -226,16 +227,16 @@ void Execution::begin_break(Frame& frame) {
   outcome.result = null_result();
   outcome.names = frame.names;
   if (node.has_text) {
-    auto text = substitute_text(node.text, {frame.names, variables_});
+    auto text = substitute_text(node.text, {frame.names, variables_, policy_.max_result_bytes});
     if (!text) {
       outcome.kind = Outcome::Kind::kFailed;
       outcome.failure = make_failure("reference", text.error().message, frame.node, 1);
     } else if (is_json(*text)) {
-      outcome.result = std::make_shared<const Result>(std::move(*text));
+      outcome.result = make_result(std::move(*text));
     } else {
       std::string json;
       append_json_string(json, *text);
-      outcome.result = std::make_shared<const Result>(std::move(json));
+      outcome.result = make_result(std::move(json));
     }
   }
   finish(frame, std::move(outcome));
@@ -258,9 +259,9 @@ void Execution::begin_rows(Frame& frame) {
     const std::size_t row = frame.next_row++;
     ++frame.open;
     Names names = frame.names;
-    names.bind(options.item, std::make_shared<const Result>(
-                                 "{\"rows\":[" + std::string(frame.row_texts[row]) +
-                                 "],\"row_count\":1,\"columns\":" + frame.columns + ",\"affected\":1}"));
+    names.bind(options.item,
+               make_result("{\"rows\":[" + std::string(frame.row_texts[row]) +
+                           "],\"row_count\":1,\"columns\":" + frame.columns + ",\"affected\":1}"));
     activate(&frame, row + 1, node.children[1], inner_scope(frame.scope, static_cast<std::int64_t>(row)),
              std::move(names));
   }
@@ -381,7 +382,12 @@ void Execution::for_each_child_finished(Frame& frame, std::size_t slot, Outcome 
   frame.rows = outcome.result;
   frame.columns = json_member(frame.rows->json(), "columns").value_or("[]");
   JsonWalker rows(json_member(frame.rows->json(), "rows").value_or("[]"));
-  while (rows.next()) frame.row_texts.push_back(rows.value());
+  while (rows.next()) {
+    frame.row_texts.push_back(rows.value());
+    const bool is_page = frame.row_texts.size() % 1024 == 0;
+    if (is_page && !may_take(frame.row_texts.size() * (sizeof(Outcome) + sizeof(std::string_view)))) return;
+  }
+  frame.charge = ByteCharge(meter_, frame.row_texts.size() * (sizeof(Outcome) + sizeof(std::string_view)));
   frame.outcomes.resize(frame.row_texts.size());
   begin_rows(frame);
 }
@@ -405,12 +411,17 @@ void Execution::settle(Frame& frame) {
     all.result = broke->result;
     return finish(frame, std::move(all));
   }
+  std::size_t size = 2;
+  for (const Outcome& outcome : frame.outcomes)
+    size += outcome.result ? outcome.result->json().size() + 1 : 5;
+  if (!may_take(size)) return;
   std::string json = "[";
+  json.reserve(size);
   for (const Outcome& outcome : frame.outcomes) {
     if (json.size() > 1) json += ',';
     json += outcome.result ? outcome.result->json() : "null";
   }
-  all.result = std::make_shared<const Result>(json + ']');
+  all.result = make_result(std::move(json) + ']');
   finish(frame, std::move(all));
 }
 
@@ -455,6 +466,26 @@ void Execution::forget(Frame& frame) {
   }
   const auto found = live_.find(frame.address());
   if (found != live_.end() && found->second == &frame) live_.erase(found);
+}
+
+// Every result is made here, so that its bytes count.
+ResultPtr Execution::make_result(std::string json) {
+  auto result = std::make_shared<const Result>(std::move(json), meter_);
+  may_take(0);
+  return result;
+}
+
+bool Execution::may_take(std::size_t bytes) {
+  exhausted_ = exhausted_ || *meter_ + bytes > policy_.instance_bytes;
+  return !exhausted_;
+}
+
+// Whether replacing the references of `text` may take more than some milliseconds: each may insert all that
+// there is.
+bool Execution::is_heavy(const std::string& text) const {
+  constexpr std::size_t kLongText = 32 << 10, kMuch = 4 << 20;
+  const std::size_t available = *meter_ + variable_bytes_;
+  return text.size() > kLongText || (text.size() / 4 + 1) * available > kMuch;
 }
 
 void Execution::push_ready(Frame& frame) {

@@ -17,8 +17,10 @@
 #include "dsl/engine/decision.hpp"
 #include "dsl/engine/event.hpp"
 #include "dsl/graph/graph.hpp"
+#include "dsl/value/byte_meter.hpp"
 #include "dsl/value/names.hpp"
 #include "dsl/value/result.hpp"
+#include "dsl/value/variables.hpp"
 
 namespace durabled::dsl {
 
@@ -28,6 +30,9 @@ struct Policy {
   double delay = 1, backoff = 2, max_delay = 60;  // seconds
   std::chrono::microseconds loop_min_interval{1'000'000};
   int keep_iterations = 10;
+  // What an instance's results may take together; see Execution::is_exhausted().
+  std::size_t instance_bytes = std::size_t{1} << 40;
+  std::size_t max_result_bytes = kMaxSubstituted;  // of a break's value
 };
 
 // Iterations that a later IterationCompleted has folded, but whose events the history still holds: of each
@@ -78,6 +83,10 @@ class Execution {
   // Whether the step at `address` still wants to run.
   bool wants(const Address& address) const;
   bool is_finished() const { return finished_; }
+  // The results that are held take more than Policy::instance_bytes: nothing more is begun or decided. The
+  // instance is to be failed; no df.catch sees it, so that a history reads the same under another limit.
+  bool is_exhausted() const { return exhausted_; }
+  std::size_t bytes() const { return *meter_; }
   const Graph& graph() const { return *graph_; }
   const Variables& variables() const { return variables_; }
 
@@ -101,6 +110,9 @@ class Execution {
   void settle(Frame& frame);
   void abandon_children(Frame& frame);
   void forget(Frame& frame);
+  ResultPtr make_result(std::string json);
+  bool may_take(std::size_t bytes);
+  bool is_heavy(const std::string& text) const;
   void push_ready(Frame& frame);
   void set_timer(Frame& frame, Time fire_at);
   void clear_timer(Frame& frame);
@@ -138,6 +150,9 @@ class Execution {
   std::set<std::pair<Time, Address>> timers_;
   std::map<std::string, std::map<std::int64_t, Address>> waits_;  // signal name -> seq of the wait -> where
   Time now_{};                                                    // of the event being applied
+  std::shared_ptr<ByteMeter> meter_ = std::make_shared<ByteMeter>(0);
+  std::size_t variable_bytes_ = 0;
+  bool exhausted_ = false;
   bool started_ = false;
   bool finished_ = false;
 };

@@ -53,6 +53,7 @@ struct Execution::Frame {
   ResultPtr rows;            // for_each, and slices of its text:
   std::vector<std::string_view> row_texts;
   std::string columns;
+  ByteCharge charge;     // of both
   bool failing = false;  // for_each: a row has failed, no more rows are begun
 
   std::int64_t iteration = 0;  // loop

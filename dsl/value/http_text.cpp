@@ -223,9 +223,11 @@ class Filler {
     for (const Site& site : sites) {
       copy_to(site.reference.begin);
       if (auto error = add(site)) return Unexpected{std::move(*error)};
-      if (size_ + pieces_.back().size() > kMaxSubstituted) return Unexpected{too_long()};
+      if (size_ + pieces_.back().size() > bindings_.max_bytes)
+        return Unexpected{too_long(bindings_.max_bytes)};
     }
     copy_to(text_.size());
+    if (size_ + pieces_.back().size() > bindings_.max_bytes) return Unexpected{too_long(bindings_.max_bytes)};
     return std::move(pieces_);
   }
 

@@ -20,8 +20,8 @@ std::string quoted(const std::string& name) {
   return "\"" + name + "\"";
 }
 
-Unexpected<SubstitutionError> failure(std::string message) {
-  return {SubstitutionError{std::move(message)}};
+Unexpected<SubstitutionError> failure(std::string message, std::string hint = {}) {
+  return {SubstitutionError{std::move(message), std::move(hint)}};
 }
 
 // The reference up to `parts` elements of its path.
@@ -55,7 +55,16 @@ Unexpected<SubstitutionError> no_part(const Reference& reference, std::size_t de
     return failure(what + " has no element " + quoted(part) + "; it is an array of " + std::to_string(count) +
                    ", counted from 0");
   }
-  return failure(what + " is a single value, so it has no field " + quoted(part));
+  const std::string hint =
+      json_kind(json) == JsonKind::kString
+          ? "If its text is JSON, take it apart in SQL: (" + what + ")::jsonb -> '" + part + "'."
+          : "";
+  return failure(what + " is a single value, so it has no field " + quoted(part), hint);
+}
+
+std::string allow_null(const Reference& reference) {
+  const std::string what = reference.spelling();
+  return "Write " + what + "? where there may be no value; inside a string, ${" + what.substr(1) + "?}.";
 }
 
 FoundValue null_value() {
@@ -68,7 +77,7 @@ Expected<FoundValue, SubstitutionError> descend(const Reference& reference, cons
   for (;; ++depth) {
     if (json_kind(json) == JsonKind::kNull) {
       if (reference.is_optional) return null_value();
-      return failure(spelling(reference, depth) + " is NULL");
+      return failure(spelling(reference, depth) + " is NULL", allow_null(reference));
     }
     if (depth == reference.path.size()) return FoundValue{json, {}, false};
     const auto part = result.index().part(json, reference.path[depth]);
@@ -101,7 +110,7 @@ Expected<FoundValue, SubstitutionError> find_cell(const Reference& reference, co
   }
   if (reference.is_optional && (column == nullptr || !set.first_row)) return null_value();
   if (has_path && column == nullptr) return no_column(reference, set);
-  if (!set.first_row) return failure("$" + reference.name + " has no rows");
+  if (!set.first_row) return failure("$" + reference.name + " has no rows", allow_null(reference));
   if (column == nullptr) return failure("$" + reference.name + " has no columns");
   auto found = descend(reference, result, set.first_cell(*column), has_path ? 1 : 0);
   if (found && !found->is_null && reference.path.size() <= 1) found->type = column->type;

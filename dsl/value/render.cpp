@@ -163,11 +163,11 @@ SubstitutionError has_nul(const Reference& reference) {
   return {reference.spelling() + " holds a NUL character (\\u0000), which no text in PostgreSQL can hold"};
 }
 
-SubstitutionError too_long() {
-  return {
-      "the text has more than 64 MiB once its references are replaced; insert less, or let the statement "
-      "read "
-      "the rows from a table"};
+SubstitutionError too_long(std::size_t max_bytes) {
+  const bool in_mib = max_bytes >= 1 << 20;
+  const std::string most = std::to_string(max_bytes >> (in_mib ? 20 : 10)) + (in_mib ? " MiB" : " KiB");
+  return {"the text has more than " + most +
+          " once its references are replaced; insert less, or let the statement read the rows from a table"};
 }
 
 }  // namespace durabled::dsl

@@ -26,6 +26,6 @@ bool leaves_rows_out(const Reference& reference, const Result& result);
 
 SubstitutionError not_bound(const Reference& reference, const Names& names);
 SubstitutionError has_nul(const Reference& reference);
-SubstitutionError too_long();
+SubstitutionError too_long(std::size_t max_bytes = kMaxSubstituted);
 
 }  // namespace durabled::dsl

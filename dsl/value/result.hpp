@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "dsl/value/byte_meter.hpp"
 #include "dsl/value/json_index.hpp"
 #include "dsl/value/json_slice.hpp"
 
@@ -70,6 +71,9 @@ class Result {
  public:
   // Requires: `json` is valid JSON text (UTF-8).
   explicit Result(std::string json) : json_(std::move(json)) {}
+  // Its bytes are charged to `meter` while it lives.
+  Result(std::string json, std::shared_ptr<ByteMeter> meter)
+      : json_(std::move(json)), charge_(std::move(meter), json_.size() + sizeof(Result)) {}
   // What was read of the old text points into it, so a move starts afresh.
   Result(Result&& other) noexcept : json_(std::move(other.json_)) {}
   Result& operator=(Result&& other) noexcept;
@@ -102,6 +106,7 @@ class Result {
   const RowSet* scanned() const;  // under the lock
 
   std::string json_;
+  ByteCharge charge_;
   mutable std::mutex mutex_;
   mutable std::unique_ptr<boost::json::value> parsed_;
   mutable std::unique_ptr<RowSet> row_set_, part_rows_;

@@ -12,12 +12,14 @@
 #include "dsl/expected.hpp"
 #include "dsl/value/names.hpp"
 #include "dsl/value/result.hpp"
+#include "dsl/value/variables.hpp"
 
 namespace durabled::dsl {
 
 struct Bindings {
   const Names& names;
-  const Variables& variables;  // sys_instance_id and sys_label included
+  const Variables& variables;               // sys_instance_id and sys_label included
+  std::size_t max_bytes = kMaxSubstituted;  // a longer text is an error
 };
 
 struct SubstitutionError {

@@ -61,6 +61,10 @@ void SimDaemon::begin() {
   options.seed = sim_.seed();
   coordinator_ =
       std::make_unique<daemon::Coordinator>(options, *this, *this, *this, [this] { return sim_.now(); });
+  coordinator_->offload = [this](const std::function<void()>& work, std::function<void()> done) {
+    work();
+    later(sim_.delay(), std::move(done));
+  };
   poll();
 }
 

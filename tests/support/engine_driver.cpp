@@ -127,7 +127,8 @@ void EngineDriver::settle() {
 
 void EngineDriver::take(const dsl::Decision& decision) {
   if (const auto* run = std::get_if<dsl::RunSql>(&decision)) {
-    running_.push_back({run->address, run->attempt, run->statement, line_of(decision)});
+    const std::string statement = run->is_template ? "(template)" : run->statement;
+    running_.push_back({run->address, run->attempt, statement, line_of(decision)});
   } else if (const auto* call = std::get_if<dsl::CallHttp>(&decision)) {
     running_.push_back({call->address, call->attempt, "", line_of(decision)});
   } else if (const auto* made = std::get_if<dsl::Record>(&decision)) {
