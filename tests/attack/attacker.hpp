@@ -1,5 +1,5 @@
-// A hostile but ordinary role, mallory, beside a victim, in a database that a daemon serves. Every attempt is
-// counted, and after each one nothing of the victim's may have changed or be shown.
+// A hostile but ordinary role, mallory, beside a victim, in a database that a daemon serves. After each
+// attempt nothing of the victim's may have changed or be shown.
 #pragma once
 
 #include <optional>
@@ -36,8 +36,6 @@ class Attack {
 
   // A workflow of somebody who has nothing to do with it all gets through.
   void others_go_on();
-
-  static int attempts();
 
  private:
   std::string filled(std::string statement) const;

@@ -78,14 +78,18 @@ TEST_CASE("a step whose commit fails while its instance is locked holds up nobod
   const std::string id = attack.mallory().text(
       "select df.start(df.sql('with s as (select pg_sleep(0.7)) insert into "
       "public.late select 1 from s'))");
-  wait_until("the step runs", [&] {
-    return attack.owner().number("select count(*) from df.instances where id = $1 and worker_id is not null",
-                                 id) > 0;
-  });
+  Sql super(attack.conninfo("postgres"));
+  const auto runs = [&] {
+    return super.number(
+               "select count(*) from pg_stat_activity where state = 'active' and query like '%public.late%' "
+               "and "
+               "application_name = 'durabled step' and datname = current_database()") > 0;
+  };
+  wait_until("the step runs", runs);
   Sql locker(attack.conninfo("mallory"));
   locker.exec("begin");
   locker.exec("select from df.instances where id = $1 for share", id);
-  std::this_thread::sleep_for(std::chrono::milliseconds(1'500));  // past the failed commit
+  wait_until("its commit has failed", [&] { return !runs(); });
   attack.others_go_on();
   attack.others_go_on();
   locker.exec("rollback");

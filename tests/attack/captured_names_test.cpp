@@ -3,6 +3,7 @@
 #include "tests/support/await.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/daemon_process.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/sql.hpp"
 
@@ -108,13 +109,13 @@ TEST_CASE("operators that others left in public decide nothing for init, upgrade
   CAPTURE(by_script);
   TemporaryDirectory folder("durabled-names");
   const auto durabled = [&](const std::string& command) {
-    ChildProcess process({.argv = {DURABLED_BINARY, command, "--database", database.conninfo()},
-                          .output = folder.path() / command});
+    ChildProcess process(
+        {.argv = {kBinary, command, "--database", database.conninfo()}, .output = folder.path() / command});
     CHECK(process.wait().has_value());
     return read_file(folder.path() / command);
   };
   if (by_script) {
-    ChildProcess process({.argv = {DURABLED_BINARY, "init", "--print"}, .output = folder.path() / "script"});
+    ChildProcess process({.argv = {kBinary, "init", "--print"}, .output = folder.path() / "script"});
     REQUIRE(process.wait() == 0);
     std::string script = read_file(folder.path() / "script");
     const std::string psql_only = "\\set ON_ERROR_STOP on\n";

@@ -53,7 +53,6 @@ TEST_CASE("another role's instances, events, signals and variables are not shown
        {"pg_stat_activity", "pg_stats", "pg_prepared_statements", "pg_locks", "pg_stat_all_tables"}) {
     attack.attempt(std::string("select s::text from ") + catalog + " s");
   }
-  WARN(Attack::attempts() << " attempts so far");
 }
 
 TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one's own", "[S1.4][S3.4]") {
@@ -145,7 +144,6 @@ TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one
         "insert into df.submit (dsl, idempotency_key) values ('x', 'VICTIM')"}) {
     attack.attempt(statement);
   }
-  WARN(Attack::attempts() << " attempts so far");
 }
 
 TEST_CASE("the daemon's own functions are of no use to others", "[S3.4]") {
@@ -206,7 +204,6 @@ TEST_CASE("the daemon's own functions are of no use to others", "[S3.4]") {
                                      attack.victims_instance())),
              ContainsSubstring("lease lost"));
   attack.owner().exec("update df.instances set worker_id = null where id = $1", attack.victims_instance());
-  WARN(Attack::attempts() << " attempts so far");
 }
 
 TEST_CASE("text that clients control is only ever text", "[S3.6]") {
@@ -238,5 +235,4 @@ TEST_CASE("text that clients control is only ever text", "[S3.6]") {
     }
   }
   attack.others_go_on();
-  WARN(Attack::attempts() << " attempts so far");
 }

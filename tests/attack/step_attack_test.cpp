@@ -71,7 +71,6 @@ TEST_CASE("a step cannot leave its role", "[S3.7]") {
     attack.attempt_as_step(statement);
   }
   attack.others_go_on();
-  WARN(Attack::attempts() << " attempts so far");
 }
 
 TEST_CASE("code that a step leaves behind for its commit learns nothing of the checkpoint", "[S3.7][S3.8]") {
@@ -147,14 +146,17 @@ TEST_CASE("a checkpoint that fails does not tell its parameters", "[S3.7][S3.8]"
       "select df.start($w$do $do$ begin perform set_config('log_parameter_max_length_on_error', '-1', "
       "false), "
       "set_config('lock_timeout', '200ms', false), pg_sleep(1); end $do$$w$)");
-  Sql locker(attack.conninfo("mallory"));
-  wait_until("the step runs", [&] {
-    return attack.owner().number("select count(*) from df.instances where id = $1 and worker_id is not null",
-                                 id) > 0;
-  });
+  Sql locker(attack.conninfo("mallory")), super(attack.conninfo("postgres"));
+  const auto runs = [&] {
+    return super.number(
+               "select count(*) from pg_stat_activity where state = 'active' and query like '%pg_sleep(1)%' "
+               "and "
+               "application_name = 'durabled step' and datname = current_database()") > 0;
+  };
+  wait_until("the step runs", runs);
   locker.exec("begin");
   locker.exec("select from df.instances where id = $1 for update", id);
-  std::this_thread::sleep_for(std::chrono::milliseconds(1'700));  // longer than the step and its lock_timeout
+  wait_until("it has run, and its checkpoint with it", [&] { return !runs(); });
   locker.exec("commit");
   wait_until(
       "it is retried, and ends", [&] { return attack.owner().text("select df.status($1)", id) != "running"; },

@@ -5,12 +5,13 @@
 #include "config/keys.hpp"
 #include "config/loader.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/paths.hpp"
 
 using namespace durabled::config;
 
 namespace {
 
-const std::string kFile = DURABLED_SOURCE_DIR "/config/durabled.yaml";
+const std::string kFile = std::string(durabled::test::kSourceDirectory) + "/config/durabled.yaml";
 
 std::vector<std::string> lines_of_file() {
   std::ifstream in(kFile);

@@ -7,13 +7,15 @@
 #include "config/config.hpp"
 #include "config/units.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace {
 
 // The unit's assignments; of several to one name, the last.
 std::map<std::string, std::string> unit() {
-  std::istringstream in(durabled::test::read_file(DURABLED_SOURCE_DIR "/systemd/durabled.service"));
+  std::istringstream in(
+      durabled::test::read_file(std::string(durabled::test::kSourceDirectory) + "/systemd/durabled.service"));
   std::map<std::string, std::string> assignments;
   for (std::string line; std::getline(in, line);) {
     const auto equals = line.find('=');

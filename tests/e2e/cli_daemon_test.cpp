@@ -2,6 +2,7 @@
 #include "tests/e2e/cli_run.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/daemon_process.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/sql.hpp"
 
@@ -73,8 +74,8 @@ TEST_CASE("submit --wait says of a failure what failed and where, and show says 
                            "      ^\n"
                            "  sqlstate: 42703\n"
                            "  attempts: 1\n"
-                           "more: " DURABLED_BINARY " show " +
-                           id + "\n");
+                           "more: " +
+                           std::string(kBinary) + " show " + id + "\n");
   CHECK_THAT(served.run({"show", id}).out,
              ContainsSubstring("position: line 2, column 3\n") && ContainsSubstring("sqlstate: 42703"));
   const CliOutcome replaced =
@@ -90,8 +91,8 @@ TEST_CASE("a text that is none is shown with its place and its hint once") {
   CHECK(outcome.err == "durabled: instance " + id +
                            " failed: line 1, column 5: unknown operator ||; there is no SQL outside of quotes"
                            "\n  'A' || 'B'\n      ^\nhint: for a race write |; to join texts, do it "
-                           "in SQL\nmore: " DURABLED_BINARY " show " +
-                           id + "\n");
+                           "in SQL\nmore: " +
+                           std::string(kBinary) + " show " + id + "\n");
 }
 
 TEST_CASE("a parameter in a statement fails it at once, and says what to write") {
@@ -144,7 +145,7 @@ TEST_CASE("submit --wait shows on a terminal what it waits for", "[S4.4][S4.12]"
   Served served;
   const TemporaryDirectory directory("durabled-cli");
   run({.argv = {"/usr/bin/script", "-qec",
-                DURABLED_BINARY + (" submit -e 'df.sleep(1.2)' --wait --database '" + served.app + "'"),
+                kBinary + std::string(" submit -e 'df.sleep(1.2)' --wait --database '" + served.app + "'"),
                 "/dev/null"},
        .environment = {{"TERM", "xterm"}},
        .output = directory.path() / "out"});
@@ -228,7 +229,7 @@ TEST_CASE("logs --follow tells the events as they come and ends with the instanc
   Served served;
   const std::string id = served.submit("'SELECT 1' ~> df.wait_for_signal('go') ~> 'SELECT 2'");
   const TemporaryDirectory directory("durabled-cli");
-  ChildProcess follower({.argv = {DURABLED_BINARY, "logs", id, "--follow", "--database", served.app},
+  ChildProcess follower({.argv = {kBinary, "logs", id, "--follow", "--database", served.app},
                          .output = directory.path() / "out"});
   wait_until("it tells of the wait", [&] {
     return read_file(directory.path() / "out").find("waiting    SIGNAL 'go'") != std::string::npos;

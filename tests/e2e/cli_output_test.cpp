@@ -4,6 +4,7 @@
 #include "tests/e2e/cli_run.hpp"
 #include "tests/support/await.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/sql.hpp"
 
@@ -37,7 +38,7 @@ struct Fixture {
 std::string on_terminal(const std::string& command, std::map<std::string, std::string> environment = {}) {
   const TemporaryDirectory directory("durabled-cli");
   environment.insert({"TERM", "xterm"});
-  run({.argv = {"/usr/bin/script", "-qec", DURABLED_BINARY + (" " + command), "/dev/null"},
+  run({.argv = {"/usr/bin/script", "-qec", kBinary + (" " + command), "/dev/null"},
        .environment = environment,
        .output = directory.path() / "out"});
   return read_file(directory.path() / "out");
@@ -78,8 +79,9 @@ TEST_CASE(
     INFO(arguments[0] << ": " << outcome.err);
     CHECK(outcome.code == 2);
     CHECK(outcome.out.empty());
-    CHECK_THAT(outcome.err, ContainsSubstring("durabled: ") && ContainsSubstring(message) &&
-                                ContainsSubstring("Try: " DURABLED_BINARY " " + arguments[0] + " --help"));
+    CHECK_THAT(outcome.err,
+               ContainsSubstring("durabled: ") && ContainsSubstring(message) &&
+                   ContainsSubstring("Try: " + std::string(kBinary) + " " + arguments[0] + " --help"));
   };
   for (const char* command : {"dev", "run", "init", "upgrade", "uninstall", "list", "doctor"})
     refused({command, "--odd"}, "--odd");
@@ -341,7 +343,7 @@ TEST_CASE("a configuration that cannot be used is named by file, line and key, a
 
 TEST_CASE("an installation holds the program and the completion of its commands", "[S4.10]") {
   const TemporaryDirectory directory("durabled-install");
-  const std::filesystem::path program = DURABLED_BINARY;
+  const std::filesystem::path program = kBinary;
   run({.argv = {"/usr/bin/env", "cmake", "-DCMAKE_INSTALL_PREFIX=" + directory.path().string(), "-P",
                 (program.parent_path() / "daemon/cmake_install.cmake").string()},
        .output = directory.path() / "log"});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/support/child_process.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace durabled::test {
@@ -24,7 +25,7 @@ inline CliOutcome cli(const std::vector<std::string>& arguments,
                       const std::string& input = "") {
   const TemporaryDirectory directory("durabled-cli");
   write_file(directory.path() / "in", input);
-  Command command{.argv = {"/bin/sh", "-c", "exec \"$@\" 2>err <in", "sh", DURABLED_BINARY},
+  Command command{.argv = {"/bin/sh", "-c", "exec \"$@\" 2>err <in", "sh", kBinary},
                   .environment = environment,
                   .output = directory.path() / "out",
                   .directory = directory.path()};

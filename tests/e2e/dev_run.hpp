@@ -11,6 +11,7 @@
 
 #include "tests/e2e/cli_run.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/postgres_server.hpp"
 
 namespace durabled::test {
@@ -26,7 +27,7 @@ class Dev {
 
   ChildProcess start() {
     write_file(directory_.path() / "log", "");
-    return ChildProcess({.argv = {DURABLED_BINARY, "dev", "--dir", folder()},
+    return ChildProcess({.argv = {kBinary, "dev", "--dir", folder()},
                          .environment = environment(),
                          .output = directory_.path() / "log",
                          .directory = directory_.path(),

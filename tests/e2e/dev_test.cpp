@@ -8,6 +8,7 @@
 
 #include "daemon/server_programs.hpp"
 #include "tests/e2e/dev_run.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/sql.hpp"
 
 using namespace durabled::test;
@@ -31,7 +32,7 @@ TEST_CASE("dev serves from an empty folder, stops with SIGTERM, and finds its da
     const std::string version = Sql(uri).text("select split_part(current_setting('server_version'), ' ', 1)");
     CHECK_THAT(dev.log(), ContainsSubstring("PostgreSQL " + version + " (" + postgres_programs().string()));
     CHECK_THAT(dev.log(), ContainsSubstring("psql 'postgresql://durabled@127.0.0.1:") &&
-                              ContainsSubstring(DURABLED_BINARY " submit -e"));
+                              ContainsSubstring(std::string(kBinary) + " submit -e"));
 
     const CliOutcome second = cli({"dev", "--dir", dev.folder()}, Dev::environment());
     CHECK(second.code == 1);

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "tests/e2e/world.hpp"
+#include "tests/support/paths.hpp"
 
 using namespace durabled::test;
 
@@ -244,8 +245,7 @@ TEST_CASE("doctor says what a pooler in transaction mode takes away, and which k
                                                 ", advisory_lock: " + booleans +
                                                 "}\nsteps: {prepared_statements: " + booleans + "}\n");
     ChildProcess process(
-        {.argv = {DURABLED_BINARY, "doctor", "--config", (directory.path() / "config").string()},
-         .output = output});
+        {.argv = {kBinary, "doctor", "--config", (directory.path() / "config").string()}, .output = output});
     process.wait();
     return read_file(output);
   };

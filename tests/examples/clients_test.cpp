@@ -5,6 +5,7 @@
 
 #include "tests/e2e/world.hpp"
 #include "tests/support/child_process.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 using namespace durabled::test;
@@ -28,7 +29,7 @@ std::string block_of(const std::string& document, const std::string& language) {
 }  // namespace
 
 TEST_CASE("the clients of the documentation submit, wait and read", "[examples]") {
-  const std::string document = read_file(std::filesystem::path(DURABLED_SOURCE_DIR) / "docs/clients.md");
+  const std::string document = read_file(std::filesystem::path(kSourceDirectory) / "docs/clients.md");
   const std::vector<Client> clients = {
       {"psql", "client.sql", {"psql", "--version"}, {"psql", "-Xq", "-f"}},
       {"python", "client.py", {"/usr/bin/python3", "-c", "import psycopg"}, {"/usr/bin/python3"}},

@@ -6,6 +6,7 @@
 
 #include "config/loader.hpp"
 #include "tests/e2e/http_world.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 using namespace durabled::test;
@@ -13,7 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path kSource = DURABLED_SOURCE_DIR;
+const fs::path kSource = kSourceDirectory;
 
 std::vector<fs::path> example_folders() {
   std::vector<fs::path> folders;
@@ -65,16 +66,15 @@ class Terminal {
   std::string paste(const std::vector<std::string>& command, const fs::path& folder) {
     const fs::path output = directory_.path() / ("output" + std::to_string(++pastes_));
     const std::string path = std::getenv("PATH");
-    ChildProcess child(
-        {.argv = command,
-         .environment = {{"PATH", fs::path(DURABLED_BINARY).parent_path().string() + ":" + path},
-                         {"HOME", directory_.path().string()},
-                         {"PGHOST", "127.0.0.1"},
-                         {"PGPORT", std::to_string(world.server().port())},
-                         {"PGUSER", "app"},
-                         {"PGDATABASE", world.database().name()}},
-         .output = output,
-         .directory = folder});
+    ChildProcess child({.argv = command,
+                        .environment = {{"PATH", fs::path(kBinary).parent_path().string() + ":" + path},
+                                        {"HOME", directory_.path().string()},
+                                        {"PGHOST", "127.0.0.1"},
+                                        {"PGPORT", std::to_string(world.server().port())},
+                                        {"PGUSER", "app"},
+                                        {"PGDATABASE", world.database().name()}},
+                        .output = output,
+                        .directory = folder});
     const auto code = child.wait(std::chrono::seconds{120});
     std::string text = read_file(output);
     INFO(text);

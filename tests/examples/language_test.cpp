@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "tests/e2e/http_world.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 using namespace durabled::test;
@@ -111,8 +112,7 @@ void check_sql_door(Sql& sql, const Example& example) {
 }  // namespace
 
 TEST_CASE("every example of docs/language.md does what the comment above it says") {
-  const auto examples =
-      examples_of(read_file(std::filesystem::path(DURABLED_SOURCE_DIR) / "docs/language.md"));
+  const auto examples = examples_of(read_file(std::filesystem::path(kSourceDirectory) / "docs/language.md"));
   REQUIRE(examples.size() >= 30);
   HttpWorld world;
   Sql alice = world.session();

@@ -8,13 +8,14 @@
 #include <string>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 using namespace durabled::test;
 
 namespace {
 
-const std::filesystem::path kSource = DURABLED_SOURCE_DIR;
+const std::filesystem::path kSource = kSourceDirectory;
 
 // Rule -> where its tests are, for messages.
 using Tags = std::map<std::string, std::string>;

@@ -147,6 +147,10 @@ TEST_CASE("sql passes parameters of every kind, and NULL both ways") {
   CHECK_THROWS_WITH(sql.value("select 1, 2"), ContainsSubstring("1 rows of 2 columns"));
 }
 
+TEST_CASE("a failed comparison prints the values of its rows") {
+  CHECK(Catch::Detail::stringify(Rows{{"a b", std::nullopt}, {"t"}}) == "{ { \"a b\", { } }, { \"t\" } }");
+}
+
 TEST_CASE("expects_error accepts the given error only") {
   Sql sql(shared_server().conninfo());
   CHECK_THAT(sql.expects_error("22012", "select 1 / $1::int", 0), ContainsSubstring("division by zero"));

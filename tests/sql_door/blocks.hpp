@@ -6,12 +6,13 @@
 #include <vector>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/paths.hpp"
 
 namespace durabled::test {
 
 // The blocks of tests/sql_door/NAME without those that begin with #.
 inline std::vector<std::string> read_blocks(const std::string& name) {
-  std::ifstream file(std::string(DURABLED_SOURCE_DIR) + "/tests/sql_door/" + name);
+  std::ifstream file(std::string(kSourceDirectory) + "/tests/sql_door/" + name);
   REQUIRE(file);
   std::vector<std::string> blocks;
   std::string block;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/support/child_process.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace durabled::test {
@@ -22,7 +23,7 @@ class DaemonProcess {
     // Key path -> YAML, e.g. {"steps.connections", "4"} or {"http.allow", "[{host: example.org}]"}.
     std::map<std::string, std::string> settings = {};
     std::map<std::string, std::string> environment = {};
-    std::string binary = DURABLED_BINARY;
+    std::string binary = kBinary;
   };
 
   // Starts it and returns at once; see wait_until_ready().

@@ -1,4 +1,5 @@
 #include "tests/support/postgres_server.hpp"
+#include "tests/support/paths.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -149,7 +150,7 @@ TestDatabase PostgresServer::create_database(const std::string& from) {
 void PostgresServer::make_template() {
   create_role(kOwner);
   Sql(conninfo()).exec(std::string("create database ") + kTemplate + " owner " + kOwner);
-  run({.argv = {DURABLED_BINARY, "init", "--database", conninfo(kTemplate, kOwner)},
+  run({.argv = {kBinary, "init", "--database", conninfo(kTemplate, kOwner)},
        .output = directory_.path() / "init.log",
        .directory = directory_.path()});
   has_template_ = true;
