@@ -16,12 +16,18 @@ create table df.schema_migrations (
   applied_by name not null default current_user
 );
 comment on table df.schema_migrations is 'One row for each migration of this schema that has been applied';
+comment on column df.schema_migrations.number is 'Of the file in sql_schema/';
+comment on column df.schema_migrations.name is 'The file''s name';
+comment on column df.schema_migrations.applied_at is 'When it was applied';
+comment on column df.schema_migrations.applied_by is 'The role that applied it';
 
 create table df.settings (
   name text primary key,
   value text not null
 );
 comment on table df.settings is 'Settings of the schema that the database enforces, e.g. enable_superuser_instances';
+comment on column df.settings.name is 'enable_superuser_instances (true: superusers may submit) or list_limit (the most rows of df.list_instances)';
+comment on column df.settings.value is 'As text';
 
 -- Rights on routines are given by name, and to nobody by default: each file ends with those that clients need, which are
 -- the documented ones and what these call with the caller's own rights.
@@ -149,8 +155,16 @@ create table df.workers (
   waiting boolean not null default false,
   session_lock boolean not null default false
 ) with (fillfactor = 50);
-comment on table df.workers is
-  'One row a daemon; waiting: it wants to be notified of new work; session_lock: it holds one while it lives';
+comment on table df.workers is 'One row for each daemon that is registered';
+comment on column df.workers.id is 'The number of the daemon';
+comment on column df.workers.name is 'worker.name of its configuration';
+comment on column df.workers.host is 'Where it runs';
+comment on column df.workers.pid is 'Its process there';
+comment on column df.workers.version is 'Of durabled';
+comment on column df.workers.started_at is 'When it registered';
+comment on column df.workers.last_seen_at is 'Its last heartbeat; after worker.lease_ttl without one others take over what it held';
+comment on column df.workers.waiting is 'It wants to be notified of new work';
+comment on column df.workers.session_lock is 'It holds an advisory lock while it lives, so that its death shows at once';
 
 create table df._worker_keys (
   worker_id int primary key references df.workers on delete cascade,
@@ -186,6 +200,21 @@ create table df.instances (
   fencing_token bigint not null default 0
 ) with (fillfactor = 80);
 comment on table df.instances is 'One row an instance (one run of a workflow)';
+comment on column df.instances.id is 'Eight lower-case letters and digits';
+comment on column df.instances.label is 'A name for people; need not be unique';
+comment on column df.instances.status is 'pending, running, completed, failed, cancelled or paused';
+comment on column df.instances.submitted_by is 'The role that submitted it; its steps run as that role';
+comment on column df.instances.database is 'The database that its SQL steps run in';
+comment on column df.instances.priority is 'Of several instances that are due the one with the highest goes first';
+comment on column df.instances.created_at is 'When it was submitted';
+comment on column df.instances.started_at is 'When a daemon began it';
+comment on column df.instances.updated_at is 'When anything of it changed last';
+comment on column df.instances.completed_at is 'When it completed, failed or was cancelled';
+comment on column df.instances.error is 'Why it failed or was cancelled: message, code, sqlstate, node, attempts and more';
+comment on column df.instances.dsl is 'The workflow, as it was submitted';
+comment on column df.instances.vars is 'The values of its {name} variables';
+comment on column df.instances.idempotency_key is 'A second submission of the same role with this key returns this instance and starts nothing';
+comment on column df.instances.request_reason is 'The reason that was given with the request';
 comment on column df.instances.wake_at is 'When a daemon shall take it up next; null: held by one, ended, or waiting for a signal only';
 comment on column df.instances.result_seq is 'The event that holds the result';
 comment on column df.instances.request is 'What its owner or an operator asked for last';
@@ -225,6 +254,13 @@ create table df.events (
   primary key (instance_id, seq)
 );
 comment on table df.events is 'The append-only history, one row an event; written by daemons only (docs/events.md)';
+comment on column df.events.instance_id is 'The instance';
+comment on column df.events.seq is 'Strictly increasing within an instance; there may be gaps';
+comment on column df.events.kind is 'What happened: InstanceStarted, StepCompleted and others, see docs/events.md';
+comment on column df.events.node is 'The node of the graph, 8 hexadecimal digits; null: the instance as a whole';
+comment on column df.events.scope is 'In which iteration of each enclosing loop or row of each df.for_each, outermost first, from 0, joined by dots';
+comment on column df.events.attempt is 'Of a step, from 1';
+comment on column df.events.data is 'The result of a step, its error, or what else docs/events.md lists for the kind';
 comment on column df.events.at is 'When it happened, by the database''s clock';
 comment on column df.events.started_at is 'Of a step''s end: when the attempt began, where that is known';
 
@@ -240,6 +276,13 @@ create table df.signals (
   primary key (instance_id, id)
 );
 comment on table df.signals is 'Signals, kept until a wait for that name takes them, oldest first';
+comment on column df.signals.id is 'In the order in which they were sent';
+comment on column df.signals.instance_id is 'The instance that it was sent to';
+comment on column df.signals.name is 'What a wait for it names';
+comment on column df.signals.data is 'What the wait returns';
+comment on column df.signals.sent_at is 'When it was sent';
+comment on column df.signals.sent_by is 'The role that sent it';
+comment on column df.signals.taken_at is 'When a wait took it; null: none has';
 comment on column df.signals.delivered is 'Its instance was woken. A daemon does that after the sender''s commit, so that a sender never locks the instance';
 -- What the json type takes and no json function can read would fail the instance that takes the signal. So would JSON nested
 -- nearly as deeply as the server can parse, once it is within a turn.
@@ -285,6 +328,9 @@ end $$;
 comment on function df._remove_var() is 'Removes a variable that was set to NULL';
 create trigger remove_var after insert or update on df.vars for each row when (new.value is null) execute function df._remove_var();
 comment on table df.vars is 'Variables: {name} in a workflow; an instance gets a copy when it is submitted';
+comment on column df.vars.owner is 'The role whose workflows get it';
+comment on column df.vars.name is 'The identifier between the braces';
+comment on column df.vars.value is 'The text that replaces it';
 
 -- Row-level security ----------------------------------------------------------------------------------------------
 
@@ -326,6 +372,14 @@ create view df.submit with (security_invoker = true) as
   select id, dsl, label, database, vars, priority, wake_at as start_at, idempotency_key from df.instances
   where status = 'pending';
 comment on view df.submit is 'The inbox: INSERT INTO df.submit (dsl, label) VALUES (…) RETURNING id';
+comment on column df.submit.id is 'The id of the new instance, for RETURNING';
+comment on column df.submit.dsl is 'The workflow: text of the language, or the JSON that the functions of df build. Required';
+comment on column df.submit.label is 'A name for people; need not be unique';
+comment on column df.submit.database is 'The database that its SQL steps run in; by default this one';
+comment on column df.submit.vars is 'A JSON object of variables; by default those that the role has set with df.setvar';
+comment on column df.submit.priority is 'From -32768 to 32767, by default 0; higher goes first';
+comment on column df.submit.start_at is 'Not before this time; by default now';
+comment on column df.submit.idempotency_key is 'When an instance of the same role has this key, its id is returned and nothing starts';
 
 -- Refuses what could never run. Runs with the submitter's rights and looks only at catalogs that everybody may read.
 create function df._check_submission() returns trigger language plpgsql

@@ -204,7 +204,8 @@ begin
   end if;
   return df._leaf('SQL', query);
 end $$;
-comment on function df.sql is 'One SQL statement';
+comment on function df.sql is
+  'A step that runs one SQL statement; a plain string is the same';
 
 -- anycompatible: a literal without a type is taken as text, so numbers, intervals and strings all resolve.
 create function df.sleep(seconds anycompatible) returns text language plpgsql stable parallel safe as $$
@@ -216,7 +217,8 @@ begin
   end if;
   return df._leaf('SLEEP', df._seconds(seconds::text, pg_catalog.pg_typeof(seconds), 'df.sleep: seconds'));
 end $$;
-comment on function df.sleep is 'Durable timer: seconds, or an interval';
+comment on function df.sleep is
+  'A timer that survives restarts: a number of seconds, or an interval';
 
 create function df.wait_for_schedule(cron text, timezone text default 'UTC') returns text
 language plpgsql stable parallel unsafe as $$
@@ -232,7 +234,8 @@ begin
   return df._leaf('WAIT_SCHEDULE',
     '{"cron":' || pg_catalog.to_json(cron)::text || ',"timezone":' || pg_catalog.to_json(zone)::text || '}');
 end $$;
-comment on function df.wait_for_schedule is 'Waits for the next match of a cron expression';
+comment on function df.wait_for_schedule is
+  'Waits for the next match of a cron expression, in UTC or the time zone that is given';
 
 create function df.wait_for_signal(name text, timeout_seconds anycompatible default null) returns text
 language plpgsql stable parallel safe as $$
@@ -244,7 +247,8 @@ begin
     || coalesce(',"timeout_seconds":' || df._seconds(timeout_seconds::text, pg_catalog.pg_typeof(timeout_seconds),
          'df.wait_for_signal: timeout_seconds'), '') || '}');
 end $$;
-comment on function df.wait_for_signal is 'Waits for a signal, for ever or so long';
+comment on function df.wait_for_signal is
+  'Waits for a signal of this name, without limit or for at most timeout_seconds. The result has signal_name, timed_out and data';
 
 create function df.http(url text, method text default 'POST', body text default null, headers anycompatible default null,
   timeout_seconds numeric default 30) returns text language plpgsql stable parallel safe as $$
@@ -288,7 +292,8 @@ begin
   end if;
   return case when value is null then '{"node_type":"BREAK"}' else df._leaf('BREAK', value::text) end;
 end $$;
-comment on function df.break is 'Leaves the nearest loop; the value is the loops result';
+comment on function df.break is 
+  'Leaves the nearest loop; the value is the loop''s result';
 
 create function df.fail(message text, code text default null) returns text language plpgsql immutable parallel safe as $$
 declare
@@ -338,7 +343,8 @@ begin
   return '{"node_type":"IF","condition_node":' || df._node(cond) || ',"left_node":' || df._node("then")
     || case when "else" is null then '' else ',"right_node":' || df._node("else") end || '}';
 end $$;
-comment on function df.if is 'Branches on the truth of a steps result';
+comment on function df.if is
+  'Runs the second step when the result of the first is true, else the third';
 
 create function df.if_rows(name text, "then" text, "else" text default null) returns text
 language plpgsql immutable parallel unsafe as $$
@@ -347,14 +353,16 @@ begin
   return '{"node_type":"IF","query":' || pg_catalog.to_json('{"if_rows":"' || name || '"}')::text || ',"left_node":'
     || df._node("then") || case when "else" is null then '' else ',"right_node":' || df._node("else") end || '}';
 end $$;
-comment on function df.if_rows is 'Branches on whether a named result has rows';
+comment on function df.if_rows is
+  'Runs one step when a named result has rows, else another';
 
 create function df.loop(body text, condition text default null) returns text language plpgsql immutable parallel unsafe as $$
 begin
   return '{"node_type":"LOOP"' || case when condition is null then '' else ',"condition_node":' || df._node(condition) end
     || ',"left_node":' || df._node(body) || '}';
 end $$;
-comment on function df.loop is 'Repeats a step, for ever or while the condition holds after it';
+comment on function df.loop is
+  'Repeats a step: without end, or while the condition, which runs after it, is true';
 
 create function df.for_each(rows text, body text, max_parallel bigint default 10, name text default 'item') returns text
 language plpgsql immutable parallel unsafe as $$
@@ -369,7 +377,8 @@ begin
     || pg_catalog.to_json('{"max_parallel":' || coalesce(max_parallel, 10) || ',"name":"' || item || '"}')::text
     || ',"left_node":' || df._node(rows) || ',"right_node":' || df._node(body) || '}';
 end $$;
-comment on function df.for_each is 'Runs body once for each row of rows';
+comment on function df.for_each is
+  'Runs body once for each row of rows, at most max_parallel of them at once; in body the row is $item, or what the argument item says. The result is the array of the results, in the order of the rows';
 
 -- NULL for delay and max_delay stands for the defaults 1 and 300: their type is that of the argument that is given.
 create function df.retry(step text, max_attempts bigint, delay anycompatible default null, backoff numeric default 2,
@@ -393,7 +402,8 @@ begin
     || coalesce(',"on":"' || codes || '"', '') || '}';
   return '{"node_type":"RETRY","query":' || pg_catalog.to_json(config)::text || ',"left_node":' || df._node(step) || '}';
 end $$;
-comment on function df.retry is 'Retry policy for a step. on: SQLSTATEs, their classes or HTTP codes, separated by spaces';
+comment on function df.retry is
+  'How often, and after which pauses, a step that fails is tried again. "on" limits that to some failures: SQLSTATEs, their classes or HTTP codes, separated by spaces';
 
 create function df.timeout(step text, seconds anycompatible) returns text language plpgsql stable parallel unsafe as $$
 begin
@@ -404,11 +414,13 @@ begin
       || df._seconds(seconds::text, pg_catalog.pg_typeof(seconds), 'df.timeout: seconds', true) || '}')::text
     || ',"left_node":' || df._node(step) || '}';
 end $$;
-comment on function df.timeout is 'Fails a step that takes longer';
+comment on function df.timeout is
+  'Fails a step that takes longer than that, and stops it';
 
 create function df.catch(step text, handler text) returns text language plpgsql immutable parallel unsafe as $$
 begin return '{"node_type":"CATCH","left_node":' || df._node(step) || ',"right_node":' || df._node(handler) || '}'; end $$;
-comment on function df.catch is 'Runs handler when step fails, with $error bound';
+comment on function df.catch is
+  'Runs handler when step fails; in handler the error is $error';
 
 -- ---- operators -----------------------------------------------------------------------------------------------------
 -- A user-defined operator cannot set its precedence: all bind alike, from the left; the prefix form binds tighter.

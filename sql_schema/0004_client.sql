@@ -17,7 +17,8 @@ comment on function df._instance_status(text) is 'An instance''s status; an erro
 
 create function df.status(instance_id text) returns text language sql volatile
   return df._instance_status($1);
-comment on function df.status(text) is 'Status of an instance: pending running completed failed cancelled paused';
+comment on function df.status(text) is
+  'The status of an instance: pending, running, completed, failed, cancelled or paused';
 
 create function df.result(instance_id text) returns json language sql volatile
   return case
@@ -25,11 +26,13 @@ create function df.result(instance_id text) returns json language sql volatile
     else (select case when e.kind = 'InstanceCompleted' then e.data -> 'result' else e.data end
           from df.instances i join df.events e on e.instance_id = i.id and e.seq = i.result_seq where i.id = $1)
   end;
-comment on function df.result(text) is 'Result of a completed instance, else NULL';
+comment on function df.result(text) is
+  'The result of a completed instance; NULL for any other';
 
 create function df.error(instance_id text) returns json language sql volatile
   return case when df._instance_status($1) is not null then (select i.error from df.instances i where i.id = $1) end;
-comment on function df.error(text) is 'Error of a failed or cancelled instance: message, sqlstate, detail, hint, node, attempts …';
+comment on function df.error(text) is
+  'Why an instance failed or was cancelled: an object with message, code, node and attempts, and where they are known sqlstate, detail, hint and position; NULL for any other instance';
 
 -- Locked before it is looked at. For a cancel at once as the trigger needs it: a weaker lock first could deadlock with a
 -- step's checkpoint, which goes from FOR KEY SHARE to an update of the row.
@@ -55,13 +58,16 @@ comment on function df._request(text, text, text) is 'Cancels, or asks for pause
 
 create function df.cancel(instance_id text, reason text default null) returns text language sql
   return df._request($1, 'cancel', $2);
-comment on function df.cancel(text, text) is 'Cancels an instance, at once: what runs is stopped and rolled back';
+comment on function df.cancel(text, text) is
+  'Cancels an instance, at once and for good: what runs is stopped and rolled back. The reason becomes the message of its error. Returns a text that says what was done; an instance that has ended is not changed, and the text says so';
 create function df.pause(instance_id text) returns text language sql
   return df._request($1, 'pause', null);
-comment on function df.pause(text) is 'Pauses an instance: running steps finish, nothing new begins';
+comment on function df.pause(text) is
+  'Pauses an instance: steps that run come to their end, and nothing new begins until df.resume. Returns a text as df.cancel does';
 create function df.resume(instance_id text) returns text language sql
   return df._request($1, 'resume', null);
-comment on function df.resume(text) is 'Resumes a paused instance';
+comment on function df.resume(text) is
+  'Lets a paused instance go on. Returns a text as df.cancel does';
 
 create function df.signal(instance_id text, name text, data text default '{}') returns text language plpgsql
   set search_path = pg_catalog, pg_temp as $$
@@ -84,24 +90,38 @@ begin
   insert into df.signals (instance_id, name, data) values ($1, $2, payload);
   return format('Signal "%s" sent to instance %s', name, instance_id);
 end $$;
-comment on function df.signal(text, text, text) is 'Sends a signal, in the caller''s transaction; a payload that is not JSON becomes a JSON string';
+comment on function df.signal(text, text, text) is
+  'Sends a signal, as part of the caller''s transaction. The payload is JSON; other text becomes a JSON string. It is kept until a df.wait_for_signal of that name takes it. Only the role that submitted the instance may send one';
 create function df.signal(instance_id text, name text, data json) returns text language sql
   return df.signal($1, $2, $3::text);
-comment on function df.signal(text, text, json) is 'Sends a signal';
+comment on function df.signal(text, text, json) is
+  'Sends a signal with a payload of type json';
 create function df.signal(instance_id text, name text, data jsonb) returns text language sql
   return df.signal($1, $2, $3::text);
-comment on function df.signal(text, text, jsonb) is 'Sends a signal';
+comment on function df.signal(text, text, jsonb) is
+  'Sends a signal with a payload of type jsonb';
 
--- Looks again every 2 ms at first, every 30 ms later.
+-- Looks again every 2 ms at first, every 30 ms later. What the caller's own transaction has submitted cannot end while it
+-- waits: no daemon sees it before the commit.
 create function df.await_instance(instance_id text, timeout_seconds double precision default 30) returns text
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   deadline constant timestamptz := clock_timestamp() + make_interval(secs => greatest(timeout_seconds, 0));
-  current_status text;
+  current_status text := df._instance_status($1);
   pause double precision := 0.002;
 begin
+  if timeout_seconds > 0 and current_status = 'pending' then
+    if exists (select from df.instances i where i.id = $1 and i.xmin = pg_current_xact_id_if_assigned()::xid) then
+      raise warning using message = format('Instance %s cannot run before the transaction that submitted it is committed', $1),
+        hint = 'COMMIT first, then wait for it.';
+      return current_status;
+    elsif not exists (select from df.workers w where w.last_seen_at > clock_timestamp() - interval '30 s') then
+      raise notice using message = format('No daemon serves this database, so instance %s does not begin', $1),
+        hint = 'Start one: durabled run, or look with durabled doctor.';
+    end if;
+  end if;
   loop
-    current_status := df._instance_status(instance_id);
+    current_status := df._instance_status($1);
     exit when current_status in ('completed', 'failed', 'cancelled') or clock_timestamp() >= deadline;
     perform pg_sleep(least(pause, greatest(extract(epoch from deadline - clock_timestamp()), 0)));
     pause := least(pause * 1.5, 0.03);
@@ -109,7 +129,7 @@ begin
   return current_status;
 end $$;
 comment on function df.await_instance(text, double precision) is
-  'Waits until an instance has ended, at most so long; returns its status then';
+  'Waits until an instance has ended, for at most that many seconds, and returns the status that it has then. Returns at once, with a warning, for an instance that the caller''s own transaction has submitted: commit first. Says in a notice when no daemon serves the database';
 
 -- Variables -------------------------------------------------------------------------------------------------------
 
@@ -138,7 +158,8 @@ begin
   insert into df.vars (name, value) values ($1, $2) on conflict (owner, name) do update set value = excluded.value;
   return $2;
 end $$;
-comment on function df.setvar(text, text) is 'Sets a variable of the caller';
+comment on function df.setvar(text, text) is
+  'Sets a variable of the caller, for workflows that are submitted later, and returns its value. Errors: an invalid name (42602), NULL (22004), a call within a workflow (55000)';
 create function df.setvar(name text, value anyelement) returns text language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 begin return df.setvar($1, $2::text); end $$;
@@ -146,7 +167,8 @@ comment on function df.setvar(text, anyelement) is 'Sets a variable of the calle
 
 create function df.getvar(name text) returns text language sql stable
   return (select v.value from df.vars v where v.owner = df._me() and v.name = $1);
-comment on function df.getvar(text) is 'A variable of the caller, or NULL';
+comment on function df.getvar(text) is
+  'The value of a variable of the caller; NULL when it is not set';
 
 create function df.unsetvar(name text) returns boolean language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -154,7 +176,8 @@ begin
   update df.vars v set value = null where v.owner = df._me() and v.name = $1;
   return found;
 end $$;
-comment on function df.unsetvar(text) is 'Removes a variable of the caller; whether there was one';
+comment on function df.unsetvar(text) is
+  'Removes a variable of the caller; returns whether it was set';
 
 create function df.clearvars() returns bigint language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -165,7 +188,8 @@ begin
   get diagnostics removed = row_count;
   return removed;
 end $$;
-comment on function df.clearvars() is 'Removes every variable of the caller; how many there were';
+comment on function df.clearvars() is
+  'Removes all variables of the caller; returns how many there were';
 
 -- History ---------------------------------------------------------------------------------------------------------
 
@@ -176,15 +200,18 @@ begin
   return query select e.seq, e.at, e.kind, e.node, e.scope, e.attempt, e.data
                from df.events e where e.instance_id = $1 order by e.seq;
 end $$;
-comment on function df.history(text) is 'The events of an instance, in order; no row where there is none that the caller may see';
+comment on function df.history(text) is
+  'The events of an instance in the order of seq, as docs/events.md describes them; no row for an instance that is not there or that the caller may not see';
 
 create function df.version() returns text language sql stable
   return (select max(number)::text from df.schema_migrations);
-comment on function df.version() is 'Version of the schema: the number of its last migration';
+comment on function df.version() is
+  'The version of the schema: the number of its last migration';
 
 create function df.target_database() returns text language sql stable
   return current_database()::text;
-comment on function df.target_database() is 'The database that the daemon serves';
+comment on function df.target_database() is
+  'The database that daemons serve: the one that holds the schema';
 
 -- Rights -----------------------------------------------------------------------------------------------------------
 

@@ -77,14 +77,15 @@ begin
     from ranked r where r.n <= p_limit order by r.n;
 end $$;
 comment on function df.list_instances(text, int, text, text) is
-  'Instances, newest first, a page at a time: next_cursor is null on the last page';
+  'Instances that the caller may see, newest first, a page at a time: give next_cursor of one page as after_cursor for the next; it is NULL on the last page. Errors (22023): a status that does not exist, a malformed cursor, a limit above list_limit of df.settings (1000)';
 
 create function df.list_instances(status text default null, "limit" int default 100) returns setof df.instance_summary
 language sql stable begin atomic
   select l.instance_id, l.label, l.function_name, l.status, l.execution_count, l.output
   from df.list_instances($1, $2, null, null) l;
 end;
-comment on function df.list_instances(text, int) is 'Instances, newest first';
+comment on function df.list_instances(text, int) is
+  'Instances that the caller may see, newest first; of one status, or NULL for all';
 
 create function df.instance_info(p_instance_id text)
 returns table (instance_id text, label text, function_name text, function_version text, current_execution_id bigint,
@@ -94,7 +95,8 @@ begin
   return query select i.id, i.label, 'workflow', df.version(), df._execution_count(i.id), i.status, df._output(i.id)
                from df.instances i where i.id = p_instance_id;
 end $$;
-comment on function df.instance_info(text) is 'One instance; no row where there is none that the caller may see';
+comment on function df.instance_info(text) is
+  'One instance: its label, status, output, and the number of its current execution; no row for one that is not there or that the caller may not see';
 
 create function df.instance_executions(p_instance_id text, "limit" int default 5)
 returns table (execution_id bigint, status text, event_count bigint, duration_ms bigint, output text)
@@ -119,7 +121,7 @@ begin
     from grouped g order by g.execution desc limit p_limit;
 end $$;
 comment on function df.instance_executions(text, int) is
-  'The executions of an instance, the last first: the iterations of a loop at the root as far as history keeps them';
+  'The executions of an instance, the last one first. A loop that is the whole workflow has one for each iteration whose events are kept; any other workflow has one';
 
 -- Nodes -----------------------------------------------------------------------------------------------------------
 
@@ -398,10 +400,27 @@ create view df.nodes with (security_invoker = true) as
          pg_catalog.jsonb_build_object('execution_id', s.execution_id) as status_details
   from df.instances i cross join lateral df._node_states(i.id) s;
 comment on view df.nodes is 'The nodes of all instances; ask for one instance_id, or it computes them all';
+comment on column df.nodes.id is '8 hexadecimal digits, stable for a given graph';
+comment on column df.nodes.instance_id is 'The instance';
+comment on column df.nodes.node_type is 'SQL, THEN, IF and the others of docs/language.md';
+comment on column df.nodes.query is 'The statement, or the settings of another kind as JSON';
+comment on column df.nodes.result_name is 'From |=> or df.as';
+comment on column df.nodes.left_node is 'Its first child';
+comment on column df.nodes.right_node is 'Its second child';
+comment on column df.nodes.status is 'pending, running, completed or failed';
+comment on column df.nodes.result is 'Of a step that has completed';
+comment on column df.nodes.error is 'Of a step that has failed';
+comment on column df.nodes.submitted_by is 'The role that submitted the instance';
+comment on column df.nodes.database is 'Where SQL steps run';
+comment on column df.nodes.created_at is 'When the instance was submitted';
+comment on column df.nodes.updated_at is 'The time of its last event';
+comment on column df.nodes.status_details is 'execution_id: the instance and its generation, and a pair more for each enclosing parallel branch or nested loop';
 
 create view df._worker_epoch with (security_invoker = true) as
   select min(w.started_at) as started_at, max(w.last_seen_at) as last_seen_at from df.workers w having count(*) > 0;
 comment on view df._worker_epoch is 'Since when a daemon serves this database, and when one was last heard of';
+comment on column df._worker_epoch.started_at is 'When the first of the daemons that run now was started';
+comment on column df._worker_epoch.last_seen_at is 'The latest heartbeat';
 
 -- Waiting ---------------------------------------------------------------------------------------------------------
 
@@ -491,7 +510,8 @@ language sql stable begin atomic
          (select count(*) from df.events)
   from df.instances i;
 end;
-comment on function df.metrics() is 'Counts over the instances that the caller may see';
+comment on function df.metrics() is
+  'Counts over all instances that the caller may see. Reads whole tables. Needs a grant of its own: GRANT EXECUTE ON FUNCTION df.metrics() TO role';
 
 -- Rights -----------------------------------------------------------------------------------------------------------
 

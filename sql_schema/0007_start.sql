@@ -76,7 +76,38 @@ begin
   return id;
 end $$;
 comment on function df.start(text, text, text, text, int, timestamptz, text) is
-  'Starts a workflow and returns the instance''s id. transaction_mode ''new'' commits on its own, through dblink';
+  'Starts a workflow and returns the id of the new instance. transaction_mode ''caller'' makes it part of the caller''s transaction, ''new'' commits it on its own, through the extension dblink. A known idempotency_key returns the instance that has it. Errors: an invalid workflow or argument (22023), a database that does not exist (3D000), a role without LOGIN or a superuser (42501)';
+
+-- Idempotency keys ------------------------------------------------------------------------------------------------
+
+-- A client may give up a key of its own, and change keys in no other way.
+create function df._key_changed() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if (new.idempotency_key is not null or old.submitted_by <> df._me())
+     and not pg_has_role(current_user, (select c.relowner from pg_class c where c.oid = tg_relid), 'member') then
+    raise insufficient_privilege using message = 'an idempotency key can only be given up, and only by the role that submitted it',
+      hint = 'Use df.release_key.';
+  end if;
+  return new;
+end $$;
+comment on function df._key_changed() is 'Trigger: what a client may do to an idempotency key';
+create trigger key_changed before update of idempotency_key on df.instances
+  for each row when (new.idempotency_key is distinct from old.idempotency_key) execute function df._key_changed();
+
+create function df.release_key(idempotency_key text, cancel_reason text default null) returns text language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  holder constant text := (select i.id from df.instances i where i.submitted_by = df._me() and i.idempotency_key = $1);
+begin
+  if holder is not null then
+    perform df.cancel(holder, $2);
+    update df.instances i set idempotency_key = null where i.id = holder;
+  end if;
+  return holder;
+end $$;
+comment on function df.release_key(text, text) is
+  'Frees an idempotency key of the caller for another workflow: the instance that has it is cancelled unless it has ended, and loses the key. Returns its id; NULL when no instance has the key';
 
 -- Rerunning -------------------------------------------------------------------------------------------------------
 
@@ -91,6 +122,11 @@ create table df.reruns (
   requested_at timestamptz not null default df._now()
 );
 comment on table df.reruns is 'Which instance is a rerun of which; an insert makes the new instance';
+comment on column df.reruns.id is 'The new instance';
+comment on column df.reruns.source is 'The instance that is run again';
+comment on column df.reruns.from_node is 'The node that it begins at; null: the first one';
+comment on column df.reruns.requested_by is 'The role that asked';
+comment on column df.reruns.requested_at is 'When it asked';
 
 alter table df.reruns enable row level security;
 create policy ask on df.reruns for insert
@@ -202,7 +238,7 @@ exception when object_not_in_prerequisite_state then  -- told without what happe
   raise object_not_in_prerequisite_state using message = sqlerrm;
 end $$;
 comment on function df.rerun(text, text) is
-  'A new instance of the same workflow; with from_node it keeps the results of everything before that node';
+  'Starts the workflow of an instance again and returns the id of the new one, which belongs to the same role. With from_node it keeps the results of everything before that node. Error (55000): what came before the node is not a fixed sequence that has completed';
 
 -- Pruning ---------------------------------------------------------------------------------------------------------
 
@@ -226,12 +262,13 @@ begin
   end loop;
   return total;
 end $$;
-comment on function df.prune(interval) is 'Deletes instances that ended longer ago than that, and their history; how many';
+comment on function df.prune(interval) is
+  'Deletes instances that ended longer ago than that, with their history and signals, in batches; returns how many. For the owner of the schema';
 
 -- Rights -----------------------------------------------------------------------------------------------------------
 
 insert into df._client_routines (name) values
-  ('_start_elsewhere'), ('start'), ('rerun');
+  ('_start_elsewhere'), ('start'), ('rerun'), ('release_key');
 
 revoke all on all functions in schema df from public;
 revoke all on df.reruns from public;

@@ -640,6 +640,11 @@ create function df._duration(p_time interval) returns text language sql immutabl
     else pg_catalog.justify_interval(pg_catalog.date_trunc('second', p_time))::text end;
 comment on function df._duration(interval) is 'A duration for people';
 
+-- psql gives a column the width of its longest line, so one long line would wrap all the others.
+create function df._shortened(p_text text) returns text language sql immutable parallel safe
+  return case when pg_catalog.length(p_text) > 100 then pg_catalog."left"(p_text, 99) || '…' else p_text end;
+comment on function df._shortened(text) is 'At most 100 characters of a text';
+
 create function df._explain_instance(p_id text) returns text language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
 declare
@@ -665,7 +670,7 @@ begin
     body := df._tree(graph, marks, notes);
   end if;
   return 'Instance: ' || instance.id || coalesce(' (' || df._one_line(instance.label) || ')', '')
-    || E'\nStatus: ' || instance.status || E'\nOutput: ' || coalesce(df._one_line(output), '-')
+    || E'\nStatus: ' || instance.status || E'\nOutput: ' || coalesce(df._shortened(df._one_line(output)), '-')
     || coalesce((select string_agg(E'\nWarning: ' || w.value, '' order by w.n)
                  from df.events e, json_array_elements_text(e.data -> 'warnings') with ordinality w(value, n)
                  where e.instance_id = p_id and e.kind = 'InstanceStarted'), '')
@@ -691,6 +696,6 @@ insert into df._client_routines (name) values
   ('_one_line'), ('_number'), ('_describe'), ('_heading'), ('_tree'), ('_tokens'), ('_string_value'),
   ('_operand_step'), ('_apply_operator'), ('_apply_cast'), ('_apply_call'), ('_postfix'), ('_place'),
   ('_shown'), ('_type_words'), ('_literal_types'), ('_read_text'), ('_beginning'), ('_explain_expression'),
-  ('_mark'), ('_node_times'), ('_duration'), ('_explain_instance'), ('explain');
+  ('_mark'), ('_node_times'), ('_duration'), ('_shortened'), ('_explain_instance'), ('explain');
 
 revoke all on all functions in schema df from public;

@@ -37,7 +37,7 @@ begin
                  'df.nodes, df._worker_epoch, df._operator to %I', p_role);
   execute format('grant select, insert on df.submit to %I', p_role);
   execute format('grant insert (dsl, label, database, vars, priority, wake_at, idempotency_key), '
-                 'update (request, request_reason) on df.instances to %I', p_role);
+                 'update (request, request_reason, idempotency_key) on df.instances to %I', p_role);
   execute format('grant insert (instance_id, name, data) on df.signals to %I', p_role);
   execute format('grant insert (source, from_node) on df.reruns to %I', p_role);
   execute format('grant select, insert (name, value), update (value) on df.vars to %I', p_role);

@@ -14,6 +14,7 @@
 
 #include "config/keys.hpp"
 #include "config/loader.hpp"
+#include "daemon/cli/address_hint.hpp"
 #include "daemon/cli/failure.hpp"
 #include "daemon/cli/printable.hpp"
 #include "store/store_error.hpp"
@@ -28,15 +29,19 @@ constexpr const char* kFooter =
 Exit codes:
   0  ok
   1  failed; the reason is on stderr
-  2  wrong usage, or a configuration that cannot be used
+  2  wrong usage, a configuration that cannot be used, or a workflow that check refuses
   3  the database cannot be reached
   4  no such instance, or not one of yours
   5  the instance that was waited for failed or was cancelled
+  6  the time ran out before the instance that was waited for had ended
 
 Examples:
   durabled dev                                     a private Postgres with the schema and a daemon, in this folder
   durabled check flow.df                           what a workflow looks like, and what is wrong with it
   durabled submit -e "'SELECT 1' ~> 'SELECT 2'" --wait
+  durabled submit - --wait <<'END'                 quoted like this, so that the shell leaves every $ alone
+    'SELECT 41 AS n' |=> 'x' ~> 'SELECT $x + 1 AS answer'
+  END
   durabled list --status failed
   durabled show 4k2m9xpq
 
@@ -66,7 +71,9 @@ ExitCode perform(const Invocation& invocation) {
   } catch (const CommandError& error) {
     return report(invocation.json, error.code(), error.what());
   } catch (const store::StoreError& error) {
-    return report(invocation.json, exit_code(error), explain(error));
+    const ExitCode code = exit_code(error);
+    const std::string hint = code == ExitCode::kUnreachable ? address_hint(invocation) : "";
+    return report(invocation.json, code, explain(error) + hint);
   } catch (const config::ConfigError& error) {
     return report(invocation.json, ExitCode::kUsage, error.what());
   } catch (const std::exception& error) {
@@ -119,12 +126,14 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   app.footer(kFooter);
   app.set_version_flag("--version", std::string("durabled ") + DURABLED_VERSION);
   app.require_subcommand(1);
+  add_database_option(app, invocation);
   add_service_commands(app, invocation);
   add_schema_commands(app, invocation);
   add_workflow_commands(app, invocation);
   add_inspect_commands(app, invocation);
   add_logs_command(app, invocation);
   add_control_commands(app, invocation);
+  add_report_commands(app, invocation);
   add_doctor_command(app, invocation);
   add_completion_command(app, invocation);
 }
@@ -145,6 +154,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return usage_exit(app, error, invocation.program, wants_json(argc, argv));
   }
+  // Nobody waits for ever for a host that does not answer; libpq's own default is no limit.
+  constexpr int kKeepGiven = 0;
+  setenv("PGCONNECT_TIMEOUT", "10", kKeepGiven);
   return static_cast<int>(perform(invocation));
 }
 

@@ -19,6 +19,8 @@ enum class ExitCode : int {
   kUnreachable = 3,     // the database cannot be reached
   kNotFound = 4,        // no such instance, or not this role's
   kInstanceFailed = 5,  // it was waited for, and it failed or was cancelled
+  kTimedOut = 6,        // it was waited for, and the time ran out first
+  kInterrupted = 130,   // by Ctrl-C, as a shell has it
 };
 
 // Ends the command with a message on stderr.
@@ -59,6 +61,7 @@ void add_workflow_commands(CLI::App& app, Invocation& invocation);  // submit ch
 void add_inspect_commands(CLI::App& app, Invocation& invocation);   // list show history
 void add_logs_command(CLI::App& app, Invocation& invocation);
 void add_control_commands(CLI::App& app, Invocation& invocation);  // cancel pause resume signal rerun
+void add_report_commands(CLI::App& app, Invocation& invocation);   // workers waiting metrics prune
 void add_doctor_command(CLI::App& app, Invocation& invocation);
 
 }  // namespace durabled::daemon::cli

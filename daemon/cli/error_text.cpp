@@ -79,6 +79,11 @@ std::vector<std::string> error_details(const std::string& error_json,
     const std::string line = key + (": " + field(error, key));
     if (!field(error, key).empty() && !message.ends_with(line)) lines.push_back(line);
   }
+  if (message.starts_with("permission denied to set role ") && field(error, "hint").empty()) {
+    lines.push_back(
+        "hint: identity.mode is set_role, so the daemon's role must be a member of that role: GRANT " +
+        message.substr(std::string("permission denied to set role ").size()) + " TO the daemon's role");
+  }
   if (was_tried && !attempts.empty()) lines.push_back("attempts: " + attempts);
   return lines;
 }

@@ -7,7 +7,9 @@
 #include "config/config.hpp"
 #include "daemon/cli/error_text.hpp"
 #include "daemon/cli/failure.hpp"
+#include "daemon/cli/instance_progress.hpp"
 #include "daemon/cli/instance_tree.hpp"
+#include "daemon/cli/interrupt.hpp"
 #include "daemon/cli/json_text.hpp"
 #include "daemon/cli/terminal.hpp"
 
@@ -20,36 +22,70 @@ using std::chrono::milliseconds;
 constexpr milliseconds kSlice{300};  // between two looks at what it is at
 constexpr std::chrono::seconds kPatience{2};
 
-std::string activity(store::ClientStore& store, const std::string& id) {
-  const auto waits = store.waiting(id);
-  return waits.empty() ? "" : describe(waits.front());
-}
+// What an instance is at, for the line that changes while it is waited for. Counting what a for_each has done
+// costs the server some work, so it is looked at the less often the longer it takes.
+class Activity {
+ public:
+  std::string of(store::ClientStore& store, const std::string& id) {
+    const auto begin = Clock::now();
+    if (begin < next_) return last_;
+    if (!graph_) graph_ = graph_of(store.instance(id));
+    last_.clear();
+    if (*graph_) last_ = progress_line(store, id, **graph_);
+    if (const auto waits = store.waiting(id); !waits.empty())
+      last_ += (last_.empty() ? "" : ", ") +
+               describe(waits.front(), most_attempts(*graph_, waits.front().node_id));
+    next_ = Clock::now() + 10 * (Clock::now() - begin);
+    return last_;
+  }
 
-std::string await_end(const Invocation& invocation, store::ClientStore& store, const std::string& id,
-                      std::optional<double> timeout_seconds) {
+ private:
+  std::optional<std::optional<dsl::Graph>> graph_;
+  Clock::time_point next_;
+  std::string last_;
+};
+
+struct Waited {
+  std::string status;
+  bool interrupted = false;
+};
+
+Waited await_end(const Invocation& invocation, PatientStore& patient, const std::string& id,
+                 std::optional<double> timeout_seconds) {
   Progress progress;
+  Activity activity;
   const auto begin = Clock::now();
+  using Seconds = std::chrono::duration<double>;
+  const auto left = [&]() -> Seconds {
+    if (!timeout_seconds) return Seconds::max();
+    return Seconds(*timeout_seconds) - (Clock::now() - begin);
+  };
+  const auto stop = [&] { return InterruptWatch::interrupted() || left().count() <= 0; };
   std::optional<bool> served;  // looked at once it has been pending for long
-  std::string status = store.await(id, milliseconds{0});
-  while (!has_ended(status)) {
-    milliseconds slice = kSlice;
-    if (timeout_seconds) {
-      const auto left = std::chrono::duration<double>(*timeout_seconds) - (Clock::now() - begin);
-      if (left.count() <= 0) break;
-      slice = std::min(slice, std::chrono::ceil<milliseconds>(left));
-    }
+  std::string status = "pending";
+  const auto look = [&](milliseconds slice) {
+    const auto seen = patient.call(stop, [&](store::ClientStore& store) { return store.await(id, slice); });
+    if (seen) status = *seen;
+  };
+  look(milliseconds{0});
+  while (!has_ended(status) && !stop()) {
     if (status == "pending" && !served && Clock::now() - begin > kPatience) {
-      served = is_served(store);
-      if (!*served && !progress.is_shown())
+      served = patient.call(stop, [](store::ClientStore& store) { return is_served(store); });
+      if (!served.value_or(true) && !progress.is_shown())
         warn(invocation.json, not_served(invocation) + "; waiting for one");
     }
-    const bool is_alone = status == "pending" && !served.value_or(true);
-    const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
-    progress.show(id + ' ' + status + "  " + readable(elapsed) + "  " +
-                  (is_alone ? not_served(invocation) : activity(store, id)));
-    status = store.await(id, slice);
+    if (progress.is_shown()) {
+      const bool is_alone = status == "pending" && !served.value_or(true);
+      const auto doing =
+          is_alone ? not_served(invocation)
+                   : patient.call(stop, [&](store::ClientStore& store) { return activity.of(store, id); })
+                         .value_or("");
+      const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+      progress.show(id + ' ' + status + "  " + readable(elapsed) + "  " + doing);
+    }
+    look(left() < kSlice ? std::chrono::ceil<milliseconds>(std::max(left(), Seconds(0))) : kSlice);
   }
-  return status;
+  return {status, InterruptWatch::interrupted()};
 }
 
 void print_json(const store::InstanceDetail& instance) {
@@ -77,16 +113,32 @@ std::string not_served(const Invocation& invocation) {
          invocation.program + " doctor)";
 }
 
-std::string describe(const store::WaitingFor& wait) {
+std::string describe(const store::WaitingFor& wait, std::optional<long long> most_attempts) {
   std::string text = "waiting for " + wait.kind + (wait.name ? " '" + *wait.name + '\'' : "");
   if (wait.kind == "timer") text = "sleeping";
   if (wait.kind == "retry") text = "waiting to try again";
-  return wait.until ? text + " until " + local_time(*wait.until) : text;
+  if (wait.until) text += " until " + local_time(*wait.until);
+  if (wait.attempt) {
+    text += "; attempt " + std::to_string(*wait.attempt) +
+            (most_attempts ? " of " + std::to_string(*most_attempts) : "") + " failed" +
+            (wait.error ? ": " + one_line(*wait.error, 200) : "");
+  }
+  return text;
 }
 
-ExitCode wait_for(const Invocation& invocation, store::ClientStore& store, const std::string& id,
+ExitCode goes_on(const Invocation& invocation, const std::string& id) {
+  return report(invocation.json, ExitCode::kInterrupted,
+                "instance " + id + " goes on; follow it: " + invocation.program + " logs " + id +
+                    " --follow; cancel it: " + invocation.program + " cancel " + id);
+}
+
+ExitCode wait_for(const Invocation& invocation, PatientStore& patient, const std::string& id,
                   std::optional<double> timeout_seconds) {
-  const std::string status = await_end(invocation, store, id, timeout_seconds);
+  const InterruptWatch watch;
+  const Waited waited = await_end(invocation, patient, id, timeout_seconds);
+  if (waited.interrupted && !has_ended(waited.status)) return goes_on(invocation, id);
+  const std::string& status = waited.status;
+  store::ClientStore& store = patient.store();
   const store::InstanceDetail instance = store.instance(id);
   if (invocation.json) {
     print_json(instance);
@@ -96,9 +148,9 @@ ExitCode wait_for(const Invocation& invocation, store::ClientStore& store, const
   }
   if (status == "completed") return ExitCode::kOk;
   if (!has_ended(status)) {
-    return report(
-        invocation.json, ExitCode::kFailed,
-        "instance " + id + " is still " + status + (is_served(store) ? "" : "; " + not_served(invocation)));
+    return report(invocation.json, ExitCode::kTimedOut,
+                  "instance " + id + " is still " + status + " and goes on" +
+                      (is_served(store) ? "" : "; " + not_served(invocation)));
   }
   std::string message = "instance " + id + ' ' + status;
   if (instance.error) {

@@ -1,13 +1,17 @@
 // durabled list, show, history: reading what instances are and were.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <limits>
+#include <map>
 #include <memory>
 
 #include "config/units.hpp"
 #include "daemon/cli/command.hpp"
 #include "daemon/cli/error_text.hpp"
+#include "daemon/cli/filter_options.hpp"
 #include "daemon/cli/follow.hpp"
+#include "daemon/cli/instance_progress.hpp"
 #include "daemon/cli/instance_tree.hpp"
 #include "daemon/cli/json_text.hpp"
 #include "daemon/cli/terminal.hpp"
@@ -36,31 +40,64 @@ JsonObject to_object(const store::InstanceSummary& row) {
       .text("id", row.id)
       .text("label", row.label)
       .text("status", row.status)
+      .text("submitted_by", row.submitted_by)
       .number("executions", static_cast<long long>(row.executions))
       .text("created_at", row.created_at)
       .text("completed_at", row.completed_at)
       .raw_or_null("output", row.status == "completed" || !row.output
                                  ? row.output
-                                 : std::optional(json_quote(*row.output)));
+                                 : std::optional(json_quote(*row.output)))
+      .text("code", row.code);
+}
+
+// What each of the unfinished instances waits for, by id; of the first ones, because each costs a look at its history.
+std::map<std::string, std::string> activities(store::ClientStore& store,
+                                              const std::vector<store::InstanceSummary>& rows) {
+  constexpr std::size_t kMost = 50;
+  std::vector<std::string> ids;
+  for (const store::InstanceSummary& row : rows) {
+    if (row.status == "running" && ids.size() < kMost) ids.push_back(row.id);
+  }
+  std::map<std::string, std::string> all;
+  for (const store::WaitingFor& wait : store.waits_of(ids)) all.insert({wait.instance_id, describe(wait)});
+  return all;
+}
+
+void print_table(const std::vector<store::InstanceSummary>& rows,
+                 const std::map<std::string, std::string>& doing) {
+  const bool several_roles = std::any_of(rows.begin(), rows.end(), [&](const store::InstanceSummary& row) {
+    return row.submitted_by != rows.front().submitted_by;
+  });
+  std::vector<std::string> titles{"ID", "STATUS", "LABEL", "CREATED", "TOOK", "OUTPUT"};
+  if (several_roles) titles.insert(titles.begin() + 2, "ROLE");
+  Table table(titles);
+  constexpr std::size_t kLabel = 32;
+  for (const store::InstanceSummary& row : rows) {
+    const auto activity = doing.find(row.id);
+    std::vector<Table::Cell> cells{{row.id},
+                                   {row.status, status_colour(row.status)},
+                                   {one_line(row.label.value_or(""), kLabel)},
+                                   {local_time(row.created_at)},
+                                   {took(row.created_at, row.completed_at)},
+                                   {row.output.value_or(activity == doing.end() ? "" : activity->second)}};
+    if (several_roles) cells.insert(cells.begin() + 2, {row.submitted_by.value_or("(dropped)")});
+    table.add(cells);
+  }
+  std::cout << table.text();
 }
 
 ExitCode list(const Invocation& invocation, const store::ListFilter& filter) {
-  const auto rows = store::ClientStore(invocation.conninfo()).list(filter);
+  store::ClientStore store(invocation.conninfo());
+  const auto rows = store.list(filter);
   if (invocation.json) {
     print_list(rows, to_object);
     return ExitCode::kOk;
   }
-  Table table({"ID", "STATUS", "LABEL", "CREATED", "TOOK", "OUTPUT"});
-  constexpr std::size_t kLabel = 32;
-  for (const store::InstanceSummary& row : rows) {
-    table.add({{row.id},
-               {row.status, status_colour(row.status)},
-               {one_line(row.label.value_or(""), kLabel)},
-               {local_time(row.created_at)},
-               {took(row.created_at, row.completed_at)},
-               {row.output.value_or("")}});
+  print_table(rows, activities(store, rows));
+  if (rows.size() == static_cast<std::size_t>(filter.limit)) {
+    std::cout.flush();
+    std::cerr << "there may be more: repeat the command with --after " << rows.back().id << '\n';
   }
-  std::cout << table.text();
   return ExitCode::kOk;
 }
 
@@ -71,11 +108,18 @@ struct ShowOptions {
 
 struct Shown {
   store::InstanceDetail instance;
+  std::optional<dsl::Graph> graph;
   std::vector<store::NodeState> nodes;
+  std::map<std::string, std::string> progress;  // by node
   std::vector<store::WaitingFor> waits;
   std::vector<store::SentSignal> signals;  // that nothing has taken yet
   bool served = true;                      // false: it is due, and no daemon is there
 };
+
+std::optional<std::string> found(const std::map<std::string, std::string>& values, const std::string& key) {
+  const auto value = values.find(key);
+  return value == values.end() ? std::nullopt : std::optional(value->second);
+}
 
 std::string to_json(const Shown& shown) {
   const store::InstanceDetail& instance = shown.instance;
@@ -84,6 +128,8 @@ std::string to_json(const Shown& shown) {
     nodes.add(JsonObject()
                   .text("node_id", node.node_id)
                   .text("status", node.status)
+                  .text("progress", found(shown.progress, node.node_id))
+                  .number("took_us", node.took ? std::optional<long long>(node.took->count()) : std::nullopt)
                   .raw_or_null("error", node.error)
                   .text());
   }
@@ -94,6 +140,8 @@ std::string to_json(const Shown& shown) {
                   .text("kind", wait.kind)
                   .text("name", wait.name)
                   .text("until", wait.until)
+                  .number("attempt", wait.attempt ? std::optional<long long>(*wait.attempt) : std::nullopt)
+                  .text("error", wait.error)
                   .text());
   }
   JsonList signals;
@@ -145,6 +193,17 @@ void print_times(const store::InstanceDetail& instance) {
   }
 }
 
+// What the tree says behind each node: how far it has come, and how long it took.
+std::map<std::string, std::string> notes(const Shown& shown) {
+  std::map<std::string, std::string> notes = shown.progress;
+  for (const store::NodeState& node : shown.nodes) {
+    if (!node.took || (node.status != "completed" && node.status != "failed")) continue;
+    std::string& note = notes[node.node_id];
+    note += (note.empty() ? "" : ", ") + readable(*node.took);
+  }
+  return notes;
+}
+
 void print_instance(const Invocation& invocation, const Shown& shown, bool with_ids) {
   const store::InstanceDetail& instance = shown.instance;
   print_field("Instance:", instance.id + (instance.label ? " (" + *instance.label + ')' : ""));
@@ -155,22 +214,22 @@ void print_instance(const Invocation& invocation, const Shown& shown, bool with_
   print_field("Role:", instance.submitted_by.value_or("(dropped)") + ", database " + instance.database +
                            (instance.priority == 0 ? "" : ", priority " + std::to_string(instance.priority)));
   print_times(instance);
-  for (const store::WaitingFor& wait : shown.waits) print_field("Now:", describe(wait));
+  for (const store::WaitingFor& wait : shown.waits)
+    print_field("Now:", describe(wait, most_attempts(shown.graph, wait.node_id)));
   if (!shown.served) print_field("Now:", paint(Colour::kYellow, not_served(invocation)));
   for (const store::SentSignal& signal : shown.signals) {
     print_field("Signal:", '\'' + signal.name + "' " + one_line(signal.data, 60) + ", sent " +
                                local_time(signal.sent_at) + ", not taken yet");
   }
-  const auto graph = graph_of(instance);
-  if (graph) {
-    std::cout << '\n' << marked_tree(*graph, shown.nodes, with_ids);
+  if (shown.graph) {
+    std::cout << '\n' << marked_tree(*shown.graph, shown.nodes, notes(shown), with_ids);
   } else {
     std::cout << '\n' << instance.dsl << '\n';
   }
   if (instance.error) {
     std::cout << '\n';
     print_field("Error:", paint(Colour::kRed, error_message(*instance.error)));
-    for (const std::string& line : error_details(*instance.error, graph)) print_field("", line);
+    for (const std::string& line : error_details(*instance.error, shown.graph)) print_field("", line);
   }
   if (instance.result) {
     std::cout << '\n';
@@ -182,7 +241,9 @@ ExitCode show(const Invocation& invocation, const ShowOptions& options) {
   store::ClientStore store(invocation.conninfo());
   Shown shown;
   shown.instance = store.instance(options.id);
+  shown.graph = graph_of(shown.instance);
   shown.nodes = store.nodes(options.id);
+  if (shown.graph) shown.progress = progress_of(store, options.id, *shown.graph);
   if (!has_ended(shown.instance.status)) {
     constexpr int kSignals = 20;
     shown.waits = store.waiting(options.id);
@@ -243,19 +304,18 @@ CLI::Validator whole_number_from_1() {
 void add_list_command(CLI::App& app, Invocation& invocation) {
   CLI::App& command = add_command(app, "list", "List instances, newest first",
                                   "durabled list\n"
-                                  "durabled list --status failed --limit 20\n"
+                                  "durabled list --status failed --since 1d\n"
+                                  "durabled list --label 'import %' --role alice --limit 20\n"
+                                  "durabled list --after 4k2m9xpq              # the next page\n"
                                   "durabled list --label nightly --json | jq '.[].id'");
   auto filter = std::make_shared<store::ListFilter>();
-  command
-      .add_option("-s,--status", filter->status, "pending, running, completed, failed, cancelled or paused")
-      ->check(CLI::IsMember({"pending", "running", "completed", "failed", "cancelled", "paused"},
-                            CLI::ignore_case))
-      ->type_name("STATUS");
-  command.add_option("-l,--label", filter->label, "Only those with this label")->type_name("TEXT");
-  command.add_option("-n,--limit", filter->limit, "At most so many")
+  add_filter_options(command, *filter);
+  command.add_option("-n,--limit", filter->limit, "List at most N")
       ->type_name("N")
       ->check(whole_number_from_1())
       ->capture_default_str();
+  command.add_option("--after", filter->after, "Go on after this instance, the last one of the page before")
+      ->type_name("ID");
   add_database_option(command, invocation);
   add_json_option(command, invocation);
   set_action(command, invocation, [&invocation, filter] { return list(invocation, *filter); });

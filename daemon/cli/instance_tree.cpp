@@ -1,5 +1,6 @@
 #include "daemon/cli/instance_tree.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <sstream>
 
@@ -9,6 +10,27 @@
 #include "dsl/text/printer.hpp"
 
 namespace durabled::daemon::cli {
+namespace {
+
+// The annotation comes right before a node's line, so that it tells whose line it is.
+constexpr char kBegin = '\x01';
+constexpr std::size_t kIdLength = 8;
+
+std::string annotated_tree(const dsl::Graph& graph) {
+  return dsl::print_tree(graph, [](dsl::NodeIndex index) { return kBegin + dsl::node_id(index) + ' '; });
+}
+
+struct AnnotatedLine {
+  std::string indent, node, text;  // indent: with an arrow before a later step; node: "" for a heading
+};
+
+AnnotatedLine take_apart(const std::string& line) {
+  const std::size_t begin = line.find(kBegin);
+  if (begin == std::string::npos || line.size() < begin + kIdLength + 2) return {"", "", line};
+  return {line.substr(0, begin), line.substr(begin + 1, kIdLength), line.substr(begin + kIdLength + 2)};
+}
+
+}  // namespace
 
 std::optional<dsl::Graph> graph_of(const store::InstanceDetail& instance) {
   if (!instance.graph) {
@@ -22,41 +44,41 @@ std::optional<dsl::Graph> graph_of(const store::InstanceDetail& instance) {
   return graph ? std::optional(std::move(*graph)) : std::nullopt;
 }
 
-std::string marked_tree(const dsl::Graph& graph, const std::vector<store::NodeState>& states, bool with_ids) {
+std::string marked_tree(const dsl::Graph& graph, const std::vector<store::NodeState>& states,
+                        const std::map<std::string, std::string>& notes, bool with_ids) {
   std::map<std::string, std::string> status;
   for (const store::NodeState& state : states) status[state.node_id] = state.status;
-  std::string tree = dsl::print_tree(graph, [&](dsl::NodeIndex index) {
-    const auto found = status.find(dsl::node_id(index));
-    const std::string is = found == status.end() ? "pending" : found->second;
-    const std::string mark = paint(status_colour(is), status_mark(is)) + ' ';
-    return with_ids ? mark + paint(Colour::kDim, dsl::node_id(index)) + ' ' : mark;
-  });
-  // A tree that is wider than the terminal loses its shape; the codes of colours take no room.
   const std::size_t width = terminal_width();
-  if (width == 0) return tree;
-  constexpr std::size_t kCodes = 24;
-  std::istringstream lines(tree);
-  std::string cut;
+  std::istringstream lines(annotated_tree(graph));
+  std::string tree;
   for (std::string line; std::getline(lines, line);) {
-    const std::size_t indent = line.find_first_not_of(' ');
-    const std::size_t left = width + (coloured() ? kCodes : 0) - std::min(width / 2, indent);
-    cut += line.substr(0, indent) + one_line(line.substr(indent), left) + '\n';
+    const AnnotatedLine parts = take_apart(line);
+    tree += parts.indent;
+    if (parts.node.empty()) {
+      tree += parts.text + '\n';
+      continue;
+    }
+    const auto state = status.find(parts.node);
+    const std::string is = state == status.end() ? "pending" : state->second;
+    const auto note = notes.find(parts.node);
+    const std::string after = note == notes.end() ? "" : " (" + note->second + ')';
+    // A line that is wider than the terminal would break the tree's shape, so its text is cut.
+    constexpr std::size_t kMark = 3, kId = 9, kLeast = 20;
+    const std::size_t other = width_of(parts.indent) + kMark + (with_ids ? kId : 0) + width_of(after);
+    const std::size_t left = width == 0 ? 0 : std::max(kLeast, width - std::min(width, other));
+    tree += paint(status_colour(is), status_mark(is)) + ' ';
+    if (with_ids) tree += paint(Colour::kDim, parts.node) + ' ';
+    tree += one_line(parts.text, left) + paint(Colour::kDim, after) + '\n';
   }
-  return cut;
+  return tree;
 }
 
 std::map<std::string, std::string> node_lines(const dsl::Graph& graph) {
-  // The annotation stands right before a node's line, so that it tells whose line it is.
-  constexpr char kBegin = '\x01';
-  const std::string tree =
-      dsl::print_tree(graph, [](dsl::NodeIndex index) { return kBegin + dsl::node_id(index) + ' '; });
   std::map<std::string, std::string> all;
-  std::istringstream lines(tree);
+  std::istringstream lines(annotated_tree(graph));
   for (std::string line; std::getline(lines, line);) {
-    const std::size_t begin = line.find(kBegin);
-    constexpr std::size_t kIdLength = 8;
-    if (begin == std::string::npos || line.size() < begin + kIdLength + 2) continue;
-    all[line.substr(begin + 1, kIdLength)] = line.substr(begin + kIdLength + 2);
+    const AnnotatedLine parts = take_apart(line);
+    if (!parts.node.empty()) all[parts.node] = parts.text;
   }
   return all;
 }

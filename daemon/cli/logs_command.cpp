@@ -11,7 +11,9 @@
 #include "daemon/cli/failure.hpp"
 #include "daemon/cli/follow.hpp"
 #include "daemon/cli/instance_tree.hpp"
+#include "daemon/cli/interrupt.hpp"
 #include "daemon/cli/json_text.hpp"
+#include "daemon/cli/patient_store.hpp"
 #include "daemon/cli/terminal.hpp"
 #include "dsl/engine/event.hpp"
 #include "store/client_store.hpp"
@@ -109,11 +111,20 @@ Sentence sentence(const store::HistoryEvent& event, dsl::EventKind kind, const s
 // Prints events as they come; keeps what it knows of the graph.
 class Log {
  public:
-  Log(store::ClientStore& store, std::string id, bool json)
-      : store_(store), id_(std::move(id)), json_(json) {}
+  Log(std::string id, bool json) : id_(std::move(id)), json_(json) {}
 
-  void print_new() {
-    for (const store::HistoryEvent& event : store_.history(id_, last_)) {
+  // The events that print() has not been given yet.
+  std::vector<store::HistoryEvent> read(store::ClientStore& store) {
+    std::vector<store::HistoryEvent> events = store.history(id_, last_);
+    if (!events.empty() && !lines_) {
+      const auto graph = graph_of(store.instance(id_));
+      lines_ = graph ? node_lines(*graph) : std::map<std::string, std::string>();
+    }
+    return events;
+  }
+
+  void print(const std::vector<store::HistoryEvent>& events) {
+    for (const store::HistoryEvent& event : events) {
       print(event);
       last_ = event.seq;
     }
@@ -140,46 +151,60 @@ class Log {
     constexpr std::size_t kVerb = 10;
     const std::string padding(kVerb - std::min(kVerb, width_of(words.verb)), ' ');
     const std::size_t width = terminal_width();
-    constexpr std::size_t kBefore = 23 + 2 + kVerb + 1;
-    std::cout << paint(Colour::kDim, local_time(event.at, true)) << "  " << paint(words.colour, words.verb);
+    const std::string time = local_time(event.at, true);
+    const std::size_t before = time.size() + 2 + kVerb + 1;
+    std::cout << paint(Colour::kDim, time) << "  " << paint(words.colour, words.verb);
     if (!words.rest.empty()) {
-      std::cout << padding << ' ' << one_line(words.rest, width > kBefore + 20 ? width - kBefore : 0);
+      std::cout << padding << ' ' << one_line(words.rest, width > before + 20 ? width - before : 0);
     }
     std::cout << '\n';
   }
 
-  // The node's line, and where in which loop; read when the first event that has a node needs it.
+  // The node's line, and where in which loop.
   std::string line_of(const store::HistoryEvent& event) {
     if (!event.node) return "";
-    if (!lines_) {
-      const auto graph = graph_of(store_.instance(id_));
-      lines_ = graph ? node_lines(*graph) : std::map<std::string, std::string>();
-    }
     const auto found = lines_->find(*event.node);
     const std::string line = found == lines_->end() ? *event.node : found->second;
     return event.scope.value_or("").empty() ? line : '[' + *event.scope + "] " + line;
   }
 
-  store::ClientStore& store_;
   std::string id_;
   bool json_;
   std::int64_t last_ = 0;
-  std::optional<std::map<std::string, std::string>> lines_;
+  std::optional<std::map<std::string, std::string>> lines_;  // each node's text
 };
 
-ExitCode logs(const Invocation& invocation, const Options& options) {
-  store::ClientStore store(invocation.conninfo());
-  Log log(store, options.id, invocation.json);
-  while (options.follow) {
-    // The status first: what ended it is then among the events.
-    const std::string status = store.await(options.id, std::chrono::milliseconds{0});
-    log.print_new();
-    if (status == "completed") return ExitCode::kOk;
-    if (has_ended(status))
-      return report(invocation.json, ExitCode::kInstanceFailed, "instance " + options.id + ' ' + status);
+// What one look gives: the status first, so that the event that ended the instance is among the events.
+struct Look {
+  std::string status;
+  std::vector<store::HistoryEvent> events;
+};
+
+ExitCode follow(const Invocation& invocation, const std::string& id) {
+  PatientStore patient(invocation);
+  const InterruptWatch watch;
+  Log log(id, invocation.json);
+  while (!InterruptWatch::interrupted()) {
+    const auto look = patient.call(InterruptWatch::interrupted, [&](store::ClientStore& store) {
+      std::string status = store.await(id, std::chrono::milliseconds{0});
+      return Look{std::move(status), log.read(store)};
+    });
+    if (!look) break;
+    log.print(look->events);
+    if (look->status == "completed") return ExitCode::kOk;
+    if (has_ended(look->status)) {
+      return report(invocation.json, ExitCode::kInstanceFailed, "instance " + id + ' ' + look->status);
+    }
     std::this_thread::sleep_for(kLook);
   }
-  log.print_new();
+  return goes_on(invocation, id);
+}
+
+ExitCode logs(const Invocation& invocation, const Options& options) {
+  if (options.follow) return follow(invocation, options.id);
+  store::ClientStore store(invocation.conninfo());
+  Log log(options.id, invocation.json);
+  log.print(log.read(store));
   return ExitCode::kOk;
 }
 

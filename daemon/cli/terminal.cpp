@@ -139,13 +139,15 @@ std::string local_time(const std::string& rfc3339, bool milliseconds) {
   std::tm local{};
   localtime_r(&unix_time, &local);
   std::array<char, 32> text{};
+  std::array<char, 16> zone{};
   std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
-  if (!milliseconds) return text.data();
+  std::strftime(zone.data(), zone.size(), " %Z", &local);
+  if (!milliseconds) return std::string(text.data()) + zone.data();
   std::array<char, 8> fraction{};
   std::snprintf(
       fraction.data(), fraction.size(), ".%03d",
       static_cast<int>(std::chrono::floor<std::chrono::milliseconds>(micros - seconds).count() % 1'000));
-  return std::string(text.data()) + fraction.data();
+  return std::string(text.data()) + fraction.data() + zone.data();
 }
 
 std::string Table::text() const {

@@ -29,8 +29,8 @@ std::string one_line(const std::string& text, std::size_t width);
 
 // "1.2 s", "3 min 4 s", "2 h 5 min", "3 d 4 h".
 std::string readable(std::chrono::microseconds duration);
-// "2026-03-01 14:02:11" in the local time zone, with milliseconds if wanted; the text itself when it is no
-// time.
+// "2026-03-01 14:02:11 CET", in the local time zone, with milliseconds if wanted; the text itself when it is not
+// a time.
 std::string local_time(const std::string& rfc3339, bool milliseconds = false);
 
 // Rows in aligned columns. The last column takes what is left of the terminal and is cut there.

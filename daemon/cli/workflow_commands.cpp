@@ -8,7 +8,9 @@
 #include "daemon/cli/failure.hpp"
 #include "daemon/cli/follow.hpp"
 #include "daemon/cli/json_text.hpp"
+#include "daemon/cli/patient_store.hpp"
 #include "daemon/cli/schedule_times.hpp"
+#include "daemon/cli/statement_check.hpp"
 #include "daemon/cli/terminal.hpp"
 #include "daemon/cli/workflow_text.hpp"
 #include "dsl/graph/json.hpp"
@@ -24,6 +26,7 @@ struct SubmitOptions {
   std::optional<int> priority;
   std::vector<std::string> vars;  // "name=value"
   bool unseen = false;
+  bool replace = false;
   bool wait = false;
   std::optional<double> timeout_seconds;
 };
@@ -54,6 +57,12 @@ void take_over(store::Submission& submission, const dsl::ParsedWorkflow& parsed)
   fill(submission.idempotency_key, parsed.idempotency_key);
 }
 
+store::Submission checked_key(store::Submission submission) {
+  if (submission.replace && !submission.idempotency_key)
+    throw CommandError(ExitCode::kUsage, "--replace needs an idempotency key: --idempotency-key KEY");
+  return submission;
+}
+
 store::Submission submission(const Invocation& invocation, const SubmitOptions& options) {
   store::Submission result;
   result.dsl = read_workflow(options.source);
@@ -63,56 +72,134 @@ store::Submission submission(const Invocation& invocation, const SubmitOptions& 
   result.idempotency_key = options.idempotency_key;
   result.priority = options.priority;
   result.vars = variables(options.vars);
-  if (options.unseen) return result;
+  result.replace = options.replace;
+  if (options.unseen) return checked_key(result);
   const auto parsed = check_workflow(result.dsl);
   if (!parsed) throw CommandError(ExitCode::kFailed, parsed.error().to_string());
   for (const dsl::Diagnostic& warning : parsed->warnings) warn(invocation.json, warning.to_string());
   take_over(result, *parsed);
-  return result;
+  return checked_key(result);
+}
+
+// The key is known, so nothing was started; says which instance holds it, and what it has come to.
+void tell_of_holder(const Invocation& invocation, const store::Submitted& submitted) {
+  warn(invocation.json,
+       "instance " + submitted.id + " has this idempotency key and exists since " +
+           local_time(submitted.created_at) + ", " + submitted.status +
+           (submitted.same_text ? "" : "; its text differs from this one") +
+           "; nothing was started. With --replace it is cancelled unless it has ended, and this "
+           "workflow starts under the key");
 }
 
 ExitCode submit(const Invocation& invocation, const SubmitOptions& options) {
   const store::Submission workflow = submission(invocation, options);
-  store::ClientStore store(invocation.conninfo());
-  const std::string id = store.submit(workflow);
-  if (options.wait) return wait_for(invocation, store, id, options.timeout_seconds);
-  std::cout << (invocation.json ? JsonObject().text("id", id).text() : id) << '\n';
+  PatientStore store(invocation);
+  const store::Submitted submitted = store.store().submit(workflow);
+  if (!submitted.started) tell_of_holder(invocation, submitted);
+  if (options.wait) return wait_for(invocation, store, submitted.id, options.timeout_seconds);
+  if (!invocation.json) {
+    std::cout << submitted.id << '\n';
+    return ExitCode::kOk;
+  }
+  std::cout << JsonObject()
+                   .text("id", submitted.id)
+                   .boolean("started", submitted.started)
+                   .text("status", submitted.status)
+                   .text("created_at", submitted.created_at)
+                   .boolean("same_text", submitted.same_text)
+                   .text("replaced", submitted.replaced)
+                   .text()
+            << '\n';
   return ExitCode::kOk;
 }
 
-void print_check(const dsl::ParsedWorkflow& workflow, bool json) {
-  const std::string tree = dsl::print_tree(workflow.graph);
-  if (!json) {
-    std::cout << tree << next_times_text(workflow.graph);
-    for (const dsl::Diagnostic& warning : workflow.warnings) {
-      std::cout << '\n' << paint(Colour::kYellow, "warning: ") << warning.to_string() << '\n';
-    }
-    return;
-  }
-  JsonList warnings;
-  for (const dsl::Diagnostic& warning : workflow.warnings) warnings.add(to_json(warning));
-  std::cout << JsonObject()
-                   .boolean("ok", true)
-                   .raw("warnings", warnings.text())
-                   .raw("schedules", next_times_json(workflow.graph))
-                   .text("label", workflow.label)
-                   .text("database", workflow.database)
-                   .text("tree", tree)
-                   .raw("graph", dsl::to_json(workflow.graph))
-                   .text()
-            << '\n';
+struct CheckOptions {
+  WorkflowSource source;
+  bool strict = false;
+};
+
+std::string finding_json(const StatementFinding& finding) {
+  JsonList place;
+  for (const std::string& line : finding.place) place.add(json_quote(line));
+  return JsonObject()
+      .text("node", finding.node)
+      .text("statement", finding.statement)
+      .text("message", finding.message)
+      .text("sqlstate", finding.sqlstate)
+      .text("hint", finding.hint)
+      .raw("place", place.text())
+      .boolean("certain", finding.is_certain)
+      .text();
 }
 
-ExitCode check(const Invocation& invocation, const WorkflowSource& source) {
-  const auto parsed = check_workflow(read_workflow(source));
+void print_check_json(const dsl::ParsedWorkflow& workflow, const std::optional<StatementReport>& report,
+                      bool ok) {
+  JsonList warnings, findings;
+  for (const dsl::Diagnostic& warning : workflow.warnings) warnings.add(to_json(warning));
+  JsonObject object;
+  object.boolean("ok", ok)
+      .raw("warnings", warnings.text())
+      .raw("schedules", next_times_json(workflow.graph))
+      .text("label", workflow.label)
+      .text("database", workflow.database)
+      .text("tree", dsl::print_tree(workflow.graph))
+      .raw("graph", dsl::to_json(workflow.graph));
+  if (report) {
+    for (const StatementFinding& finding : report->findings) findings.add(finding_json(finding));
+    object.raw("statements", JsonObject()
+                                 .number("checked", static_cast<long long>(report->checked))
+                                 .number("skipped", static_cast<long long>(report->skipped))
+                                 .raw("findings", findings.text())
+                                 .text());
+  }
+  std::cout << object.text() << '\n';
+}
+
+void print_finding(const StatementFinding& finding) {
+  std::cout << '\n'
+            << (finding.is_certain ? paint(Colour::kRed, "error: ") : paint(Colour::kYellow, "warning: "))
+            << "node " << finding.node << ": " << finding.message << " (" << finding.sqlstate << ')'
+            << (finding.is_certain ? "" : "; an earlier step may make it") << '\n';
+  for (const std::string& line : finding.place) std::cout << "  " << line << '\n';
+  if (!finding.hint.empty()) std::cout << "  hint: " << finding.hint << '\n';
+}
+
+void print_check(const dsl::ParsedWorkflow& workflow, const std::optional<StatementReport>& report) {
+  std::cout << dsl::print_tree(workflow.graph) << next_times_text(workflow.graph);
+  for (const dsl::Diagnostic& warning : workflow.warnings) {
+    std::cout << '\n' << paint(Colour::kYellow, "warning: ") << warning.to_string() << '\n';
+  }
+  if (!report) return;
+  for (const StatementFinding& finding : report->findings) print_finding(finding);
+  std::cout << '\n'
+            << report->checked << " of " << report->checked + report->skipped
+            << " SQL steps were checked by the server";
+  if (report->skipped > 0) std::cout << "; the text of the others is known only when they run";
+  std::cout << '\n';
+}
+
+ExitCode check(const Invocation& invocation, const CheckOptions& options) {
+  const auto parsed = check_workflow(read_workflow(options.source));
   if (!parsed) {
     if (invocation.json) {
       std::cout << JsonObject().boolean("ok", false).raw("error", to_json(parsed.error())).text() << '\n';
     }
-    throw CommandError(ExitCode::kFailed, parsed.error().to_string());
+    throw CommandError(ExitCode::kUsage, parsed.error().to_string());
   }
-  print_check(*parsed, invocation.json);
-  return ExitCode::kOk;
+  std::optional<StatementReport> report;
+  if (!invocation.database.empty()) report = check_statements(invocation.database, parsed->graph);
+  bool fails = false, warns = !parsed->warnings.empty();
+  for (const StatementFinding& finding : report ? report->findings : std::vector<StatementFinding>()) {
+    fails = fails || finding.is_certain;
+    warns = warns || !finding.is_certain;
+  }
+  const bool ok = !fails && !(options.strict && warns);
+  if (invocation.json) {
+    print_check_json(*parsed, report, ok);
+  } else {
+    print_check(*parsed, report);
+  }
+  return ok ? ExitCode::kOk : ExitCode::kUsage;
 }
 
 void add_submit_options(CLI::App& command, SubmitOptions& options) {
@@ -131,11 +218,13 @@ void add_submit_options(CLI::App& command, SubmitOptions& options) {
   command.add_option("--start-at", options.start_at, "Not before this time")->type_name("TIME");
   command
       .add_option("-k,--idempotency-key", options.idempotency_key,
-                  "A key that was used before gives the instance of then, and starts nothing")
+                  "With a key that an earlier instance has, prints that one's id and starts nothing")
       ->type_name("KEY");
-  command.add_flag("--no-check", options.unseen, "Submit the text unseen; the daemon judges it");
+  command.add_flag("--replace", options.replace,
+                   "Cancel the instance that has the key, unless it has ended, and start this one");
+  command.add_flag("--no-check", options.unseen, "Submit the text without looking at it; the daemon does");
   CLI::Option* wait = command.add_flag("-w,--wait", options.wait, "Wait for its end and print its result");
-  command.add_option("--timeout", options.timeout_seconds, "Wait at most so long")
+  command.add_option("--timeout", options.timeout_seconds, "Wait at most this long; exits with 6 then")
       ->type_name("SECONDS")
       ->check(CLI::Validator(
           [](const std::string& text) {
@@ -151,20 +240,36 @@ void add_submit_options(CLI::App& command, SubmitOptions& options) {
 
 void add_workflow_commands(CLI::App& app, Invocation& invocation) {
   CLI::App& checking =
-      add_command(app, "check", "Parse a workflow and show its tree and its traps; needs no database",
+      add_command(app, "check", "Parse a workflow and show its tree and its traps, without a database",
                   "durabled check flow.df\n"
                   "durabled check -e \"'SELECT 1' ~> df.sleep(5) ~> 'SELECT 2'\"\n"
-                  "durabled check --json - < flow.df");
-  auto source = std::make_shared<WorkflowSource>();
-  add_workflow_options(checking, *source);
+                  "durabled check --strict flow.df                 # exits with 2 for warnings as well\n"
+                  "durabled check --database postgresql://app@db1/app flow.df   # asks the server about each "
+                  "statement\n"
+                  "durabled check --json - < flow.df\n\n"
+                  "Exits with 2 when the workflow would fail, or with --strict when there is a warning.");
+  auto check_options = std::make_shared<CheckOptions>();
+  add_workflow_options(checking, check_options->source);
+  checking.add_flag("--strict", check_options->strict, "Exit with 2 when there is a warning, too");
+  checking
+      .add_option("-d,--database", invocation.database,
+                  "Have this database parse each statement whose text is known; nothing is run")
+      ->type_name("URI");
   add_json_option(checking, invocation);
-  set_action(checking, invocation, [&invocation, source] { return check(invocation, *source); });
+  set_action(checking, invocation,
+             [&invocation, check_options] { return check(invocation, *check_options); });
 
-  CLI::App& submitting =
-      add_command(app, "submit", "Submit a workflow; prints the id of the new instance",
-                  "durabled submit flow.df --label nightly\n"
-                  "durabled submit -e \"'SELECT {n} + 1 AS next'\" --var n=41 --wait --timeout 30\n"
-                  "id=$(durabled submit flow.df -k order-17)   # the same id when repeated");
+  CLI::App& submitting = add_command(
+      app, "submit", "Submit a workflow; prints the id of the new instance",
+      "durabled submit flow.df --label nightly\n"
+      "durabled submit -e \"'SELECT {n} + 1 AS next'\" --var n=41 --wait --timeout 30\n"
+      "id=$(durabled submit flow.df -k order-17)      # the same id when repeated\n"
+      "durabled submit nightly.df -k nightly --replace   # instead of the one that runs\n\n"
+      "A text with $name goes into a file or a quoted here-document, because the shell replaces $name\n"
+      "within double quotes:\n"
+      "durabled submit - --wait <<'END'\n"
+      "  'SELECT 41 AS n' |=> 'x' ~> 'SELECT $x + 1 AS answer'\n"
+      "END");
   auto options = std::make_shared<SubmitOptions>();
   add_submit_options(submitting, *options);
   add_database_option(submitting, invocation);

@@ -5,6 +5,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/daemon_process.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/sql.hpp"
 
@@ -19,7 +20,7 @@ struct Answer {
 
 Answer durabled_command(const std::string& conninfo, std::vector<std::string> arguments) {
   TemporaryDirectory folder("durabled-cli");
-  arguments.insert(arguments.begin(), DURABLED_BINARY);
+  arguments.insert(arguments.begin(), kBinary);
   arguments.insert(arguments.end(), {"--database", conninfo});
   ChildProcess process({.argv = arguments, .output = folder.path() / "output"});
   const auto code = process.wait(std::chrono::seconds(60));

@@ -1,4 +1,5 @@
 #include "tests/attack/traps.hpp"
+#include "tests/support/paths.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -105,7 +106,7 @@ std::set<std::string> words_of_privileged_code(Sql& owner) {
   std::set<std::string> words;
   for (const Row& row : owner.exec(kCode)) add_words(row[0].value_or(""), words);
   for (const auto& file :
-       std::filesystem::directory_iterator(std::filesystem::path(DURABLED_SOURCE_DIR) / "store")) {
+       std::filesystem::directory_iterator(std::filesystem::path(kSourceDirectory) / "store")) {
     if (file.is_regular_file()) add_words(read_file(file.path()), words);
   }
   return words;

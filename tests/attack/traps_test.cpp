@@ -4,6 +4,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/daemon_process.hpp"
+#include "tests/support/paths.hpp"
 
 using namespace durabled::test;
 
@@ -23,7 +24,7 @@ class TrappedWorld {
 
   std::string command(const std::string& role, std::vector<std::string> arguments) {
     TemporaryDirectory folder("durabled-traps");
-    arguments.insert(arguments.begin(), DURABLED_BINARY);
+    arguments.insert(arguments.begin(), kBinary);
     arguments.insert(arguments.end(), {"--database", database.conninfo(role)});
     ChildProcess process({.argv = arguments, .output = folder.path() / "output"});
     CHECK(process.wait(std::chrono::seconds(60)).has_value());

@@ -1,4 +1,6 @@
 // The command line beside a running daemon: waiting, showing, following, steering.
+#include <csignal>
+
 #include "tests/e2e/cli_run.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/daemon_process.hpp"
@@ -132,11 +134,11 @@ TEST_CASE("run as a role that does not own the schema says which role does") {
                                "in as cli_app; it must log in as durabled_owner"));
 }
 
-TEST_CASE("submit --wait --timeout gives up with 1 and leaves the instance running", "[S4.4]") {
+TEST_CASE("submit --wait --timeout gives up with 6 and leaves the instance running", "[S4.4]") {
   Served served;
   const CliOutcome outcome =
       served.run({"submit", "-e", "df.wait_for_signal('x')", "--wait", "--timeout", "0.3"});
-  CHECK(outcome.code == 1);
+  CHECK(outcome.code == 6);
   CHECK_THAT(outcome.err, ContainsSubstring("is still running"));
   CHECK(served.run({"list", "--json", "--status", "running"}).json().as_array().size() == 1);
 }
@@ -196,14 +198,15 @@ TEST_CASE("show marks each node with what it has come to", "[L6.11][S1.7][S4.6]"
   const CliOutcome waiting = served.run({"show", id});
   CHECK(waiting.code == 0);
   CHECK_THAT(waiting.out, ContainsSubstring("waiting for signal 'go'"));
-  CHECK_THAT(waiting.out, ContainsSubstring("✓ SQL: SELECT 1\n→ ⏳ IF\n"));
+  CHECK_THAT(waiting.out, ContainsSubstring("✓ SQL: SELECT 1 (") && ContainsSubstring(")\n→ ⏳ IF\n"));
   CHECK_THAT(waiting.out, ContainsSubstring("⏳ SIGNAL 'go'") && ContainsSubstring("⊘ SQL: SELECT 2"));
   CHECK_THAT(waiting.out, ContainsSubstring("○ SQL: SELECT 3"));
 
   CHECK(served.run({"signal", id, "go", "{\"by\": \"ada\"}"}).code == 0);
   wait_until("it fails", [&] { return Sql(served.app).text("select df.status($1)", id) == "failed"; });
   const CliOutcome failed = served.run({"show", id, "--ids"});
-  CHECK_THAT(failed.out, ContainsSubstring("✗ 00000006 SQL: SELECT 1/0\n→ ⊘ 00000007 SQL: SELECT 3\n"));
+  CHECK_THAT(failed.out, ContainsSubstring("✗ 00000006 SQL: SELECT 1/0 (") &&
+                             ContainsSubstring(")\n→ ⊘ 00000007 SQL: SELECT 3\n"));
   CHECK_THAT(failed.out, ContainsSubstring("division by zero") && ContainsSubstring("sqlstate: 22012"));
   const auto json = served.run({"show", id, "--json"}).json();
   CHECK(json.at("nodes").as_array().size() == 8);
@@ -274,4 +277,107 @@ TEST_CASE("doctor finds nothing wrong where all is well", "[S4.8]") {
         "✓ workers", "✓ http        every HTTP step is refused: http.allow is empty"}) {
     CHECK_THAT(outcome.out, ContainsSubstring(check));
   }
+}
+
+TEST_CASE("show tells how far a for_each and a loop have come, and how long steps took", "[S4.6]") {
+  Served served;
+  const std::string id = served.submit(
+      "df.catch(df.for_each('SELECT generate_series(1, 6) AS n', 'SELECT 1 / ($item.n - 4)', max_parallel => "
+      "1),"
+      " 'SELECT 1') ~> df.loop('SELECT pg_sleep(0)', 'SELECT false') ~> df.wait_for_signal('go')");
+  served.wait_for_signal_wait(id);
+  const std::string shown = served.run({"show", id}).out;
+  INFO(shown);
+  CHECK_THAT(shown, ContainsSubstring("FOR EACH item (max 1) (3/6, 1 failed [3])"));
+  CHECK_THAT(shown, ContainsSubstring("SQL: SELECT pg_sleep(0) ("));
+  const auto json = served.run({"show", id, "--json"}).json();
+  bool has_progress = false;
+  for (const auto& node : json.at("nodes").as_array())
+    has_progress = has_progress || (node.at("progress").is_string() &&
+                                    node.at("progress").as_string() == "3/6, 1 failed [3]");
+  CHECK(has_progress);
+}
+
+TEST_CASE("show, list and waiting tell which attempt failed, why, and until when a retry waits", "[S4.6]") {
+  Served served;
+  const std::string id = served.submit("df.retry('SELECT 1 / 0', 5, delay => 3600, max_delay => 3600)");
+  wait_until("it waits to try again",
+             [&] { return Sql(served.app).number("select count(*) from df.waiting($1)", id) == 1; });
+  CHECK_THAT(served.run({"show", id}).out,
+             ContainsSubstring("Now:      waiting to try again until ") &&
+                 ContainsSubstring("; attempt 1 of 5 failed: division by zero\n"));
+  CHECK_THAT(served.run({"list"}).out, ContainsSubstring("attempt 1 failed: division by zero"));
+  const auto wait = served.run({"waiting", "--kind", "retry", "--json"}).json().at(0);
+  CHECK(wait.at("attempt").as_int64() == 1);
+  CHECK(wait.at("error").as_string() == "division by zero");
+}
+
+TEST_CASE("times on the command line carry their zone") {
+  Served served;
+  served.submit("df.wait_for_signal('go')");
+  CHECK_THAT(cli({"list", "--database", served.app}, {{"TZ", "Europe/Vienna"}}).out,
+             ContainsSubstring(" CE"));
+  CHECK_THAT(cli({"list", "--database", served.app}, {{"TZ", "UTC"}}).out, ContainsSubstring(" UTC "));
+}
+
+TEST_CASE("submit --wait and logs --follow go on when the server restarts, and say so once", "[S4.4][S4.6]") {
+  PostgresServer server;
+  TestDatabase database = server.fresh_database();
+  server.create_role("cli_app");
+  Sql(database.conninfo()).exec("select df.grant_usage('cli_app')");
+  const std::string app = database.conninfo("cli_app");
+  DaemonProcess daemon(database.conninfo());
+  daemon.wait_until_ready();
+  const TemporaryDirectory directory("durabled-cli");
+  const auto text = [&](const char* name) { return read_file(directory.path() / name); };
+  ChildProcess waiter(
+      {.argv = {kBinary, "submit", "-e", "df.wait_for_signal('go')", "--wait", "--database", app},
+       .output = directory.path() / "wait"});
+  std::string id;
+  wait_until("it waits for its signal", [&] {
+    const Rows rows = Sql(app).exec("select instance_id from df.waiting()");
+    if (!rows.empty()) id = rows[0][0].value_or("");
+    return !rows.empty();
+  });
+  ChildProcess follower(
+      {.argv = {kBinary, "logs", id, "--follow", "--database", app}, .output = directory.path() / "logs"});
+  wait_until("the log tells of the wait", [&] { return text("logs").find("waiting ") != std::string::npos; });
+  server.stop_fast();
+  for (const char* name : {"wait", "logs"}) {
+    wait_until(std::string(name) + " has noticed",
+               [&] { return text(name).find("warning: the connection is lost") != std::string::npos; });
+  }
+  server.start();
+  wait_until(
+      "both are back",
+      [&] {
+        return text("wait").find("warning: connected again") != std::string::npos &&
+               text("logs").find("warning: connected again") != std::string::npos;
+      },
+      std::chrono::seconds{30});
+  Sql(app).exec("select df.signal($1, 'go')", id);
+  CHECK(waiter.wait(std::chrono::seconds{30}) == 0);
+  CHECK(follower.wait(std::chrono::seconds{30}) == 0);
+  for (const char* name : {"wait", "logs"}) {
+    const std::string all = text(name);
+    INFO(all);
+    CHECK(all.find("the connection is lost") == all.rfind("the connection is lost"));
+  }
+}
+
+TEST_CASE("Ctrl-C ends a wait with the id and what to do with the instance", "[S4.4][S4.6]") {
+  Served served;
+  const std::string id = served.submit("df.wait_for_signal('go')");
+  served.wait_for_signal_wait(id);
+  const TemporaryDirectory directory("durabled-cli");
+  ChildProcess follower({.argv = {kBinary, "logs", id, "--follow", "--database", served.app},
+                         .output = directory.path() / "out"});
+  wait_until("it tells of the wait",
+             [&] { return read_file(directory.path() / "out").find("waiting ") != std::string::npos; });
+  follower.signal(SIGINT);
+  CHECK(follower.wait() == 130);
+  CHECK_THAT(read_file(directory.path() / "out"),
+             ContainsSubstring("durabled: instance " + id + " goes on; follow it: " + kBinary + " logs " +
+                               id + " --follow; cancel it: " + kBinary + " cancel " + id + "\n"));
+  CHECK(Sql(served.app).text("select df.status($1)", id) == "running");
 }

@@ -1,44 +1,25 @@
 // The command line where no daemon is needed: usage, exit codes, check, the schema, the inbox.
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
-#include "tests/e2e/cli_run.hpp"
+#include "tests/e2e/cli_fixture.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/sql.hpp"
 
 using namespace durabled::test;
+using Fixture = durabled::test::CliFixture;
 
 namespace {
 
-const std::vector<std::string> kCommands{"dev",       "run",    "init",   "upgrade",   "renew-installation",
-                                         "uninstall", "submit", "check",  "list",      "show",
-                                         "history",   "logs",   "cancel", "pause",     "resume",
-                                         "signal",    "rerun",  "doctor", "completion"};
-
-// A database with the schema and an ordinary role that may use it.
-struct Fixture {
-  TestDatabase database = fresh_database();
-  std::string app = admit();
-
-  std::string admit() {
-    database.server().create_role("cli_app");
-    Sql(database.conninfo()).exec("select df.grant_usage('cli_app')");
-    return database.conninfo("cli_app");
-  }
-  CliOutcome run(std::vector<std::string> arguments, const std::string& input = "") {
-    arguments.insert(arguments.end(), {"--database", app});
-    return cli(arguments, {}, input);
-  }
-  std::string submit(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "submit");
-    const CliOutcome outcome = run(arguments);
-    INFO(outcome.err);
-    REQUIRE(outcome.code == 0);
-    return outcome.out.substr(0, outcome.out.find('\n'));
-  }
-  Sql sql() { return Sql(database.conninfo()); }
-};
+const std::vector<std::string> kCommands{"dev",       "run",    "init",      "upgrade", "renew-installation",
+                                         "uninstall", "submit", "check",     "list",    "show",
+                                         "history",   "logs",   "cancel",    "workers", "waiting",
+                                         "metrics",   "prune",  "pause",     "resume",  "signal",
+                                         "rerun",     "doctor", "completion"};
 
 // Everything that the schema consists of, as text: what two ways of installing it must agree about.
 std::string catalog(const std::string& conninfo) {
@@ -92,20 +73,14 @@ std::string without_psql_commands(const std::string& script) {
   return sql;
 }
 
-std::set<std::string> keys(const boost::json::value& object) {
-  std::set<std::string> all;
-  for (const auto& entry : object.as_object()) all.emplace(entry.key());
-  return all;
-}
-
 }  // namespace
 
 TEST_CASE("the help documents the exit codes, and every command shows examples", "[S4.9]") {
   const CliOutcome help = cli({"--help"});
   CHECK(help.code == 0);
   CHECK(help.err.empty());
-  for (const char* line :
-       {"0  ok", "1  failed", "2  wrong usage", "3  the database", "4  no such", "5  the instance"}) {
+  for (const char* line : {"0  ok", "1  failed", "2  wrong usage", "3  the database", "4  no such",
+                           "5  the instance", "6  the time"}) {
     CHECK_THAT(help.out, ContainsSubstring(line));
   }
   for (const std::string& command : kCommands) {
@@ -189,13 +164,13 @@ TEST_CASE("check reads a file and stdin", "[S4.5]") {
   CHECK_THAT(missing.err, ContainsSubstring("flow.df.no"));
 }
 
-TEST_CASE("check exits with 1 for a bad text and shows where on stderr", "[S4.5][S4.9]") {
+TEST_CASE("check exits with 2 for a bad text and shows where on stderr", "[S4.5][S4.9]") {
   const CliOutcome outcome = cli({"check", "-e", "'SELECT 1' ~> nonsense('x')"});
-  CHECK(outcome.code == 1);
+  CHECK(outcome.code == 2);
   CHECK(outcome.out.empty());
   CHECK_THAT(outcome.err, ContainsSubstring("line 1, column 15") && ContainsSubstring("nonsense"));
   const CliOutcome empty = cli({"check", "/dev/null"});
-  CHECK(empty.code == 1);
+  CHECK(empty.code == 2);
   CHECK_THAT(empty.err, ContainsSubstring("line 1"));
 }
 
@@ -209,9 +184,50 @@ TEST_CASE("check --json tells the same to programs", "[S4.5][S4.11]") {
   CHECK(good.at("graph").at("node_type").as_string() == "THEN");
   CHECK(good.at("warnings").at(0).at("code").as_string() == "unbound_name");
   const CliOutcome outcome = cli({"check", "--json", "-e", "'SELECT 1"});
-  CHECK(outcome.code == 1);
+  CHECK(outcome.code == 2);
   CHECK_FALSE(outcome.json().at("ok").as_bool());
   CHECK(outcome.json().at("error").at("line").as_int64() == 1);
+}
+
+TEST_CASE("check --strict exits with 2 when there is a warning", "[S4.5][S4.9]") {
+  const char* text = "@> 'SELECT 1' ~> 'SELECT 2'";
+  CHECK(cli({"check", "-e", text}).code == 0);
+  const CliOutcome strict = cli({"check", "--strict", "-e", text});
+  CHECK(strict.code == 2);
+  CHECK_THAT(strict.out, ContainsSubstring("warning: "));
+  CHECK(cli({"check", "--strict", "-e", "'SELECT 1'"}).code == 0);
+}
+
+TEST_CASE("check --database has the server parse the statements whose text is known, and runs none",
+          "[S4.5]") {
+  Fixture fixture;
+  fixture.sql().exec(
+      "create table public.orders (id int, status text); grant all on public.orders to cli_app");
+  const CliOutcome good = fixture.run({"check", "-e",
+                                       "'SELECT id FROM orders' |=> 'o' ~> 'DELETE FROM orders' ~> "
+                                       "'UPDATE orders SET status = NULL WHERE id = $o.id::int'"
+                                       " ~> 'SELECT $o.id' ~> 'CREATE TABLE later (n int)'"
+                                       " ~> 'INSERT INTO later VALUES (1)'"});
+  INFO(good.out << good.err);
+  CHECK(good.code == 0);
+  CHECK_THAT(good.out,
+             ContainsSubstring("5 of 6 SQL steps were checked by the server") &&
+                 ContainsSubstring("warning: node 00000006: relation \"later\" does not exist (42P01); "
+                                   "an earlier step may make it"));
+  CHECK(fixture.sql().number("select count(*) from pg_class where relname = 'later'") == 0);
+  const CliOutcome bad =
+      fixture.run({"check", "-e", "'SELECT 1' ~> 'SELECT é, nocolumn FROM orders' ~> 'SELEC 1'"});
+  CHECK(bad.code == 2);
+  CHECK_THAT(bad.out,
+             ContainsSubstring("error: node 00000002: column \"é\" does not exist (42703)") &&
+                 ContainsSubstring("line 1, column 8 of the statement") &&
+                 ContainsSubstring("error: node 00000003: syntax error at or near \"SELEC\" (42601)"));
+  const auto json = fixture.run({"check", "--json", "-e", "'SELECT nope'"}).json();
+  CHECK_FALSE(json.at("ok").as_bool());
+  const auto& finding = json.at("statements").at("findings").at(0);
+  CHECK(keys(finding) ==
+        std::set<std::string>{"node", "statement", "message", "sqlstate", "hint", "place", "certain"});
+  CHECK(finding.at("sqlstate").as_string() == "42703");
 }
 
 TEST_CASE("init --print is exactly what init installs", "[S4.3]") {
@@ -404,30 +420,39 @@ TEST_CASE("list filters, and its JSON has one object an instance", "[S4.6][S4.11
   REQUIRE(fixture.run({"cancel", first}).code == 0);
   const auto all = fixture.run({"list", "--json"}).json().as_array();
   REQUIRE(all.size() == 2);
-  CHECK(keys(all[0]) ==
-        std::set<std::string>{"id", "label", "status", "executions", "created_at", "completed_at", "output"});
+  CHECK(keys(all[0]) == std::set<std::string>{"id", "label", "status", "submitted_by", "executions",
+                                              "created_at", "completed_at", "output", "code"});
   CHECK(all[0].at("id").as_string() == second);
   CHECK(all[0].at("completed_at").is_null());
   CHECK(all[1].at("status").as_string() == "cancelled");
   CHECK(fixture.run({"list", "--json", "--label", "b"}).json().at(0).at("id").as_string() == second);
   CHECK(fixture.run({"list", "--json", "--status", "cancelled"}).json().at(0).at("id").as_string() == first);
   CHECK(fixture.run({"list", "--json", "--limit", "1"}).json().as_array().size() == 1);
+  const CliOutcome page = fixture.run({"list", "--limit", "1"});
+  CHECK_THAT(page.err, ContainsSubstring("--after " + second));
+  const auto next = fixture.run({"list", "--json", "--limit", "1", "--after", second}).json();
+  CHECK(next.at(0).at("id").as_string() == first);
+  CHECK(fixture.run({"list", "--json", "--limit", "5000", "--role", "cli_app", "--since", "1d"})
+            .json()
+            .as_array()
+            .size() == 2);
+  CHECK(fixture.run({"list", "--json", "--since", "2100-01-01"}).json().as_array().empty());
+  CHECK(fixture.run({"list", "--json", "--code", "cancelled"}).json().at(0).at("id").as_string() == first);
   const CliOutcome table = fixture.run({"list"});
   CHECK_THAT(table.out,
              ContainsSubstring("ID        STATUS     LABEL") && ContainsSubstring(first + "  cancelled  a"));
   CHECK(table.out.find('\033') == std::string::npos);
 }
 
-TEST_CASE("steering an instance that has ended exits with 1, but cancelling twice is fine", "[S4.7]") {
+TEST_CASE("steering an instance that has ended exits with 1", "[S4.7]") {
   Fixture fixture;
   const std::string id = fixture.submit({"-e", "'SELECT 1'"});
   CHECK(fixture.run({"pause", id}).code == 0);
   CHECK(fixture.run({"show", "--json", id}).json().at("status").as_string() == "paused");
   CHECK(fixture.run({"resume", id}).code == 0);
   CHECK(fixture.run({"cancel", id, "--reason", "enough"}).code == 0);
-  CHECK(fixture.run({"cancel", id}).code == 0);
-  for (const std::vector<std::string>& late :
-       std::vector<std::vector<std::string>>{{"pause", id}, {"resume", id}, {"signal", id, "go"}}) {
+  for (const std::vector<std::string>& late : std::vector<std::vector<std::string>>{
+           {"cancel", id}, {"pause", id}, {"resume", id}, {"signal", id, "go"}}) {
     const CliOutcome outcome = fixture.run(late);
     CHECK(outcome.code == 1);
     CHECK_THAT(outcome.err, ContainsSubstring("already cancelled"));
@@ -485,12 +510,52 @@ TEST_CASE("the completion scripts know every command and its options", "[S4.10]"
     CHECK_THAT(outcome.out, ContainsSubstring("idempotency-key"));
   }
   const TemporaryDirectory directory("durabled-cli");
-  write_file(directory.path() / "script",
-             cli({"completion", "bash"}).out +
-                 "COMP_WORDS=(durabled sub); COMP_CWORD=1; _durabled; echo \"[${COMPREPLY[*]}]\"\n"
-                 "COMP_WORDS=(durabled submit --lab); COMP_CWORD=2; _durabled; echo \"[${COMPREPLY[*]}]\"\n");
+  write_file(
+      directory.path() / "script",
+      cli({"completion", "bash"}).out +
+          "COMP_WORDS=(durabled sub); COMP_CWORD=1; _durabled; echo \"[${COMPREPLY[*]}]\"\n"
+          "COMP_WORDS=(durabled submit --lab); COMP_CWORD=2; _durabled; echo \"[${COMPREPLY[*]}]\"\n"
+          "COMP_WORDS=(durabled list --status fa); COMP_CWORD=3; _durabled; echo \"[${COMPREPLY[*]}]\"\n"
+          "COMP_WORDS=(durabled -d x canc); COMP_CWORD=3; _durabled; echo \"[${COMPREPLY[*]}]\"\n"
+          "durabled() { echo '[{\"id\":\"4k2m9xpq\",\"label\":null},{\"id\":\"5aaaaaaa\"}]'; }\n"
+          "COMP_WORDS=(durabled show 4k); COMP_CWORD=2; _durabled; echo \"[${COMPREPLY[*]}]\"\n");
   run({.argv = {"/bin/bash", (directory.path() / "script").string()}, .output = directory.path() / "out"});
-  CHECK(read_file(directory.path() / "out") == "[submit]\n[--label]\n");
+  CHECK(read_file(directory.path() / "out") == "[submit]\n[--label]\n[failed]\n[cancel]\n[4k2m9xpq]\n");
+}
+
+TEST_CASE("without an address a command says how to give one, and names the dev server of the folder",
+          "[S4.9]") {
+  const TemporaryDirectory directory("durabled-cli");
+  const auto list = [&] {
+    run({.argv = {"/bin/sh", "-c", "\"$0\" list; true", kBinary},
+         .output = directory.path() / "out",
+         .directory = directory.path()});
+    return read_file(directory.path() / "out");
+  };
+  CHECK_THAT(list(),
+             ContainsSubstring("hint: no database was named: use --database URI or $DURABLED_DATABASE"));
+  std::filesystem::create_directories(directory.path() / ".durabled/dev/data");
+  write_file(directory.path() / ".durabled/dev/port", "5999\n");
+  write_file(directory.path() / ".durabled/dev/data/postmaster.pid", std::to_string(getpid()) + "\n");
+  CHECK_THAT(list(), ContainsSubstring(
+                         "export DURABLED_DATABASE='postgresql://app@127.0.0.1:5999/durabled?passfile=/"));
+  CHECK(cli({"--database", "host=/nonexistent", "list"}).err.find("hint: no database") == std::string::npos);
+}
+
+TEST_CASE("a role without usage is told what the owner of the schema can run") {
+  const TestDatabase database = fresh_database();
+  shared_server().create_role("cli o'hara");
+  const CliOutcome outcome = cli({"list", "--database", database.conninfo("'cli o\\'hara'")});
+  CHECK(outcome.code == 1);
+  CHECK_THAT(outcome.err,
+             ContainsSubstring("hint: The owner of the schema can allow it: select df.grant_usage('cli "
+                               "o''hara');\n"));
+}
+
+TEST_CASE("--database may come before the command", "[S5.1]") {
+  Fixture fixture;
+  CHECK(cli({"-d", fixture.app, "list"}).code == 0);
+  CHECK(cli({"--database", "host=/nonexistent", "list"}).code == 3);
 }
 
 TEST_CASE("run refuses a database without the schema, and says what to do", "[S4.2]") {

@@ -404,6 +404,40 @@ TEST_CASE("await_instance returns the status that an instance ended with, and at
   CHECK(Clock::now() - begin >= milliseconds(300));
 }
 
+TEST_CASE(
+    "await_instance does not wait for what its own transaction has submitted, and tells that no daemon "
+    "serves",
+    "[S2.8]") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  std::string notices;
+  PQsetNoticeProcessor(
+      sql.raw(), [](void* all, const char* text) { *static_cast<std::string*>(all) += text; }, &notices);
+  sql.exec("begin");
+  const std::string id = sql.text("select df.start('SELECT 1')");
+  CHECK(sql.text("select df.await_instance($1, 3600)", id) == "pending");
+  CHECK_THAT(notices, ContainsSubstring("WARNING:  Instance " + id + " cannot run before") &&
+                          ContainsSubstring("COMMIT first"));
+  sql.exec("commit");
+  notices.clear();
+  CHECK(sql.text("select df.await_instance($1, 0.01)", id) == "pending");
+  CHECK_THAT(notices, ContainsSubstring("NOTICE:  No daemon serves this database"));
+  notices.clear();
+  sql.exec("insert into df.workers (name, host, pid, version) values ('w', 'h', 1, '0')");
+  CHECK(sql.text("select df.await_instance($1, 0.01)", id) == "pending");
+  CHECK(notices.empty());
+}
+
+TEST_CASE("explain cuts a long output, so that psql can show the tree", "[S2.11]") {
+  Served served;
+  const std::string id = served.finished("'SELECT repeat(''x'', 1000) AS x'");
+  const std::string text = served.explain(id);
+  const std::size_t begin = text.find("Output: ");
+  REQUIRE(begin != std::string::npos);
+  const std::string output = text.substr(begin + 8, text.find('\n', begin) - begin - 8);
+  CHECK(output == "{\"rows\":[{\"x\":\"" + std::string(99 - 15, 'x') + "…");
+}
+
 TEST_CASE("start_at holds an instance back, and a higher priority goes first", "[S1.3]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
