@@ -18,10 +18,13 @@ struct Config {
   std::string database;
 
   struct Worker {
-    std::string name;                   // shown in df.workers; empty: host name and pid
-    int max_instances = 2'000;          // held in memory at once
-    int claim_batch = 200;              // instances a claim takes at most
-    Milliseconds poll_interval{1'000};  // how long work may wait when no notification comes
+    std::string name;                                 // shown in df.workers; empty: host name and pid
+    int max_instances = 2'000;                        // held in memory at once
+    int claim_batch = 200;                            // instances a claim takes at most
+    std::size_t claim_bytes = std::size_t{16} << 20;  // read by a claim at most, by about
+    std::size_t max_bytes = std::size_t{128} << 20;   // what was read of all that are held, by about
+    Milliseconds poll_interval{1'000};                // how long work may wait when no notification comes
+    Milliseconds idle_poll_interval{5'000};           // the same with `listen` and nothing to do
     Milliseconds heartbeat_interval{2'000};
     Milliseconds lease_ttl{15'000};       // without a heartbeat for so long, others take over
     bool listen = true;                   // LISTEN as doorbell; false behind a transaction pooler
@@ -30,8 +33,10 @@ struct Config {
   } worker;
 
   struct Steps {
-    int connections = 16;           // in total
-    int connections_per_role = 12;  // in all databases
+    int connections = 16;             // in total, but for the reserve
+    int connections_per_role = 12;    // in all databases
+    int connections_reserve = 16;     // beyond these, one for each role that has none
+    Milliseconds timeout{3'600'000};  // a step that lasts longer fails; 0: it may last for ever
     Milliseconds idle_timeout{60'000};
     Milliseconds mark_running_after{500};  // a step that lasts longer gets an event for its start
     std::size_t max_result_bytes = 16 << 20;

@@ -59,7 +59,11 @@ void Coordinator::claimed(store::ClaimedInstance claimed) {
 void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
   instance.token = claimed.token;
   instance.role = claimed.role.value_or("");
-  ++held_by_role_[instance.role];
+  instance.role_id = claimed.role_id;
+  instance.bytes = std::max(instance.bytes, claimed.bytes);
+  Held& held = held_by_role_[instance.role_id];
+  ++held.instances;
+  held.bytes += instance.bytes;
   instance.may_http = claimed.may_http;
   instance.database = claimed.database;
   instance.label = claimed.label;
@@ -89,22 +93,26 @@ void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
   if (replay(instance, claimed.history)) proceed(instance);
 }
 
-void Coordinator::begin_anew(Instance& instance, const store::ClaimedInstance& claimed) {
-  auto parsed = dsl::parse_workflow(claimed.dsl, options_.limits);
-  if (!parsed) {
-    dsl::Failure failure{"invalid_workflow", "{\"message\":", false, true};
-    dsl::append_json_string(failure.json, parsed.error().to_string());
-    failure.json += ",\"code\":\"invalid_workflow\",\"reason\":";
-    dsl::append_json_string(failure.json, parsed.error().code);
-    failure.json += ",\"line\":" + std::to_string(parsed.error().line) +
-                    ",\"column\":" + std::to_string(parsed.error().column);
-    if (!parsed.error().hint.empty()) {
-      failure.json += ",\"hint\":";
-      dsl::append_json_string(failure.json, parsed.error().hint);
-    }
-    failure.json += "}";
-    return fail(instance, failure);
+void Coordinator::fail_invalid(Instance& instance, const dsl::Diagnostic& problem) {
+  dsl::Failure failure{"invalid_workflow", "{\"message\":", false, true};
+  dsl::append_json_string(failure.json, problem.to_string());
+  failure.json += ",\"code\":\"invalid_workflow\",\"reason\":";
+  dsl::append_json_string(failure.json, problem.code);
+  failure.json +=
+      ",\"line\":" + std::to_string(problem.line) + ",\"column\":" + std::to_string(problem.column);
+  if (!problem.hint.empty()) {
+    failure.json += ",\"hint\":";
+    dsl::append_json_string(failure.json, problem.hint);
   }
+  failure.json += "}";
+  fail(instance, failure);
+}
+
+void Coordinator::begin_anew(Instance& instance, const store::ClaimedInstance& claimed) {
+  if (claimed.dsl.size() < claimed.dsl_bytes)
+    return fail_invalid(instance, dsl::text_too_long(claimed.dsl_bytes, options_.limits));
+  auto parsed = dsl::parse_workflow(claimed.dsl, options_.limits);
+  if (!parsed) return fail_invalid(instance, parsed.error());
   if (parsed->database && parsed->database->size() > kMaxDatabaseName) {
     return fail(instance,
                 dsl::make_failure("invalid_workflow", "database: the name of a database has at most 63 bytes",
@@ -312,6 +320,7 @@ void Coordinator::reclaimed(const std::string& instance_id, std::optional<store:
   instance.refused_took = old->refused_took;
   instance.refusal = std::move(old->refusal);
   instance.fatal = std::move(old->fatal);
+  instance.bytes = old->bytes;
   drop(instance_id);
   instances_[instance_id] = std::move(owned);
   begin(instance, std::move(*claimed));
@@ -368,17 +377,10 @@ void Coordinator::drop(const std::string& id) {
   found->second->run.reset();
   charge(*found->second);
   if (found->second->timer) timers_.erase({*found->second->timer, id});
-  if (const auto count = held_by_role_.find(found->second->role); --count->second == 0)
-    held_by_role_.erase(count);
+  const auto held = held_by_role_.find(found->second->role_id);
+  held->second.bytes -= found->second->bytes;
+  if (--held->second.instances == 0) held_by_role_.erase(held);
   instances_.erase(found);
-}
-
-std::set<std::string> Coordinator::roles_holding(std::size_t instances) const {
-  std::set<std::string> roles;
-  for (const auto& [role, count] : held_by_role_) {
-    if (count >= instances) roles.insert(role);
-  }
-  return roles;
 }
 
 void Coordinator::drain() {

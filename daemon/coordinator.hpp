@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/admission.hpp"
 #include "daemon/turn.hpp"
 #include "dsl/engine/execution.hpp"
 #include "dsl/value/substitute.hpp"
@@ -39,8 +40,7 @@ using StepId = std::uint64_t;
 class StepPort {
  public:
   virtual ~StepPort() = default;
-  virtual void start(StepId id, const std::string& role, const std::string& database,
-                     store::StepStatement statement) = 0;
+  virtual void start(StepId id, const store::StepTarget& target, store::StepStatement statement) = 0;
   virtual void commit(StepId id, store::StepCommit commit) = 0;
   // Commits a step of another database there; answered by committed().
   virtual void commit_foreign(StepId id, const std::string& result) = 0;
@@ -123,10 +123,9 @@ class Coordinator {
   void drain();
 
   std::size_t held() const { return instances_.size(); }
-  // The roles of which at least so many are held.
-  std::set<std::string> roles_holding(std::size_t instances) const;
+  const HeldByRole& held_by_role() const { return held_by_role_; }
   // The roles whose instances' results take more than so many bytes.
-  std::set<std::string> roles_over(std::size_t bytes) const;
+  std::set<store::RoleId> roles_over(std::size_t bytes) const;
   std::size_t steps_in_progress() const { return steps_by_id_.size(); }
   // When the earliest of the instances put down lately becomes due; asked once.
   std::optional<dsl::Time> take_earliest_wake();
@@ -149,6 +148,7 @@ class Coordinator {
   void park(Instance& instance, const std::string& why);
   void ends_with(Instance& instance, const TurnDraft& draft);
   void fail(Instance& instance, const dsl::Failure& failure);
+  void fail_invalid(Instance& instance, const dsl::Diagnostic& problem);
 
   dsl::Event make_event(Instance& instance, dsl::EventKind kind, dsl::Address address, int attempt,
                         std::string data);
@@ -212,10 +212,10 @@ class Coordinator {
   TurnPort& turn_port_;
   std::function<dsl::Time()> now_;
   std::map<std::string, std::unique_ptr<Instance>> instances_;
-  std::map<std::string, std::size_t> held_by_role_;
+  HeldByRole held_by_role_;
   std::map<StepId, Instance*> steps_by_id_;
   std::map<std::string, RoleTexts> texts_;
-  std::map<std::string, std::size_t> bytes_by_role_;
+  std::map<store::RoleId, std::size_t> bytes_by_role_;
   std::set<std::pair<dsl::Time, std::string>> timers_;
   std::set<std::pair<dsl::Time, StepId>> unmarked_;  // running steps whose start is not in the history
   std::optional<dsl::Time> earliest_wake_;

@@ -78,7 +78,7 @@ void Coordinator::substituted(StepId id, Expected<std::string, dsl::Substitution
   step.state = Step::State::kRunning;
   step.open = true;
   mark_later(step);
-  step_port_.start(step.id, instance.role, instance.database, step.statement);
+  step_port_.start(step.id, {instance.role, instance.database, instance.role_id}, step.statement);
 }
 
 // The step is gone, and its statement with it.
@@ -90,14 +90,14 @@ void Coordinator::release_text(Instance& instance, Step& step) {
 void Coordinator::charge(Instance& instance) {
   const std::size_t bytes = instance.run ? instance.run->bytes() : 0;
   if (bytes == instance.charged) return;
-  std::size_t& role = bytes_by_role_[instance.role];
+  std::size_t& role = bytes_by_role_[instance.role_id];
   role += bytes - instance.charged;  // modulo 2^64, so that it also goes down
   instance.charged = bytes;
-  if (role == 0) bytes_by_role_.erase(instance.role);
+  if (role == 0) bytes_by_role_.erase(instance.role_id);
 }
 
-std::set<std::string> Coordinator::roles_over(std::size_t bytes) const {
-  std::set<std::string> roles;
+std::set<store::RoleId> Coordinator::roles_over(std::size_t bytes) const {
+  std::set<store::RoleId> roles;
   for (const auto& [role, held] : bytes_by_role_) {
     if (held > bytes) roles.insert(role);
   }
@@ -117,7 +117,7 @@ std::optional<dsl::Failure> Coordinator::over_budget(const Instance& instance) c
         "Return less, give fewer results names, keep rows in a table; or raise limits.instance_bytes in the "
         "daemon's configuration.");
   }
-  const auto held = bytes_by_role_.find(instance.role);
+  const auto held = bytes_by_role_.find(instance.role_id);
   if (held == bytes_by_role_.end() || held->second <= options_.role_bytes || instance.charged < kSmall)
     return std::nullopt;
   return dsl::make_failure(

@@ -283,7 +283,7 @@ void Coordinator::turn_committed(Instance& instance) {
     }
     step.state = Step::State::kRunning;
     step.open = true;
-    step_port_.start(step_id, instance.role, instance.database, step.statement);
+    step_port_.start(step_id, {instance.role, instance.database, instance.role_id}, step.statement);
   }
   if (Instance* still = find(id)) proceed(*still);
 }
@@ -335,7 +335,7 @@ void Coordinator::start_step(Instance& instance, const dsl::RunSql& run) {
   step.open = true;
   step.warnings = run.warnings;
   mark_later(step);
-  step_port_.start(step.id, instance.role, instance.database, step.statement);
+  step_port_.start(step.id, {instance.role, instance.database, instance.role_id}, step.statement);
 }
 
 void Coordinator::start_http(Instance& instance, const dsl::CallHttp& call) {

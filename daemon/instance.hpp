@@ -43,6 +43,8 @@ struct Coordinator::Step {
 
 struct Coordinator::Instance {
   std::string id, role, database, label;
+  store::RoleId role_id = 0;
+  std::size_t bytes = 0;  // about what was read of it
   bool may_http = false;  // as it was when the instance was claimed
   std::int64_t token = 0;
   std::size_t charged = 0;  // bytes, in Coordinator::bytes_by_role_

@@ -73,14 +73,13 @@ void StepPool::reconfigure(std::map<std::string, std::string> roles, std::chrono
   options_.idle_timeout = idle_timeout;
 }
 
-void StepPool::start(StepId id, const std::string& role, const std::string& database,
-                     store::StepStatement statement) {
+void StepPool::start(StepId id, const store::StepTarget& target, store::StepStatement statement) {
   Job& job = jobs_[id];
-  const std::string login = options_.set_role ? options_.own_role : role;
-  job.role = role;
-  job.target = {login, database};
+  job.role = target.role_id;
+  job.target = target;
+  if (options_.set_role) job.target.role_id = 0, job.target.role = options_.own_role;
   job.statement = std::move(statement);
-  job.statement.role = login == role ? "none" : role;
+  job.statement.role = job.target.role == target.role ? "none" : target.role;
   enqueue(id);
   dispatch();
 }
@@ -135,14 +134,6 @@ bool StepPool::dispatch_one(const store::StepTarget& key, Target& target) {
   return true;
 }
 
-std::set<std::string> StepPool::roles_waiting(std::size_t steps) const {
-  std::set<std::string> roles;
-  for (const auto& [role, count] : waiting_by_role_) {
-    if (count >= steps) roles.insert(role);
-  }
-  return roles;
-}
-
 // In all databases.
 int StepPool::open_of(const std::string& role) const {
   int open = 0;
@@ -175,7 +166,7 @@ void StepPool::connect(const store::StepTarget& key) {
   asio::post(connect_threads_, [weak = weak_from_this(), &io = io_, key, params,
                                 session_options = store::StepSession::Options{
                                     options_.prepared_statements, key.database != options_.served_database,
-                                    options_.installation}] {
+                                    options_.installation, key.role_id}] {
     auto box = std::make_shared<std::unique_ptr<store::StepSession>>();  // handlers must be copyable
     std::shared_ptr<store::StoreError> error;
     try {

@@ -50,16 +50,15 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   // For connections opened from now on.
   void reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout);
 
-  void start(StepId id, const std::string& role, const std::string& database,
-             store::StepStatement statement) override;
+  void start(StepId id, const store::StepTarget& target, store::StepStatement statement) override;
   void commit(StepId id, store::StepCommit commit) override;
   void commit_foreign(StepId id, const std::string& result) override;
   void finish(StepId id) override;
   void stop(StepId id) override;
   bool queued(StepId id) const override;
 
-  // The roles of which at least so many steps wait for a connection.
-  std::set<std::string> roles_waiting(std::size_t steps) const;
+  // How many steps of each role wait for a connection.
+  const WaitingByRole& waiting_by_role() const { return waiting_by_role_; }
   void close_idle(std::chrono::steady_clock::time_point now);
   // Makes the server stop what runs, on the pool's own threads; shut_down() waits for them.
   void cancel_running();
@@ -69,8 +68,8 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
  private:
   struct Session;
   struct Job {
-    std::string role;
-    store::StepTarget target;
+    store::RoleId role = 0;    // whose step it is
+    store::StepTarget target;  // who logs in, and where
     store::StepStatement statement;
     Session* session = nullptr;  // nullptr: waits for one, or has lost it
     bool queued = true;
@@ -119,7 +118,7 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   store::StepTarget last_served_;
   int open_ = 0;  // sessions and connects under way
   std::size_t waiting_ = 0;
-  std::map<std::string, std::size_t> waiting_by_role_;  // those that have any
+  WaitingByRole waiting_by_role_;  // those that have any
   bool closed_ = false;
   bool dispatching_ = false;
 };

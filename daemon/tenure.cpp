@@ -233,25 +233,17 @@ void Tenure::on_work_thread(Work work, Then then) {
   });
 }
 
-// How many instances to take at once: half of the room that is left at most, see busy_roles().
-int Tenure::room() const {
-  const int free = free_places();
-  return draining_ || free == 0 ? 0 : std::clamp(free / 2, 1, config_.worker.claim_batch);
+AdmissionLimits Tenure::admission_limits() const {
+  return {static_cast<std::size_t>(config_.worker.max_instances), config_.worker.max_bytes,
+          static_cast<std::size_t>(config_.worker.claim_batch), config_.worker.claim_bytes};
 }
 
-int Tenure::free_places() const {
-  return std::max(0, config_.worker.max_instances - static_cast<int>(coordinator_->held()));
-}
-
-// Roles of which nothing more is claimed. What waits for a connection of theirs is not made longer. And no
-// role holds more than so many times what it leaves free: however many take all they can, there is room for
-// one more.
-std::set<std::string> Tenure::busy_roles(int part) const {
-  const auto at_least_one = [](int count) { return static_cast<std::size_t>(std::max(1, count)); };
-  std::set<std::string> roles = steps_->roles_waiting(at_least_one(config_.worker.claim_batch / part));
-  roles.merge(coordinator_->roles_over(config_.limits.role_bytes / 2));
-  roles.merge(coordinator_->roles_holding(at_least_one(4 * free_places() / part)));
-  return roles;
+// Whether so much has become free that a poll pays while there is more to claim.
+bool Tenure::is_roomy() const {
+  const AdmissionLimits limits = admission_limits();
+  const Held free = free_places(limits, coordinator_->held_by_role());
+  return free.instances >= std::max<std::size_t>(1, std::min(limits.claim_batch, limits.instances) / 2) &&
+         free.bytes >= std::min(limits.claim_bytes, limits.bytes) / 2;
 }
 
 void Tenure::poll_soon() {
@@ -263,31 +255,52 @@ void Tenure::poll() {
   if (polling_ || stopping_) return;
   polling_ = true;
   poll_again_ = false;
-  const int limit = room();
-  skipped_ = busy_roles(2);
-  on_work_thread(
-      [limit, skipped = skipped_, worker = worker_.number](store::WorkerStore& store) {
-        return store.poll(worker, limit, {skipped.begin(), skipped.end()});
-      },
-      [this, limit](store::PollResult result) { polled(std::move(result), limit); });
+  store::PollRequest request =
+      admit(admission_limits(), coordinator_->held_by_role(), steps_->waiting_by_role());
+  if (draining_) request.limit = 0;
+  request.after = served_;
+  request.longest_text = config_.limits.dsl_bytes;
+  request.busy.merge(coordinator_->roles_over(config_.limits.role_bytes / 2));
+  skipped_ = request.busy;
+  const bool claims = request.limit > 0;
+  on_work_thread([request = std::move(request),
+                  worker = worker_.number](store::WorkerStore& store) { return store.poll(worker, request); },
+                 [this, claims](store::PollResult result) { polled(std::move(result), claims); });
 }
 
-void Tenure::polled(store::PollResult result, int limit) {
+void Tenure::polled(store::PollResult result, bool claims) {
   name_loop_work("claimed instances");
   polling_ = false;
-  more_due_ = limit > 0 ? static_cast<int>(result.claimed.size()) == limit : more_due_;
+  if (claims) {
+    more_due_ = result.more;
+    served_ = result.served;
+  }
+  idle_polls_ =
+      result.claimed.empty() && result.attention.empty() && result.ended.empty() ? idle_polls_ + 1 : 0;
   for (const store::Ended& ended : result.ended) coordinator_->ended(ended);
   for (const store::Attention& attention : result.attention) coordinator_->attention(attention);
   for (store::ClaimedInstance& claimed : result.claimed) coordinator_->claimed(std::move(claimed));
-  auto wait = std::chrono::duration_cast<std::chrono::microseconds>(config_.worker.poll_interval);
+  auto wait = longest_wait();
   if (result.next_wake)
     wait = std::clamp(*result.next_wake - clock_.now(), std::chrono::microseconds(0), wait);
   if (poll_again_) wait = std::chrono::microseconds(0);
+  poll_in(wait);
+  after_event();
+}
+
+// Once two polls in a row have found nothing, the doorbell is relied upon: whoever submits meanwhile sees that
+// this daemon waits for it.
+std::chrono::microseconds Tenure::longest_wait() const {
+  const config::Config::Worker& worker = config_.worker;
+  return worker.listen && idle_polls_ >= 2 ? std::max(worker.poll_interval, worker.idle_poll_interval)
+                                           : worker.poll_interval;
+}
+
+void Tenure::poll_in(std::chrono::microseconds wait) {
   poll_timer_.expires_after(wait);
   poll_timer_.async_wait([this, weak = weak_from_this()](const boost::system::error_code& cancelled) {
     if (!cancelled && weak.lock()) poll();
   });
-  after_event();
 }
 
 // After anything that may have moved instances: earlier timers, room for more, turns to send.
@@ -296,15 +309,14 @@ void Tenure::after_event() {
   const auto wake = polling_ ? std::nullopt : coordinator_->take_earliest_wake();
   if (wake) {
     const auto wait = std::max(*wake - clock_.now(), std::chrono::microseconds(0));
-    if (Clock_::now() + wait < poll_timer_.expiry()) {
-      poll_timer_.expires_after(wait);
-      poll_timer_.async_wait([this, weak = weak_from_this()](const boost::system::error_code& cancelled) {
-        if (!cancelled && weak.lock()) poll();
-      });
-    }
+    if (Clock_::now() + wait < poll_timer_.expiry()) poll_in(wait);
   }
-  if (more_due_ && !polling_ && free_places() >= config_.worker.claim_batch / 2) poll();
-  if (!skipped_.empty() && !polling_ && busy_roles(4).size() < skipped_.size()) poll();
+  if (more_due_ && !polling_ && is_roomy()) poll();
+  if (!skipped_.empty() && !polling_) {
+    auto busy = busy_roles(admission_limits(), coordinator_->held_by_role(), steps_->waiting_by_role(), 4);
+    busy.merge(coordinator_->roles_over(config_.limits.role_bytes / 2));
+    if (busy.size() < skipped_.size()) poll();
+  }
   tick();
   if (draining_) check_drained();
 }
@@ -431,21 +443,33 @@ void Tenure::fetch_signal(const std::string& instance_id, std::int64_t signal_id
                  });
 }
 
-// Once a second: take over from the dead, close connections nobody needs, prune.
+// Once a second: take over from the dead, close connections nobody needs, prune. A daemon that is alone, and
+// one that has nothing to prune, seldom asks the database.
 void Tenure::housekeeping() {
+  constexpr int kSeldom = 5;
+  const int round = housekeeping_rounds_++;
   steps_->close_idle(Clock_::now());
-  if (!draining_) {
+  if (!draining_ && (!alone_ || round % kSeldom == 0)) {
+    struct Done {
+      store::Released released;
+      bool first;
+    };
     on_work_thread(
         [worker = worker_.number, ttl = config_.worker.lease_ttl, locks = config_.worker.advisory_lock,
-         keep = config_.retention.keep_finished, batch = config_.retention.batch](store::WorkerStore& store) {
-          const int released = store.release_dead(worker, ttl, locks);
-          if (keep.count() > 0) store.prune(keep, batch);
-          return released;
+         first = round == 0](store::WorkerStore& store) {
+          return Done{store.release_dead(worker, ttl, locks), first};
         },
-        [this](int released) {
-          if (released > 0) log_info("took over " + std::to_string(released) + " instances of a dead worker");
-          poll_soon();
+        [this](const Done& done) {
+          alone_ = done.released.others == 0;
+          if (done.released.instances > 0)
+            log_info("took over " + std::to_string(done.released.instances) + " instances of a dead worker");
+          if (done.released.instances > 0 || done.first) poll_soon();
         });
+  }
+  if (!draining_ && config_.retention.keep_finished.count() > 0) {
+    on_work_thread([keep = config_.retention.keep_finished, batch = config_.retention.batch](
+                       store::WorkerStore& store) { return store.prune(keep, batch); },
+                   [](int) {});
   }
   housekeeping_timer_.expires_after(kHousekeeping);
   housekeeping_timer_.async_wait([this, weak = weak_from_this()](const boost::system::error_code& cancelled) {

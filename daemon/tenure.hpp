@@ -61,12 +61,13 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
   template <typename Work, typename Then>
   void on_work_thread(Work work, Then then);
 
-  int room() const;
-  int free_places() const;
-  std::set<std::string> busy_roles(int part) const;
+  AdmissionLimits admission_limits() const;
+  bool is_roomy() const;
+  std::chrono::microseconds longest_wait() const;
   void poll_soon();
+  void poll_in(std::chrono::microseconds wait);
   void poll();
-  void polled(store::PollResult result, int limit);
+  void polled(store::PollResult result, bool claimed);
   void flush_turns();
   void commit_one_by_one(std::vector<store::Turn> turns);
   void tick();
@@ -92,7 +93,11 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
 
   boost::asio::steady_timer poll_timer_, tick_timer_, housekeeping_timer_, grace_timer_;
   bool polling_ = false, poll_again_ = false, more_due_ = false;
-  std::set<std::string> skipped_;  // roles of which the last poll took nothing
+  int idle_polls_ = 0;               // polls in a row that found nothing
+  std::set<store::RoleId> skipped_;  // roles of which the last poll took nothing
+  store::RoleId served_ = 0;         // the role that was served last
+  bool alone_ = false;               // no other daemon serves this database
+  int housekeeping_rounds_ = 0;
   bool flushing_ = false, flush_posted_ = false, draining_ = false, giving_back_ = false;
   std::vector<store::Turn> turns_;
 };

@@ -222,11 +222,11 @@ comment on column df.instances.attention is 'A signal or request came, or its en
 comment on column df.instances.worker_id is 'The daemon that holds it; of a cancelled one, until that daemon has learned of it';
 comment on column df.instances.fencing_token is 'Raised by each claim: a daemon with an older one commits nothing';
 
--- What a claim looks for, and nothing else.
-create index instances_runnable on df.instances (priority desc, wake_at)
+-- Whether anything is due, and when the next will be.
+create index instances_due on df.instances (wake_at)
   where wake_at is not null and worker_id is null and status <> 'paused';
--- The same for each role, for when a daemon has enough of one.
-create index instances_runnable_by_role on df.instances (submitted_by, priority desc, wake_at)
+-- What a claim takes: role by role, of each what has the highest priority, then what is due first.
+create index instances_runnable on df.instances (submitted_by, priority desc, wake_at)
   where wake_at is not null and worker_id is null and status <> 'paused';
 create index instances_held on df.instances (worker_id) where worker_id is not null;
 create index instances_newest on df.instances (created_at desc, id desc);
@@ -309,7 +309,7 @@ create trigger check_signal before insert on df.signals for each row
   when (pg_catalog.strpos(new.data::pg_catalog.text, '\u') operator(pg_catalog.>) 0
         or pg_catalog.octet_length(new.data::pg_catalog.text) operator(pg_catalog.>) 2000)
   execute function df._check_signal();
-create index signals_undelivered on df.signals (instance_id) where not delivered;
+create index signals_undelivered on df.signals (sent_by, instance_id) where not delivered;
 create index signals_untaken on df.signals (instance_id, id) where taken_at is null;
 
 create table df.vars (
@@ -405,7 +405,7 @@ begin
   if not exists (select from pg_catalog.pg_database where datname = new.database) then
     raise invalid_catalog_name using message = format('database "%s" does not exist', new.database);
   end if;
-  if length(new.dsl) > 16777216 then
+  if octet_length(new.dsl) > 16777216 then
     raise program_limit_exceeded using message = 'the workflow''s text is longer than 16 MiB';
   end if;
   if octet_length(new.vars::text) > 16777216 then
@@ -420,7 +420,8 @@ begin
   if length(new.label) > 1000 then
     raise string_data_right_truncation using message = 'a label has at most 1000 characters';
   end if;
-  new.wake_at := coalesce(new.wake_at, df._now());
+  -- A time in the past is now: it gives no precedence.
+  new.wake_at := greatest(new.wake_at, df._now());
   return new;
 end $$;
 comment on function df._check_submission() is 'Trigger: refuses what could never run';

@@ -87,12 +87,13 @@ comment on function df._is_held_by_us(int) is 'Whether a session of the daemons'
 
 -- A worker is dead when its session lock is free, if it ever held one (behind a pooler it does not), or when it was not
 -- heard of for p_ttl.
-create function df._release_dead(p_me int, p_ttl interval, p_locks boolean) returns int language plpgsql
-  set search_path = pg_catalog, pg_temp as $$
+create function df._release_dead(p_me int, p_ttl interval, p_locks boolean, out released int, out others int)
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
 declare
   w record;
-  released int := 0;
 begin
+  perform set_config('synchronous_commit', 'off', true);
+  released := 0;
   for w in select id, last_seen_at, session_lock from df.workers where id <> p_me order by id for update skip locked loop
     if w.last_seen_at < df._now() - p_ttl
        or (p_locks and w.session_lock
@@ -100,27 +101,37 @@ begin
       released := released + df._release(w.id);
     end if;
   end loop;
-  return released;
+  others := (select count(*) from df.workers where id <> p_me);
 end $$;
-comment on function df._release_dead(int, interval, boolean) is 'Frees what dead daemons held';
+comment on function df._release_dead(int, interval, boolean) is
+  'Frees what dead daemons held; returns how many instances, and how many other daemons there are';
 
--- Wakes the instances that signals have come for.
+-- Wakes the instances that signals have come for: from one sender to the next, and of each at most 1000 instances, by the
+-- index. Many signals of one instance, or of many whose rows a sender's own transaction keeps locked, hold up nobody else's.
 create function df._deliver_signals() returns void language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   ids text[];
 begin
   if not exists (select from df.signals where not delivered) then return; end if;
-  -- From one instance to the next by the index: many signals of one, or of one whose row a client keeps locked, hold up
-  -- nobody else's.
   ids := array(
-    with recursive signalled as (
-      (select s.instance_id as id from df.signals s where not s.delivered order by s.instance_id limit 1)
+    with recursive senders as (
+      (select s.sent_by::oid as role from df.signals s where not s.delivered order by s.sent_by limit 1)
       union all
-      select (select s.instance_id from df.signals s where not s.delivered and s.instance_id > b.id
-              order by s.instance_id limit 1)
-      from signalled b where b.id is not null)
-    select i.id from signalled b join df.instances i on i.id = b.id limit 1000 for no key update of i skip locked);
+      select (select s.sent_by::oid from df.signals s where not s.delivered and s.sent_by > r.role order by s.sent_by limit 1)
+      from senders r where r.role is not null)
+    select woken.id from senders r cross join lateral (
+      with recursive signalled as (
+        (select s.instance_id as id from df.signals s where not s.delivered and s.sent_by = r.role
+         order by s.instance_id limit 1)
+        union all
+        select (select s.instance_id from df.signals s
+                where not s.delivered and s.sent_by = r.role and s.instance_id > b.id order by s.instance_id limit 1)
+        from signalled b where b.id is not null)
+      select b.id from signalled b limit 1000) b
+    cross join lateral (
+      select i.id from df.instances i where i.id = b.id for no key update skip locked) woken
+    where r.role is not null limit 1000);
   update df.signals set delivered = true where not delivered and instance_id = any (ids);
   update df.instances
   set attention = true,
@@ -136,119 +147,223 @@ begin
 end $$;
 comment on function df._may_http(oid) is 'Whether a role may make HTTP calls: by the grant on df.http';
 
--- Locks the instances of a priority that are due, without those of some roles: from one role that has any to the next, so
--- that those are not walked.
-create function df._due_of_others(p_priority smallint, p_now timestamptz, p_limit int, p_roles oid[]) returns table (id text)
-  language plpgsql set search_path = pg_catalog, pg_temp as $$  -- not sql, which would plan it at each call
+-- How much memory a value takes once it is read. What is not compressed is not read for that.
+create function df._signal_bytes(p_instance text) returns bigint language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
 begin
-  return query with recursive roles as (
-    (select i.submitted_by as role from df.instances i
-     where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.submitted_by limit 1)
-    union all
-    select (select i.submitted_by from df.instances i
-            where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by > r.role
-            order by i.submitted_by limit 1)
-    from roles r where r.role is not null)
-  select d.id from roles r cross join lateral (
-    select i.id from df.instances i
-    where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by = r.role
-      and i.priority = p_priority and i.wake_at <= p_now
-    order by i.wake_at limit p_limit for update skip locked) d
-  where r.role <> all (p_roles) limit p_limit;
+  return (
+    select coalesce(sum(100 + octet_length(s.name)
+                        + case when pg_column_compression(s.data) is null then least(pg_column_size(s.data), 1028) else 0 end), 0)
+    from (select n.name, n.data from df.signals n where n.instance_id = p_instance and n.taken_at is null
+          order by n.id limit 10000) s);
 end $$;
-comment on function df._due_of_others(smallint, timestamptz, int, oid[]) is
-  'Locks the instances of a priority that are due, but for those of some roles';
+comment on function df._signal_bytes(text) is 'How much a daemon reads for the untaken signals of an instance';
 
--- One round of a daemon: takes up to p_limit due instances (highest priority first, then by time), and reads which of
--- those that it holds want attention. Row kinds: 'claimed'; 'attention'; 'ended' (not by a daemon's turn, error and seconds
--- tell how and after what time); 'next' (wake_at: when the next becomes due).
--- It raises or lowers the worker's wish to be notified, too: a daemon that took all it could take comes back by itself.
--- Of the roles in p_busy nothing is claimed: the daemon has more of theirs than it has connections for.
-create function df._poll(p_worker int, p_limit int, p_busy text[])
+create function df._history_bytes(p_instance text) returns bigint language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
+    select coalesce(sum(100 + case when pg_column_compression(e.data) is null then pg_column_size(e.data)
+                                   else octet_length(e.data::text) end), 0)
+    from df.events e where e.instance_id = p_instance);
+end $$;
+comment on function df._history_bytes(text) is 'How much a daemon reads for the history of an instance';
+
+-- The roles that may have due instances, the one after p_after first. Where few instances are due, theirs; else all that have
+-- instances which are due at some time, found from one to the next by the index, so that nobody's backlog is walked.
+create function df._roles_with_work(p_now timestamptz, p_after oid, p_busy oid[]) returns oid[] language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  few constant int := 200;
+  found_roles oid[] := array(
+    select i.submitted_by::oid from df.instances i
+    where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.wake_at <= p_now
+    order by i.wake_at limit few);
+begin
+  if cardinality(found_roles) = few then
+    found_roles := array(
+      with recursive roles as (
+        (select i.submitted_by::oid as role from df.instances i
+         where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.submitted_by limit 1)
+        union all
+        select (select i.submitted_by::oid from df.instances i
+                where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by > r.role
+                order by i.submitted_by limit 1)
+        from roles r where r.role is not null)
+      select r.role from roles r where r.role is not null);
+  end if;
+  return array(select distinct on (f.role <= p_after, f.role) f.role from unnest(found_roles) f (role)
+               where f.role <> all (p_busy) order by f.role <= p_after, f.role);
+end $$;
+comment on function df._roles_with_work(timestamptz, oid, oid[]) is 'The roles that may have due instances, but for some';
+
+-- One round of a daemon: takes due instances, and reads which of those that it holds want attention. Row kinds: 'claimed';
+-- 'attention'; 'ended' (not by a daemon's turn, error and seconds tell how and after what time); 'next' (wake_at: when the next becomes due; more: it could not take all; role_oid: the role served last).
+-- Roles take turns, beginning after p_after; within a role, the highest priority goes first, then what was due first. p_each:
+-- at most so many of each role. Of the roles in p_busy nothing is claimed: the daemon has enough of theirs.
+-- Stops at p_limit instances, or once it would read more than p_bytes, but takes one at least. A text of more than p_text
+-- bytes is not read: its length is in dsl_bytes, and it fails.
+-- Raises or lowers the worker's wish to be notified, too: a daemon that took all it could take comes back by itself.
+create function df._poll(p_worker int, p_limit int, p_busy oid[] default '{}', p_after oid default 0,
+                         p_bytes bigint default 16777216, p_text int default 16777216, p_each int default null)
 returns table (kind text, id text, token bigint, status text, dsl text, label text, vars jsonb, role text, database text,
                wake_at timestamptz, request text, request_reason text, started boolean, may_http boolean, error json,
-               seconds double precision)
-language plpgsql set search_path = pg_catalog, pg_temp
-  set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
+               seconds double precision, role_oid oid, dsl_bytes int, bytes bigint, more boolean)
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set enable_bitmapscan = off
+  set enable_sort = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   t constant timestamptz := df._now();
   room int := p_limit;
-  level smallint;
-  taken int;
-  claimed boolean := false;
-  ids text[];
-  busy constant oid[] := array(select r.oid from pg_catalog.pg_roles r where r.rolname = any (p_busy));
+  full_up boolean := false;
+  spent bigint := 0;
+  one record;
+  ids text[] := '{}';
+  sizes bigint[];
+  owners oid[];
+  roles oid[];
+  share int;
+  served oid := p_after;
   upcoming timestamptz;
-  earliest timestamptz;
 begin
+  -- For this transaction: what a crash of the server loses of it was followed by nothing durable.
+  perform set_config('synchronous_commit', 'off', true);
   perform df._deliver_signals();
+  for one in
+    select i.id from df.instances i where i.worker_id = p_worker and i.attention for no key update skip locked
+  loop
+    spent := spent + df._signal_bytes(one.id);
+    if spent > p_bytes and ids <> '{}' then
+      full_up := true;
+      exit;
+    end if;
+    ids := ids || one.id;
+  end loop;
+  if ids <> '{}' then
+    return query
+      update df.instances i
+      set attention = false, worker_id = case when i.completed_at is null then p_worker end
+      from unnest(ids) told (id) where i.id = told.id
+      returning case when i.completed_at is null then 'attention' else 'ended' end, i.id, i.fencing_token, i.status, null::text,
+                i.label, null::jsonb, (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by),
+                null::text, null::timestamptz, i.request, i.request_reason, true, null::boolean, i.error,
+                extract(epoch from i.completed_at - coalesce(i.started_at, i.completed_at))::double precision, null::oid,
+                null::int, null::bigint, null::boolean;
+  end if;
   return query
     with told as (
-      select i.id from df.instances i where i.worker_id = p_worker and i.attention for no key update skip locked)
-    update df.instances i
-    set attention = false, worker_id = case when i.completed_at is null then p_worker end
-    from told where i.id = told.id
-    returning case when i.completed_at is null then 'attention' else 'ended' end, i.id, i.fencing_token, i.status, null::text,
-              i.label, null::jsonb, (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by),
-              null::text, null::timestamptz, i.request, i.request_reason, true, null::boolean, i.error,
-              extract(epoch from i.completed_at - coalesce(i.started_at, i.completed_at))::double precision;
-  return query
-    with told as (
-      select i.id from df.instances i where i.attention and i.worker_id is null and i.completed_at is not null
-      order by i.completed_at limit 1000 for no key update skip locked)
+      select own.id from (
+        select i.id from df.instances i where i.attention and i.worker_id is null and i.completed_at is not null
+        order by i.completed_at limit 2000) i
+      cross join lateral (
+        select j.id from df.instances j where j.id = i.id and j.attention and j.worker_id is null
+        for no key update skip locked) own
+      limit 1000)
     update df.instances i set attention = false
     from told where i.id = told.id
     returning 'ended', i.id, i.fencing_token, i.status, null::text, i.label, null::jsonb,
               (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), null::text,
               null::timestamptz, i.request, i.request_reason, true, null::boolean, i.error,
-              extract(epoch from i.completed_at - coalesce(i.started_at, i.completed_at))::double precision;
-  if p_limit <= 0 then return; end if;
-  select i.priority, i.wake_at into level, upcoming from df.instances i
-  where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.priority desc, i.wake_at limit 1;
-  while found and room > 0 loop
-    if upcoming <= t then
-      if busy = '{}' then
-        ids := array(
-          select i.id from df.instances i
-          where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.priority = level and i.wake_at <= t
-          order by i.priority desc, i.wake_at limit room for update skip locked);
-      else
-        ids := array(select d.id from df._due_of_others(level, t, room, busy) d);
-      end if;
+              extract(epoch from i.completed_at - coalesce(i.started_at, i.completed_at))::double precision, null::oid,
+              null::int, null::bigint, null::boolean;
+  if p_limit <= 0 then
+    if full_up then
+      return query select 'next', null::text, null::bigint, null::text, null::text, null::text, null::jsonb, null::text,
+                          null::text, t, null::text, null::text, null::boolean, null::boolean, null::json,
+                          null::double precision, served, null::int,
+                          null::bigint, true;
+    end if;
+    return;
+  end if;
+  select i.wake_at into upcoming from df.instances i
+  where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.wake_at limit 1;
+  if upcoming <= t then
+    roles := df._roles_with_work(t, p_after, p_busy);
+    spent := 0;
+    while room > 0 and not full_up and cardinality(roles) > 0 loop
+      share := least(greatest(room / cardinality(roles), 1), p_each);
+      ids := '{}';
+      sizes := '{}';
+      owners := '{}';
+      -- Of each role's priorities that are in use, from the highest down; without locks first, then by id: rows that
+      -- others have locked are passed over, but no more of them are looked at than twice what is wanted.
+      for one in
+        select taken.id, taken.role, taken.bytes
+        from unnest(roles) r (role) cross join lateral (
+          select own.id, r.role as role, own.bytes from (
+            with recursive levels as (
+              (select i.priority as level from df.instances i
+               where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by = r.role
+               order by i.priority desc limit 1)
+              union all
+              select (select i.priority from df.instances i
+                      where i.wake_at is not null and i.worker_id is null and i.status <> 'paused'
+                        and i.submitted_by = r.role and i.priority < l.level
+                      order by i.priority desc limit 1)
+              from levels l where l.level is not null)
+            select due.id from (select level from levels limit 1000) l cross join lateral (
+              select i.id from df.instances i
+              where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by = r.role
+                and i.priority = l.level and i.wake_at <= t
+              order by i.wake_at limit 2 * share + 200) due
+            limit 2 * share + 200) due
+          cross join lateral (
+            select i.id,
+                   case when octet_length(i.dsl) > p_text then 0 else octet_length(i.dsl) end
+                   + case when pg_column_compression(i.vars) is null then pg_column_size(i.vars) else octet_length(i.vars::text) end
+                   + case when i.fencing_token > 0 then df._history_bytes(i.id) else 0 end
+                   + df._signal_bytes(i.id) as bytes
+            from df.instances i
+            where i.id = due.id and i.wake_at <= t and i.worker_id is null and i.status <> 'paused'
+            for update skip locked) own
+          limit share) taken
+        limit room
+      loop
+        if spent + one.bytes > p_bytes and spent > 0 then
+          full_up := true;
+          exit;
+        end if;
+        spent := spent + greatest(one.bytes, 1);
+        ids := ids || one.id;
+        sizes := sizes || one.bytes;
+        owners := owners || one.role;
+      end loop;
       return query
         update df.instances i
         set worker_id = p_worker, fencing_token = case i.fencing_token when 0 then df._first_token() else i.fencing_token + 1 end, wake_at = null, attention = false,
             status = 'running', started_at = coalesce(i.started_at, t), updated_at = t
-        from unnest(ids) due(id) where i.id = due.id
-        returning 'claimed', i.id, i.fencing_token, i.status, i.dsl, i.label, i.vars,
-                  (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), i.database,
-                  i.wake_at, i.request, i.request_reason, (i.fencing_token & 4294967295) > 1, df._may_http(i.submitted_by), null::json,
-                  null::double precision;
-      get diagnostics taken = row_count;
-      room := room - taken;
-      claimed := claimed or taken > 0;
-      select i.wake_at into upcoming from df.instances i
-      where i.wake_at > t and i.worker_id is null and i.status <> 'paused' and i.priority = level order by i.priority desc, i.wake_at limit 1;
-    end if;
-    earliest := least(earliest, upcoming);
-    select i.priority, i.wake_at into level, upcoming from df.instances i
-    where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.priority < level
-    order by i.priority desc, i.wake_at limit 1;
-  end loop;
-  if claimed then
+        from unnest(ids, sizes) due (id, bytes) where i.id = due.id
+        returning 'claimed', i.id, i.fencing_token, i.status, case when octet_length(i.dsl) <= p_text then i.dsl end, i.label,
+                  i.vars, (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), i.database,
+                  i.wake_at, i.request, i.request_reason, (i.fencing_token & 4294967295) > 1, df._may_http(i.submitted_by),
+                  null::json, null::double precision, i.submitted_by::oid, octet_length(i.dsl), due.bytes, null::boolean;
+      room := room - cardinality(ids);
+      exit when ids = '{}';
+      served := owners[cardinality(owners)];
+      -- Who had that much may have more.
+      roles := array(select o.role from unnest(owners) with ordinality o (role, place)
+                     group by o.role having count(*) >= share order by min(o.place));
+      exit when p_each is not null;
+    end loop;
     -- What a forgotten worker held, nobody would ever free.
-    perform from df.workers w where w.id = p_worker for key share;
-    if not found then
-      raise exception 'worker % is not registered any more', p_worker using errcode = 'DF003';
+    if spent > 0 then
+      perform from df.workers w where w.id = p_worker for key share;
+      if not found then
+        raise exception 'worker % is not registered any more', p_worker using errcode = 'DF003';
+      end if;
     end if;
+    select i.wake_at into upcoming from df.instances i
+    where i.wake_at > t and i.worker_id is null and i.status <> 'paused' order by i.wake_at limit 1;
   end if;
-  update df.workers w set waiting = room > 0 where w.id = p_worker and w.waiting <> (room > 0);
+  full_up := full_up or room = 0;
+  update df.workers w set waiting = not full_up where w.id = p_worker and w.waiting = full_up;
   return query select 'next', null::text, null::bigint, null::text, null::text, null::text, null::jsonb, null::text,
-                      null::text, earliest, null::text, null::text, null::boolean, null::boolean, null::json,
-                      null::double precision;
+                      null::text, upcoming, null::text, null::text, null::boolean, null::boolean, null::json,
+                      null::double precision, served, null::int,
+                      null::bigint, full_up;
 end $$;
-comment on function df._poll(int, int, text[]) is 'One round of a daemon: claims what is due, reads what wants attention';
+comment on function df._poll(int, int, oid[], oid, bigint, int, int) is
+  'One round of a daemon: claims what is due, reads what wants attention';
 
 -- A daemon that is not sure whether a commit happened takes its own instance anew: nothing older can commit after that.
 create function df._reclaim(p_worker int, p_instance text) returns bigint language plpgsql

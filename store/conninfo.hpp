@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,9 +15,13 @@ namespace durabled::store {
 // Keywords and values for PQconnectdbParams, the later ones overriding; the first is an expandable dbname.
 using ConnectParams = std::vector<std::pair<std::string, std::string>>;
 
+// A role by its oid: names change, and another role may take one over. 0: not known.
+using RoleId = std::uint32_t;
+
 struct StepTarget {
   std::string role;  // who the step runs as
   std::string database;
+  RoleId role_id = 0;
   auto operator<=>(const StepTarget&) const = default;
 };
 

@@ -42,13 +42,14 @@ const WorkerId& Keeper::id() const {
 
 std::optional<dsl::Time> Keeper::heartbeat() {
   return guarded("heartbeat", [&]() -> std::optional<dsl::Time> {
-    Transaction work(impl_->connection, "set local synchronous_commit = off");
-    const pqxx::field at = exec_params(
-        work, "select (extract(epoch from df._heartbeat($1)) * 1000000)::bigint", impl_->id.number)[0][0];
-    std::optional<dsl::Time> time;
-    if (!at.is_null()) time = dsl::Time(std::chrono::microseconds(at.as<std::int64_t>()));
-    work.commit();
-    return time;
+    pqxx::nontransaction alone(impl_->connection);  // one statement, which is a transaction of its own
+    const pqxx::result rows = exec_params(
+        alone,
+        "select case when pg_catalog.set_config('synchronous_commit', 'off', true) is not null"
+        " then (extract(epoch from df._heartbeat($1)) operator(pg_catalog.*) 1000000)::bigint end",
+        impl_->id.number);
+    if (rows[0][0].is_null()) return std::nullopt;
+    return dsl::Time(std::chrono::microseconds(rows[0][0].as<std::int64_t>()));
   });
 }
 

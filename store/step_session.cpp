@@ -30,6 +30,16 @@ bool has_foreign_memory(PGconn* conn) {
   return PQntuples(result.get()) == 1 && *PQgetvalue(result.get(), 0, 0) == 't';
 }
 
+// Throws StoreError, kTransient: a retry goes by the name that the role has then.
+void require_role(PGconn* conn, RoleId role) {
+  const PGresultPtr result(
+      PQexec(conn, "select oid from pg_catalog.pg_roles where rolname operator(pg_catalog.=) session_user"));
+  if (PQntuples(result.get()) == 1 && PQgetvalue(result.get(), 0, 0) == std::to_string(role)) return;
+  const bool broken = PQstatus(conn) == CONNECTION_BAD;
+  throw StoreError(StoreError::Kind::kTransient, "connect",
+                   broken ? PQerrorMessage(conn) : "the role was renamed, and another one has its name");
+}
+
 }  // namespace
 
 class StepSession::Impl {
@@ -106,6 +116,7 @@ class StepSession::Impl {
 void StepSession::Impl::open() {
   PGconn* conn = pipeline_.connection();
   if (conn == nullptr || PQstatus(conn) != CONNECTION_OK) throw login_error(conn);
+  if (options_.role != 0) require_role(conn, options_.role);
   if (options_.foreign) remembers_ = has_foreign_memory(conn);
   if (options_.prepared_statements) {
     for (const own::Statement* statement : own_statements()) prepare(statement->name, statement->sql);

@@ -72,6 +72,8 @@ class StepSession {
     bool foreign = false;
     // With the instance's id the key of what is remembered: another installation may have that id, too.
     std::string installation = {};
+    // Whom the session must log in as; 0: anybody. A name may have passed to another role meanwhile.
+    RoleId role = 0;
   };
   // Connects; blocks. Throws StoreError (kTransient, or kPermanent where the server refuses the login).
   static std::unique_ptr<StepSession> connect(const ConnectParams& params, Options options);

@@ -60,14 +60,17 @@ void load(pqxx::work& work, std::map<std::string, ClaimedInstance*>& instances) 
 }
 
 // The oldest 10,000 of each, and only what is short of their data: nobody fills the daemon's memory by
-// sending. As many are counted by df._apply_turn.
+// sending. As many are counted by df._apply_turn. Of compressed data the size is not known before it is read,
+// so that it counts as long.
 template <typename Instances>
 void load_signals(pqxx::work& work, const Instances& instances) {
   std::vector<std::string> ids;
   for (const auto& [id, instance] : instances) ids.push_back(id);
   const pqxx::result rows =
       exec_params(work,
-                  "select i.id, s.id, s.name, case when pg_column_size(s.data) <= 1024 then s.data end from "
+                  "select i.id, s.id, s.name,"
+                  " case when pg_column_size(s.data) <= 1028 and pg_column_compression(s.data) is null"
+                  " then s.data end, (extract(epoch from s.sent_at) * 1000000)::bigint from "
                   "unnest($1::text[]) i (id) cross join lateral"
                   " (select * from df.signals s where s.instance_id = i.id and s.taken_at is null"
                   "  order by s.id limit 10000) s order by i.id, s.id",
@@ -75,7 +78,8 @@ void load_signals(pqxx::work& work, const Instances& instances) {
   for (const pqxx::row& row : rows) {
     instances.at(text(row[0]))
         ->signals.push_back({row[1].as<std::int64_t>(), text(row[2]),
-                             row[3].is_null() ? std::nullopt : std::optional(text(row[3]))});
+                             row[3].is_null() ? std::nullopt : std::optional(text(row[3])),
+                             time(row[4]).value_or(dsl::Time{})});
   }
 }
 
@@ -86,7 +90,10 @@ ClaimedInstance read_instance(const pqxx::row& row) {
   instance.dsl = text(row["dsl"]);
   instance.label = text(row["label"]);
   instance.vars = text(row["vars"]);
+  instance.dsl_bytes = row["dsl_bytes"].as<std::size_t>();
+  instance.bytes = row["bytes"].as<std::size_t>();
   if (!row["role"].is_null()) instance.role = text(row["role"]);
+  instance.role_id = row["role_oid"].as<RoleId>();
   instance.may_http = text(row["may_http"]) == "t";
   instance.database = text(row["database"]);
   instance.request = text(row["request"]);
@@ -106,10 +113,6 @@ StoreError without_details(const std::string& operation, const pqxx::sql_error& 
 // Settings of one transaction, because behind a pooler the next may have another session, and the session
 // other clients. Sequential and bitmap scans would walk the dead rows that an old snapshot keeps.
 constexpr const char* kIndexesOnly = "set local enable_seqscan = off; set local enable_bitmapscan = off";
-// For what need not wait for the disk by itself: a step's commit does, and takes what was written before it
-// along.
-constexpr const char* kIndexesOnlyAsync =
-    "set local enable_seqscan = off; set local enable_bitmapscan = off; set local synchronous_commit = off";
 
 }  // namespace
 
@@ -141,21 +144,27 @@ std::string WorkerStore::database() const {
   return impl_->database;
 }
 
-PollResult WorkerStore::poll(int worker, int limit, const std::vector<std::string>& busy) {
+PollResult WorkerStore::poll(int worker, const PollRequest& request) {
   return guarded("poll", [&] {
     PollResult result;
-    Transaction work(
-        impl_->connection,
-        kIndexesOnlyAsync);  // a claim that a crash of the server loses was followed by nothing durable
-    const pqxx::result rows =
-        exec_params(work,
-                    "select kind, id, token, status, dsl, label, vars, role, database,"
-                    // A time beyond what a count of microseconds can hold (infinity above all) is none.
-                    " case when wake_at < '2200-01-01' then (extract(epoch from wake_at) * 1000000)::bigint "
-                    "end as wake_at,"
-                    " request, request_reason, started, may_http, error, seconds"
-                    " from df._poll($1, $2, $3)",
-                    worker, limit, array_parameter(busy));
+    std::string busy = "{";
+    for (const RoleId role : request.busy) busy += (busy.size() > 1 ? "," : "") + std::to_string(role);
+    busy += '}';
+    const pqxx::result rows = [&] {
+      // One statement, which is a transaction of its own and qualifies every name, so that a daemon without
+      // work sends nothing else.
+      pqxx::nontransaction alone(impl_->connection);
+      return exec_params(
+          alone,
+          "select kind, id, token, status, dsl, label, vars, role, database,"
+          // A time beyond what a count of microseconds can hold (infinity above all) is none.
+          " case when wake_at operator(pg_catalog.<) '2200-01-01'::pg_catalog.timestamptz"
+          " then (extract(epoch from wake_at) operator(pg_catalog.*) 1000000)::bigint end as wake_at, "
+          "request, request_reason, started, may_http, error, seconds, role_oid, dsl_bytes, bytes, more"
+          " from df._poll($1, $2, $3::pg_catalog.oid[], $4::bigint::pg_catalog.oid, $5, $6, $7)",
+          worker, request.limit, busy, static_cast<long long>(request.after),
+          static_cast<long long>(request.bytes), static_cast<long long>(request.longest_text), request.each);
+    }();
     std::map<std::string, ClaimedInstance*> resumed, claimed;
     std::map<std::string, Attention*> attention;
     result.claimed.reserve(static_cast<std::size_t>(rows.size()));
@@ -164,6 +173,8 @@ PollResult WorkerStore::poll(int worker, int limit, const std::vector<std::strin
       const std::string kind = text(row["kind"]);
       if (kind == "next") {
         result.next_wake = time(row["wake_at"]);
+        result.more = row["more"].as<bool>();
+        result.served = row["role_oid"].as<RoleId>();
       } else if (kind == "ended") {
         result.ended.push_back({text(row["id"]), text(row["status"]), text(row["label"]), text(row["error"]),
                                 text(row["role"]),
@@ -182,6 +193,8 @@ PollResult WorkerStore::poll(int worker, int limit, const std::vector<std::strin
         if (row["started"].as<bool>()) resumed[instance.id] = &instance;
       }
     }
+    if (claimed.empty() && attention.empty()) return result;
+    Transaction work(impl_->connection, kIndexesOnly);
     if (!resumed.empty()) load(work, resumed);
     if (!claimed.empty()) load_signals(work, claimed);
     if (!attention.empty()) load_signals(work, attention);
@@ -242,6 +255,7 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
           "select i.id, i.fencing_token as token, i.dsl, i.label, i.vars, i.database, i.request, "
           "i.request_reason,"
           " (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by) as role,"
+          " i.submitted_by::oid as role_oid, octet_length(i.dsl) as dsl_bytes, 0 as bytes,"
           " df._may_http(i.submitted_by) as may_http"
           " from df.instances i where i.id = $1",
           id);
@@ -257,14 +271,13 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
   });
 }
 
-int WorkerStore::release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks) {
+Released WorkerStore::release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks) {
   return guarded("release dead workers", [&] {
-    Transaction work(impl_->connection, kIndexesOnlyAsync);
-    const int released = exec_params(work, "select df._release_dead($1, $2 * interval '1 millisecond', $3)",
-                                     worker, static_cast<long long>(lease_ttl.count()), advisory_locks)[0][0]
-                             .as<int>();
-    work.commit();
-    return released;
+    pqxx::nontransaction alone(impl_->connection);
+    const pqxx::result rows = exec_params(
+        alone, "select released, others from df._release_dead($1, pg_catalog.make_interval(secs => $2), $3)",
+        worker, std::chrono::duration<double>(lease_ttl).count(), advisory_locks);
+    return Released{rows[0][0].as<int>(), rows[0][1].as<int>()};
   });
 }
 

@@ -8,10 +8,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "dsl/engine/event.hpp"
+#include "store/conninfo.hpp"
 
 namespace durabled::store {
 
@@ -25,14 +27,18 @@ struct Signal {
   std::int64_t id = 0;
   std::string name;
   std::optional<std::string> data;  // JSON text; nullopt: too long to come unasked, see signal_data()
+  dsl::Time sent_at{};              // by the database's clock
 };
 
 struct ClaimedInstance {
   std::string id;
   std::int64_t token = 0;
   std::string dsl, label, vars;     // vars: JSON object
+  std::size_t dsl_bytes = 0;        // longer than dsl: the text was too long to be read
+  std::size_t bytes = 0;            // about what was read: text, variables, history, signals
   std::optional<std::string> role;  // nullopt: the role that submitted it was dropped
-  bool may_http = false;            // the role has EXECUTE on df.http
+  RoleId role_id = 0;
+  bool may_http = false;  // the role has EXECUTE on df.http
   std::string database;
   std::string request, request_reason;  // cancel, pause, resume or ""
   std::vector<dsl::Event> history;
@@ -55,11 +61,28 @@ struct Attention {
   std::vector<Signal> signals;
 };
 
+// What a daemon wants of a poll.
+struct PollRequest {
+  int limit = 0;                        // instances to claim at most; 0: only what wants attention is read
+  std::optional<int> each = {};         // of each role at most
+  std::set<RoleId> busy = {};           // roles of which nothing is claimed
+  RoleId after = 0;                     // roles take turns, beginning after this one
+  std::size_t bytes = 16 << 20;         // to be read at most, by about; one instance is read in any case
+  std::size_t longest_text = 16 << 20;  // a workflow with a longer text comes without it
+};
+
 struct PollResult {
   std::vector<ClaimedInstance> claimed;
   std::vector<Attention> attention;
   std::vector<Ended> ended;  // those that this worker held, and some that nobody did; each is told once
   std::optional<dsl::Time> next_wake;  // when the next instance becomes due; nullopt: none waits
+  bool more = false;                   // something was left, because the request allowed no more
+  RoleId served = 0;                   // the role that was served last
+};
+
+struct Released {
+  int instances = 0;  // that dead daemons held
+  int others = 0;     // other daemons that live
 };
 
 // A turn without a statement of its own; `json` as df._apply_turn has it, with instance, token and at.
@@ -89,9 +112,9 @@ class WorkerStore {
   std::string own_role() const;
   std::string database() const;
 
-  // Claims at most `limit` due instances, none of the roles `busy`, and reads what wants attention; one
-  // transaction. Safe to repeat.
-  PollResult poll(int worker, int limit, const std::vector<std::string>& busy);
+  // Claims due instances and reads what wants attention, in one transaction; then, in another, the histories
+  // and signals of what was claimed. Safe to repeat.
+  PollResult poll(int worker, const PollRequest& request);
 
   // JSON text. Throws StoreError, kPermanent when there is no such signal.
   std::string signal_data(const std::string& instance_id, std::int64_t signal_id);
@@ -105,8 +128,8 @@ class WorkerStore {
   // or never.
   std::vector<ClaimedInstance> reclaim(int worker, const std::vector<std::string>& ids);
 
-  // Frees what dead daemons held; returns how many instances. One transaction.
-  int release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks);
+  // Frees what dead daemons held. One transaction.
+  Released release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks);
   // Gives back what this worker holds and forgets the worker. One transaction a thousand instances.
   void release_all(int worker);
   // Deletes up to `batch` instances that ended longer ago than `age`, with their history; returns how many.

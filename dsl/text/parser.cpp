@@ -16,14 +16,16 @@ Diagnostic make_error(std::string_view text, SyntaxError error) {
                          std::move(error.message), std::move(error.hint));
 }
 
+SyntaxError too_long(std::size_t bytes, const GraphLimits& limits) {
+  return {"text_too_long",
+          "the text has " + std::to_string(bytes) + " bytes; at most " + std::to_string(limits.text_bytes) +
+              " are allowed",
+          "",
+          {}};
+}
+
 std::optional<SyntaxError> check_text(std::string_view text, const GraphLimits& limits) {
-  if (text.size() > limits.text_bytes) {
-    return SyntaxError{"text_too_long",
-                       "the text has " + std::to_string(text.size()) + " bytes; at most " +
-                           std::to_string(limits.text_bytes) + " are allowed",
-                       "",
-                       {}};
-  }
+  if (text.size() > limits.text_bytes) return too_long(text.size(), limits);
   if (const auto bad = find_invalid_byte(text)) {
     const bool is_nul = text[*bad] == '\0';
     return SyntaxError{"invalid_text", is_nul ? "found a NUL byte" : "found a byte that is not valid UTF-8",
@@ -143,6 +145,10 @@ Expected<ParsedWorkflow, Diagnostic> read_workflow(std::string_view text, const 
   } catch (SyntaxError& error) {
     return Unexpected{make_error(text, std::move(error))};
   }
+}
+
+Diagnostic text_too_long(std::size_t bytes, const GraphLimits& limits) {
+  return make_error("", too_long(bytes, limits));
 }
 
 }  // namespace durabled::dsl

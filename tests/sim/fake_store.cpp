@@ -31,8 +31,9 @@ dsl::Event read_event(const std::string& json, dsl::Time at) {
 
 }  // namespace
 
-void FakeStore::submit(const std::string& id, const std::string& dsl) {
+void FakeStore::submit(const std::string& id, const std::string& dsl, store::RoleId role) {
   Row row;
+  row.role = role;
   row.id = id;
   row.dsl = dsl;
   row.wake_at = now;
@@ -40,7 +41,7 @@ void FakeStore::submit(const std::string& id, const std::string& dsl) {
 }
 
 void FakeStore::signal(const std::string& id, const std::string& name, const std::string& data) {
-  signals_.push_back({static_cast<std::int64_t>(signals_.size()) + 1, id, name, data});
+  signals_.push_back({static_cast<std::int64_t>(signals_.size()) + 1, id, name, data, now});
 }
 
 void FakeStore::request(const std::string& id, const std::string& what) {
@@ -97,8 +98,8 @@ std::vector<store::Signal> FakeStore::untaken(const std::string& id) const {
   for (const StoredSignal& signal : signals_) {
     if (signal.instance != id || signal.taken) continue;
     // As if the data of every other one were long.
-    result.push_back(
-        {signal.id, signal.name, signal.id % 2 == 0 ? std::optional(signal.data) : std::nullopt});
+    result.push_back({signal.id, signal.name, signal.id % 2 == 0 ? std::optional(signal.data) : std::nullopt,
+                      signal.sent_at});
   }
   return result;
 }
@@ -113,6 +114,8 @@ store::ClaimedInstance FakeStore::read(Row& row) {
   instance.id = row.id;
   instance.token = row.token;
   instance.dsl = row.dsl;
+  instance.dsl_bytes = row.dsl.size();
+  instance.role_id = row.role;
   instance.vars = "{}";
   instance.role = "somebody";
   instance.may_http = true;
@@ -123,10 +126,12 @@ store::ClaimedInstance FakeStore::read(Row& row) {
   return instance;
 }
 
-store::PollResult FakeStore::poll(int worker, int limit) {
+// Roles take turns, as in df._poll.
+store::PollResult FakeStore::poll(int worker, const store::PollRequest& request) {
   store::PollResult result;
   if (workers_.count(worker) == 0) return result;  // the real one says that it is not registered
   deliver();
+  std::map<std::pair<bool, store::RoleId>, std::vector<Row*>> due;  // the role after request.after first
   for (auto& [id, row] : rows_) {
     if (row.ended() && row.attention && (row.worker == worker || row.worker == 0)) {
       row.attention = false;
@@ -136,15 +141,27 @@ store::PollResult FakeStore::poll(int worker, int limit) {
       row.attention = false;
       result.attention.push_back({id, row.token, row.request, "", untaken(id)});
     }
-    if (limit == 0 || row.worker != 0 || !row.wake_at || *row.wake_at > now) continue;
-    --limit;
-    row.worker = worker;
-    ++row.token;
-    row.wake_at.reset();
-    row.attention = false;
-    row.status = "running";
-    result.claimed.push_back(read(row));
+    if (row.worker == 0 && row.wake_at && *row.wake_at <= now && request.busy.count(row.role) == 0)
+      due[{row.role <= request.after, row.role}].push_back(&row);
   }
+  int room = request.limit;
+  result.served = request.after;
+  const std::size_t each = static_cast<std::size_t>(request.each.value_or(room));
+  for (std::size_t turn = 0; turn < each && room > 0; ++turn) {
+    for (auto& [order, rows] : due) {
+      if (room == 0 || rows.size() <= turn) continue;
+      Row& row = *rows[turn];
+      --room;
+      result.served = order.second;
+      row.worker = worker;
+      ++row.token;
+      row.wake_at.reset();
+      row.attention = false;
+      row.status = "running";
+      result.claimed.push_back(read(row));
+    }
+  }
+  result.more = room == 0;
   return result;
 }
 

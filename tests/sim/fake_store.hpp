@@ -21,6 +21,7 @@ struct Violation : std::runtime_error {
 
 struct Row {
   std::string id, dsl;
+  store::RoleId role = 1;
   std::string status = "pending";
   std::optional<dsl::Time> wake_at;
   int worker = 0;  // 0: nobody
@@ -39,14 +40,14 @@ class FakeStore {
  public:
   dsl::Time now{};
 
-  void submit(const std::string& id, const std::string& dsl);
+  void submit(const std::string& id, const std::string& dsl, store::RoleId role = 1);
   void signal(const std::string& id, const std::string& name, const std::string& data);
   void request(const std::string& id, const std::string& what);  // df.cancel, df.pause, df.resume
 
   void enter(int worker) { workers_.insert(worker); }
   // What the release of a dead worker does: its instances are free, it is forgotten.
   void release(int worker);
-  store::PollResult poll(int worker, int limit);
+  store::PollResult poll(int worker, const store::PollRequest& request);
   std::optional<store::TurnProblem> commit(int worker, const store::Turn& turn);
   std::optional<store::ClaimedInstance> reclaim(int worker, const std::string& id);
   std::string signal_data(std::int64_t signal_id) const;
@@ -66,6 +67,7 @@ class FakeStore {
   struct StoredSignal {
     std::int64_t id;
     std::string instance, name, data;
+    dsl::Time sent_at;
     bool delivered = false, taken = false;
   };
 

@@ -130,9 +130,12 @@ void SimDaemon::work_next() {
 
 void SimDaemon::poll() {
   const auto result = std::make_shared<store::PollResult>();
-  const int limit = static_cast<int>(sim_.below(5));
-  on_work_thread([this, result, limit] { *result = sim_.mutable_store().poll(worker_, limit); },
+  store::PollRequest request = daemon::admit({}, coordinator_->held_by_role(), {});
+  request.limit = static_cast<int>(sim_.below(5));
+  request.after = served_;
+  on_work_thread([this, result, request] { *result = sim_.mutable_store().poll(worker_, request); },
                  [this, result] {
+                   served_ = result->served;
                    for (const store::Ended& one : result->ended) coordinator_->ended(one);
                    for (store::ClaimedInstance& one : result->claimed) coordinator_->claimed(std::move(one));
                    for (const store::Attention& one : result->attention) coordinator_->attention(one);
@@ -140,8 +143,7 @@ void SimDaemon::poll() {
                  });
 }
 
-void SimDaemon::start(daemon::StepId id, const std::string&, const std::string&,
-                      store::StepStatement statement) {
+void SimDaemon::start(daemon::StepId id, const store::StepTarget&, store::StepStatement statement) {
   Job& job = jobs_[id];
   if (job.run != 0 && !statement.alone) throw Violation("a step started twice");
   job = {Job::Phase::kRunning, std::move(statement), ++runs_};

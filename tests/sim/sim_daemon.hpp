@@ -26,8 +26,7 @@ class SimDaemon : public daemon::StepPort, public daemon::HttpPort, public daemo
   std::string leaks() const;
   std::size_t held() const { return coordinator_ ? coordinator_->held() : 0; }
 
-  void start(daemon::StepId id, const std::string& role, const std::string& database,
-             store::StepStatement statement) override;
+  void start(daemon::StepId id, const store::StepTarget& target, store::StepStatement statement) override;
   void commit(daemon::StepId id, store::StepCommit commit) override;
   void commit_foreign(daemon::StepId id, const std::string& result) override;
   void finish(daemon::StepId id) override;
@@ -58,6 +57,7 @@ class SimDaemon : public daemon::StepPort, public daemon::HttpPort, public daemo
 
   Simulation& sim_;
   int life_ = 0, worker_ = 0;
+  store::RoleId served_ = 0;
   std::unique_ptr<daemon::Coordinator> coordinator_;
   std::map<daemon::StepId, Job> jobs_;
   std::map<daemon::StepId, bool> calls_;

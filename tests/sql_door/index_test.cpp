@@ -52,14 +52,21 @@ TEST_CASE("polls, claims and commits read few rows among many", "[smoke]") {
   const auto poll = [&](const std::string& limit, const std::string& busy) {
     return rows_read(sql, "select df._poll(" + worker + ", " + limit + ", " + busy + ")");
   };
-  CHECK(poll("0", "null") < 50);
-  CHECK(poll("10", "null") < 200);
-  CHECK(sql.number("select count(*) from df.instances where worker_id is not null") == 10);
+  const auto held = [&](const std::string& role) {
+    return sql.number("select count(*) from df.instances where worker_id is not null and submitted_by = '" +
+                      role + "'::regrole");
+  };
+  const std::string alice = "array['alice'::regrole::oid]";
+  CHECK(poll("0", "'{}'") < 50);
+  CHECK(poll("10", "'{}'") < 1'000);
+  // Both take part, whatever the priorities.
+  CHECK(held("alice") == 5);
+  CHECK(held("bob") == 5);
   // The others' work is found behind that of a role that is passed over.
-  CHECK(poll("50", "'{alice}'") < 300);
-  CHECK(sql.number("select count(*) from df.instances where worker_id is not null and submitted_by = "
-                   "'bob'::regrole") == 20);
-  CHECK(poll("50", "'{alice,bob}'") < 100);
+  CHECK(poll("50", alice) < 1'000);
+  CHECK(held("alice") == 5);
+  CHECK(held("bob") == 20);
+  CHECK(poll("50", "array['alice'::regrole::oid, 'bob'::regrole::oid]") < 500);
   const std::string id = sql.text("select id from df.instances where worker_id is not null limit 1");
   const std::string token = sql.text("select fencing_token from df.instances where id = $1", id);
   CHECK(rows_read(sql, "select df._commit_turns(" + worker + ", '{" + id + "}', '{" + token +
@@ -74,4 +81,89 @@ TEST_CASE("polls, claims and commits read few rows among many", "[smoke]") {
   CHECK(rows_read(sql, "select * from df.history('" + id + "')") < 50);
   // It can tell.
   CHECK(rows_read(sql, "select from df.instances where label = 'x'") > 60'000);
+}
+
+TEST_CASE("roles take turns, however much work one has, at whatever priority and time", "[S3.9]") {
+  const TestDatabase database = fresh_database();
+  for (const char* role : {"alice", "bob"}) database.server().create_role(role);
+  Sql sql(database.conninfo());
+  sql.exec("select df.grant_usage('alice'), df.grant_usage('bob')");
+  const std::string worker = sql.text("select worker_id from df._register('w', 'h', 1, 'v', false)");
+  Sql alice(database.conninfo("alice")), bob(database.conninfo("bob"));
+  bob.exec(
+      "insert into df.submit (dsl, priority, start_at) select 'df.sleep(0)', 32767, '0044-03-15 BC'"
+      " from generate_series(1, 5000)");
+  alice.exec("insert into df.submit (dsl, priority) values ('df.sleep(0)', -5), ('df.sleep(0)', 7)");
+  // No start in the past comes before the submission.
+  CHECK(bob.number("select count(*) from df.instances where wake_at < created_at - interval '1 minute'") ==
+        0);
+  const auto claim = [&](const std::string& limit, const std::string& rest) {
+    return sql.text("select string_agg(role || ' ' || i.priority, ', ' order by role) from df._poll(" +
+                    worker + ", " + limit + rest +
+                    ") p join df.instances i on i.id = p.id where p.kind = 'claimed'");
+  };
+  CHECK(claim("2", "") == "alice 7, bob 32767");
+  // The turn goes on where it ended.
+  CHECK(claim("1", ", '{}', 'bob'::regrole::oid") == "alice -5");
+  // What a role's open transaction keeps locked is not walked, and is nobody else's concern.
+  alice.exec("insert into df.submit (dsl) values ('df.sleep(0)')");
+  bob.exec("begin; select from df.instances for update");
+  CHECK(claim("10", "") == "alice 0");
+  sql.exec("analyze df.instances");
+  CHECK(rows_read(sql, "select df._poll(" + worker + ", 10)") < 3'000);
+  bob.exec("rollback");
+}
+
+TEST_CASE("signals for instances that a transaction keeps locked hold up no other role's", "[S3.9]") {
+  const TestDatabase database = fresh_database();
+  for (const char* role : {"alice", "bob"}) database.server().create_role(role);
+  Sql sql(database.conninfo());
+  sql.exec("select df.grant_usage('alice'), df.grant_usage('bob')");
+  Sql alice(database.conninfo("alice")), bob(database.conninfo("bob"));
+  const std::string insert =
+      "insert into df.instances (dsl, submitted_by, status, wake_at) select 'x', $1::text::regrole,"
+      " 'running', null from generate_series(1, $2::int)";
+  sql.exec(insert, "bob", 5'000);
+  sql.exec(insert, "alice", 1);
+  for (Sql* role : {&alice, &bob})
+    role->exec("insert into df.signals (instance_id, name) select id, 's' from df.instances");
+  bob.exec("begin; select from df.instances for update");
+  sql.exec("analyze");
+  CHECK(rows_read(sql, "select df._deliver_signals()") < 5'000);
+  CHECK(alice.text("select attention from df.instances") == "t");
+  CHECK(rows_read(sql, "select df._deliver_signals()") < 5'000);
+  bob.exec("rollback");
+  for (int i = 0; i < 6; ++i) sql.exec("select df._deliver_signals()");
+  CHECK(bob.number("select count(*) from df.instances where not attention") == 0);
+}
+
+TEST_CASE("a claim stops at its bytes, and reads no text that is too long") {
+  const TestDatabase database = fresh_database();
+  database.server().create_role("alice");
+  Sql sql(database.conninfo());
+  sql.exec("select df.grant_usage('alice')");
+  const std::string worker = sql.text("select worker_id from df._register('w', 'h', 1, 'v', false)");
+  Sql alice(database.conninfo("alice"));
+  const auto claimed = [&](const std::string& bytes) {
+    return sql.text(
+        "select count(*) || ' ' || coalesce(sum(length(dsl)), 0) || ' ' || sum(dsl_bytes) from df._poll(" +
+        worker + ", 100, '{}', 0, " + bytes + ", 1000000) where kind = 'claimed'");
+  };
+  alice.exec("insert into df.submit (dsl) select repeat(' ', 16777216) from generate_series(1, 3)");
+  CHECK(claimed("1000") == "3 0 50331648");
+  alice.exec("insert into df.submit (dsl) select repeat(' ', 400000) from generate_series(1, 4)");
+  CHECK(claimed("1000000") == "2 800000 800000");
+  CHECK(claimed("1") == "1 400000 400000");
+  // Histories and signals count by what they are once read, not by what they take on disk.
+  sql.exec("update df.instances set status = 'completed', wake_at = null, worker_id = null");
+  const std::string id = alice.text("insert into df.submit (dsl) values ('x') returning id");
+  sql.exec("update df.instances set fencing_token = 1 where id = $1", id);
+  sql.exec(
+      "insert into df.events (instance_id, seq, at, kind, data) select $1, n, now(), 'X',"
+      " to_json(repeat('x', 1000000)) from generate_series(1, 5) n",
+      id);
+  CHECK(sql.number("select df._history_bytes($1)", id) > 5'000'000);
+  for (int i = 0; i < 3; ++i) alice.exec("insert into df.submit (dsl) values ('x')");
+  CHECK(sql.number("select count(*) from df._poll(" + worker +
+                   ", 100, '{}', 0, 1000000) where kind = 'claimed'") < 4);
 }
