@@ -72,9 +72,9 @@ class Service {
   }
 
   void connect() {
-    asio::post(connector_, [this, config = quiet_config()] {
+    asio::post(connector_, [this, config = quiet_config(), previous = previous_] {
       try {
-        auto connections = std::make_shared<Tenure::Connections>(Tenure::connect(config, clock_));
+        auto connections = std::make_shared<Tenure::Connections>(Tenure::connect(config, clock_, previous));
         asio::post(io_, [this, connections] { connected(std::move(*connections)); });
       } catch (const store::StoreError& e) {
         asio::post(io_, [this, e] { connect_failed(e); });
@@ -86,6 +86,7 @@ class Service {
     if (stopping_) return finish(0);
     retry_delay_ = kFirstRetry;
     tenure_ = std::make_shared<Tenure>(io_, quiet_config(), clock_, std::move(connections));
+    previous_ = tenure_->worker();
     tenure_->begin([this](const std::string& why) { lost(why); });
     log_info("serving " + store::redacted(config_.database));
     sd_notify(0, "READY=1\nSTATUS=serving");
@@ -186,6 +187,7 @@ class Service {
   std::chrono::milliseconds retry_delay_ = kFirstRetry;
   std::shared_ptr<Tenure> tenure_;
   asio::thread_pool connector_{1};
+  int previous_ = 0;  // the worker of the last tenure
   bool stopping_ = false;
   int exit_code_ = 0;
 };

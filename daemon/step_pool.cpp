@@ -35,6 +35,7 @@ struct StepPool::Session {
   bool used = false;        // it has run something
   bool cancelling = false;  // a cancel request is on its way: it must not hit the next statement
   bool release_when_cancelled = false;
+  bool overdue = false;  // it was cancelled because it ran too long
   std::chrono::steady_clock::time_point idle_since{}, running_since{};
   std::shared_ptr<int> alive = std::make_shared<int>(0);
 };
@@ -42,7 +43,8 @@ struct StepPool::Session {
 StepPool::StepPool(asio::io_context& io, StepPoolOptions options)
     : io_(io),
       options_(std::move(options)),
-      connect_threads_(static_cast<std::size_t>(std::min(options_.connections, kMaxConnectThreads))),
+      connect_threads_(static_cast<std::size_t>(
+          std::min(options_.connections + options_.connections_reserve, kMaxConnectThreads))),
       retry_timer_(io) {}
 
 StepPool::~StepPool() {
@@ -68,7 +70,9 @@ void StepPool::cancel_running() {
   }
 }
 
-void StepPool::reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout) {
+void StepPool::reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout,
+                           std::chrono::milliseconds timeout) {
+  options_.timeout = timeout;
   options_.roles = std::move(roles);
   options_.idle_timeout = idle_timeout;
 }
@@ -77,7 +81,7 @@ void StepPool::start(StepId id, const store::StepTarget& target, store::StepStat
   Job& job = jobs_[id];
   job.role = target.role_id;
   job.target = target;
-  if (options_.set_role) job.target.role_id = 0, job.target.role = options_.own_role;
+  if (options_.set_role) job.target.role = options_.own_role;
   job.statement = std::move(statement);
   job.statement.role = job.target.role == target.role ? "none" : target.role;
   enqueue(id);
@@ -119,6 +123,10 @@ void StepPool::dispatch() {
 bool StepPool::dispatch_one(const store::StepTarget& key, Target& target) {
   for (const auto& session : target.sessions) {
     if (session->phase != Session::Phase::kIdle) continue;
+    if (gives_way(key.role_id)) {
+      close(*session);
+      return true;
+    }
     const StepId id = target.waiting.front();
     target.waiting.pop_front();
     dequeued(jobs_.at(id));
@@ -126,26 +134,45 @@ bool StepPool::dispatch_one(const store::StepTarget& key, Target& target) {
     return true;
   }
   if (target.connecting >= static_cast<int>(target.waiting.size())) return false;
-  if (open_of(key.role) >= options_.connections_per_role && !evict_idle(&key.role)) return false;
+  if (open_of(key.role_id) >= options_.connections_per_role && !evict_idle(key.role_id)) return false;
   if (target.failures > 0 && (target.connecting > 0 || std::chrono::steady_clock::now() < target.retry_at))
     return false;
-  if (open_ >= options_.connections && !evict_idle()) return false;
+  if (open_ >= options_.connections && !evict_idle() &&
+      (open_of(key.role_id) > 0 || open_ >= options_.connections + options_.connections_reserve))
+    return false;
   connect(key);
   return true;
 }
 
-// In all databases.
-int StepPool::open_of(const std::string& role) const {
-  int open = 0;
-  for (auto at = targets_.lower_bound({role, ""}); at != targets_.end() && at->first.role == role; ++at)
-    open += static_cast<int>(at->second.sessions.size()) + at->second.connecting;
-  return open;
+// Whether a connection of this role that has become free is better closed: none is left to open, and another
+// role waits that has at least two fewer.
+bool StepPool::gives_way(store::RoleId role) const {
+  if (open_ < options_.connections) return false;
+  const int own = open_of(role);
+  return own > 1 && std::any_of(targets_.begin(), targets_.end(), [&](const auto& entry) {
+           const Target& other = entry.second;
+           return !other.waiting.empty() && other.connecting == 0 && other.failures == 0 &&
+                  open_of(entry.first.role_id) + 2 <= own;
+         });
 }
 
-bool StepPool::evict_idle(const std::string* role) {
+// In all databases.
+int StepPool::open_of(store::RoleId role) const {
+  const auto found = open_by_role_.find(role);
+  return found == open_by_role_.end() ? 0 : found->second;
+}
+
+void StepPool::count_open(store::RoleId role, int change) {
+  open_ += change;
+  int& open = open_by_role_[role];
+  open += change;
+  if (open == 0) open_by_role_.erase(role);
+}
+
+bool StepPool::evict_idle(std::optional<store::RoleId> role) {
   Session* oldest = nullptr;
   for (auto& [key, target] : targets_) {
-    if (!target.waiting.empty() || (role != nullptr && key.role != *role)) continue;
+    if (!target.waiting.empty() || (role && key.role_id != *role)) continue;
     for (const auto& session : target.sessions) {
       if (session->phase != Session::Phase::kIdle) continue;
       if (oldest == nullptr || session->idle_since < oldest->idle_since) oldest = session.get();
@@ -157,7 +184,7 @@ bool StepPool::evict_idle(const std::string* role) {
 }
 
 void StepPool::connect(const store::StepTarget& key) {
-  ++open_;
+  count_open(key.role_id, 1);
   ++targets_[key].connecting;
   const auto extra = options_.roles.find(key.role);
   const store::ConnectParams params = store::step_params(options_.conninfo, key, key.role, options_.own_role,
@@ -199,7 +226,7 @@ void StepPool::connected(const store::StepTarget& key, std::unique_ptr<store::St
 void StepPool::connect_failed(const store::StepTarget& key, const store::StoreError& error) {
   Target& target = targets_[key];
   --target.connecting;
-  --open_;
+  count_open(key.role_id, -1);
   if (callbacks_.log)
     callbacks_.log(3, "cannot connect as " + key.role + " to " + key.database + ": " + error.what());
   failed_to_connect(target, error);
@@ -252,6 +279,7 @@ void StepPool::assign(Session& session, StepId id) {
   job.session = &session;
   session.job = id;
   session.alone = job.statement.alone;
+  session.overdue = false;
   session.phase = Session::Phase::kRunning;
   session.running_since = std::chrono::steady_clock::now();
   session.session->run(std::move(job.statement));
@@ -313,22 +341,36 @@ void StepPool::stop(StepId id) {
   }
   if (job.session == nullptr || job.session->phase != Session::Phase::kRunning || job.session->cancelling)
     return;
-  job.session->cancelling = true;
-  asio::post(cancel_threads_, [weak = weak_from_this(), &io = io_, cancel = job.session->session->canceller(),
-                               session = job.session, alive = std::weak_ptr<int>(job.session->alive)] {
+  cancel(*job.session);
+}
+
+void StepPool::cancel(Session& session) {
+  session.cancelling = true;
+  asio::post(cancel_threads_, [weak = weak_from_this(), &io = io_, cancel = session.session->canceller(),
+                               at = &session, alive = std::weak_ptr<int>(session.alive)] {
     cancel();
-    asio::post(io, [weak, session, alive] {
+    asio::post(io, [weak, at, alive] {
       const auto self = weak.lock();
       if (!self || self->closed_ || alive.expired()) return;
-      session->cancelling = false;
-      if (!session->release_when_cancelled) return;
+      at->cancelling = false;
+      if (!at->release_when_cancelled) return;
       // One exchange more: a cancel that arrives this late hits nothing but it.
-      session->release_when_cancelled = false;
-      session->phase = Session::Phase::kRollingBack;
-      session->session->rollback();
-      self->begin_exchange(*session);
+      at->release_when_cancelled = false;
+      at->phase = Session::Phase::kRollingBack;
+      at->session->rollback();
+      self->begin_exchange(*at);
     });
   });
+}
+
+void StepPool::abandon(StepId id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return;
+  const Job& job = found->second;
+  const bool answered = job.session == nullptr ? !job.queued
+                                               : job.session->phase == Session::Phase::kExecuted ||
+                                                     job.session->phase == Session::Phase::kCommitted;
+  return answered ? finish(id) : stop(id);
 }
 
 // The first pump of an exchange. On a connection that is gone the exchange is over at once: that is told from
@@ -375,6 +417,7 @@ void StepPool::exchange_over(Session& session) {
       session.used = true;
       outcome.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
                                                                            session.running_since);
+      explain_overdue(outcome.failure, session);
       callbacks_.executed(id, std::move(outcome));
       return;
     }
@@ -386,6 +429,7 @@ void StepPool::exchange_over(Session& session) {
         callbacks_.committed(id, std::move(outcome));
       } else {
         session.phase = Session::Phase::kExecuted;
+        explain_overdue(outcome.failure, session);
         callbacks_.committed(id, std::move(outcome));
       }
       return;
@@ -432,10 +476,13 @@ void StepPool::release(Session& session) {
   session.idle_since = std::chrono::steady_clock::now();
   watch(session);  // so that one which the server ends is not given to a step
   dispatch();
+  // The reserve's connections go as soon as nobody waits for them.
+  while (open_ > options_.connections && evict_idle()) {
+  }
 }
 
 void StepPool::close(Session& session) {
-  --open_;
+  count_open(session.target.role_id, -1);
   auto& sessions = targets_.at(session.target).sessions;
   const auto found = std::find_if(sessions.begin(), sessions.end(),
                                   [&](const auto& owned) { return owned.get() == &session; });
@@ -448,13 +495,37 @@ void StepPool::close_idle(std::chrono::steady_clock::time_point now) {
     for (auto at = target.sessions.begin(); at != target.sessions.end();) {
       const bool expired =
           (*at)->phase == Session::Phase::kIdle && now - (*at)->idle_since > options_.idle_timeout;
-      if (expired) --open_;
+      if (expired) count_open(key.role_id, -1);
       at = expired ? target.sessions.erase(at) : std::next(at);
     }
   }
   std::erase_if(targets_, [](const auto& entry) {
     return entry.second.sessions.empty() && entry.second.waiting.empty() && entry.second.connecting == 0;
   });
+}
+
+void StepPool::stop_overdue(std::chrono::steady_clock::time_point now) {
+  if (options_.timeout.count() == 0) return;
+  for (auto& [key, target] : targets_) {
+    for (const auto& session : target.sessions) {
+      const bool busy =
+          session->phase == Session::Phase::kRunning || session->phase == Session::Phase::kCommitting;
+      if (!busy || session->cancelling || now - session->running_since <= options_.timeout) continue;
+      session->overdue = true;
+      cancel(*session);
+    }
+  }
+}
+
+// Says why, where the server says only that it was asked to stop.
+void StepPool::explain_overdue(std::optional<dsl::Failure>& failure, const Session& session) const {
+  if (!session.overdue || !failure || failure->code != "57014") return;
+  const auto job = jobs_.find(session.job);
+  const int attempt = job == jobs_.end() ? 1 : job->second.statement.attempt;
+  const bool final = failure->final;
+  failure = dsl::make_failure("57014", "the step ran longer than steps.timeout allows", dsl::kNoNode, attempt,
+                              "Do less in one step, or have whoever runs the daemon raise steps.timeout.");
+  failure->final = final;
 }
 
 }  // namespace durabled::daemon

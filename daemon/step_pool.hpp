@@ -13,7 +13,7 @@
 #include <list>
 #include <map>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 
 #include "daemon/coordinator.hpp"
@@ -29,7 +29,8 @@ struct StepPoolOptions {
   std::string served_database;
   bool set_role = false;                     // one login, SET LOCAL ROLE
   std::map<std::string, std::string> roles;  // conninfo that is added for a role's login
-  int connections = 16, connections_per_role = 12;
+  int connections = 16, connections_per_role = 12, connections_reserve = 16;
+  std::chrono::milliseconds timeout{0};  // 0: a step may run for ever
   std::chrono::milliseconds idle_timeout{60'000}, lease_ttl{15'000};
   bool prepared_statements = true;
   std::string installation;  // see store::WorkerId
@@ -48,18 +49,22 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   void set_callbacks(Callbacks callbacks) { callbacks_ = std::move(callbacks); }
 
   // For connections opened from now on.
-  void reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout);
+  void reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout,
+                   std::chrono::milliseconds timeout);
 
   void start(StepId id, const store::StepTarget& target, store::StepStatement statement) override;
   void commit(StepId id, store::StepCommit commit) override;
   void commit_foreign(StepId id, const std::string& result) override;
   void finish(StepId id) override;
   void stop(StepId id) override;
+  void abandon(StepId id) override;
   bool queued(StepId id) const override;
 
   // How many steps of each role wait for a connection.
   const WaitingByRole& waiting_by_role() const { return waiting_by_role_; }
   void close_idle(std::chrono::steady_clock::time_point now);
+  // Makes the server stop the steps that have run longer than the timeout.
+  void stop_overdue(std::chrono::steady_clock::time_point now);
   // Makes the server stop what runs, on the pool's own threads; shut_down() waits for them.
   void cancel_running();
   // Nothing is called back after this; open connections are closed.
@@ -93,9 +98,13 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   void failed_to_connect(Target& target, const store::StoreError& error);
   // Gives the job of a session that died before it took anything to another one.
   void put_back(Session& session);
-  int open_of(const std::string& role) const;
+  int open_of(store::RoleId role) const;
+  void count_open(store::RoleId role, int change);
+  bool gives_way(store::RoleId role) const;
+  void explain_overdue(std::optional<dsl::Failure>& failure, const Session& session) const;
   // Closes a connection that nothing waits for, of this role only if one is given.
-  bool evict_idle(const std::string* role = nullptr);
+  bool evict_idle(std::optional<store::RoleId> role = std::nullopt);
+  void cancel(Session& session);
   void assign(Session& session, StepId id);
   void begin_exchange(Session& session);
   void pump(Session& session);
@@ -114,6 +123,7 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   boost::asio::thread_pool cancel_threads_{2};
   boost::asio::steady_timer retry_timer_;
   std::map<store::StepTarget, Target> targets_;
+  std::map<store::RoleId, int> open_by_role_;  // sessions and connects under way, in all databases
   std::map<StepId, Job> jobs_;
   store::StepTarget last_served_;
   int open_ = 0;  // sessions and connects under way

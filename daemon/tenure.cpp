@@ -63,6 +63,8 @@ StepPoolOptions pool_options(const config::Config& config, const std::string& ow
   options.roles = config.identity.roles;
   options.connections = config.steps.connections;
   options.connections_per_role = config.steps.connections_per_role;
+  options.connections_reserve = config.steps.connections_reserve;
+  options.timeout = config.steps.timeout;
   options.idle_timeout = config.steps.idle_timeout;
   options.lease_ttl = config.worker.lease_ttl;
   options.prepared_statements = config.steps.prepared_statements;
@@ -71,7 +73,7 @@ StepPoolOptions pool_options(const config::Config& config, const std::string& ow
 
 }  // namespace
 
-Tenure::Connections Tenure::connect(const config::Config& config, Clock& clock) {
+Tenure::Connections Tenure::connect(const config::Config& config, Clock& clock, int previous) {
   Connections connections;
   connections.work = std::make_unique<store::WorkerStore>(config.database);
   const std::string host = host_name();
@@ -80,6 +82,8 @@ Tenure::Connections Tenure::connect(const config::Config& config, Clock& clock) 
   connections.keeper = std::make_unique<store::Keeper>(
       config.database, store::Keeper::Options{name, host, DURABLED_VERSION, config.worker.advisory_lock,
                                               config.worker.listen});
+  // Its instances were not what ended that tenure.
+  if (previous != 0) connections.work->release_all(previous);
   const dsl::Time before = Clock::local();
   if (const auto theirs = connections.keeper->heartbeat()) clock.synchronise(*theirs, before, Clock::local());
   return connections;
@@ -168,7 +172,7 @@ void Tenure::reconfigure(const config::Config& config) {
   http_->reconfigure(config.http);
   coordinator_->reconfigure(policy_of(config), config.steps.max_result_bytes,
                             config.steps.mark_running_after);
-  steps_->reconfigure(config.identity.roles, config.steps.idle_timeout);
+  steps_->reconfigure(config.identity.roles, config.steps.idle_timeout, config.steps.timeout);
 }
 
 void Tenure::lose(const std::string& why) {
@@ -449,6 +453,7 @@ void Tenure::housekeeping() {
   constexpr int kSeldom = 5;
   const int round = housekeeping_rounds_++;
   steps_->close_idle(Clock_::now());
+  steps_->stop_overdue(Clock_::now());
   if (!draining_ && (!alone_ || round % kSeldom == 0)) {
     struct Done {
       store::Released released;
@@ -463,6 +468,8 @@ void Tenure::housekeeping() {
           alone_ = done.released.others == 0;
           if (done.released.instances > 0)
             log_info("took over " + std::to_string(done.released.instances) + " instances of a dead worker");
+          for (const std::string& id : done.released.parked)
+            log_error("instance " + id + " is parked: daemons have died three times while they held it");
           if (done.released.instances > 0 || done.first) poll_soon();
         });
   }

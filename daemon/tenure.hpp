@@ -34,7 +34,9 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
     std::unique_ptr<store::WorkerStore> work;
     std::unique_ptr<store::Keeper> keeper;
   };
-  static Connections connect(const config::Config& config, Clock& clock);
+  // `previous`: the worker of this process's last tenure, which gives back what that held; 0: it had none.
+  static Connections connect(const config::Config& config, Clock& clock, int previous);
+  int worker() const { return worker_.number; }
 
   Tenure(boost::asio::io_context& io, const config::Config& config, Clock& clock, Connections connections);
   ~Tenure() override;

@@ -107,7 +107,7 @@ class HttpClient::Impl {
 
   HttpLoad load() const {
     const std::lock_guard lock(mutex_);
-    return {in_flight_, queue_.waiting()};
+    return {queue_.in_flight(), queue_.waiting()};
   }
 
  private:
@@ -167,14 +167,13 @@ class HttpClient::Impl {
 
   std::optional<std::pair<HttpCallId, HttpRequest>> take_next() {
     const std::lock_guard lock(mutex_);
-    if (stopping_ || in_flight_ >= settings_->max_in_flight) return std::nullopt;
-    const auto id = queue_.pop();
+    if (stopping_) return std::nullopt;
+    const auto id = queue_.pop(settings_->max_in_flight);
     if (!id) return std::nullopt;
     const auto found = calls_.find(*id);
     DURABLED_ASSERT(found != calls_.end() && found->second.request);
     std::pair<HttpCallId, HttpRequest> next(*id, std::move(*found->second.request));
     found->second.request.reset();
-    ++in_flight_;
     return next;
   }
 
@@ -236,7 +235,6 @@ class HttpClient::Impl {
 
   void release_slot(const std::string& role) {
     const std::lock_guard lock(mutex_);
-    --in_flight_;
     queue_.finished(role);
   }
 
@@ -258,7 +256,6 @@ class HttpClient::Impl {
   FairQueue queue_;
   std::vector<HttpCallId> aborted_;
   HttpCallId last_id_ = 0;
-  std::size_t in_flight_ = 0;
   bool stopping_ = false;
 
   CURLM* multi_ = nullptr;

@@ -1,5 +1,5 @@
 // Whose call is next when not all can run at once: of the roles that wait, the one with the fewest calls in
-// flight; among equals, the one whose turn is longest ago. Within a role, first come, first served. Not
+// flight (the last quarter of the places is for roles that have none); among equals, the one whose turn is longest ago. Within a role, first come, first served. Not
 // thread-safe.
 #pragma once
 
@@ -19,9 +19,10 @@ class FairQueue {
     ++waiting_;
   }
 
-  // Takes the next one out and counts it as in flight for its role until finished(role). Linear in the number
+  // `places`: how many calls may be in flight. Takes the next one out and counts it as in flight for its role until finished(role). Linear in the number
   // of roles that wait or run.
-  std::optional<std::uint64_t> pop() {
+  std::optional<std::uint64_t> pop(std::size_t places) {
+    if (in_flight_ >= places) return std::nullopt;
     auto best = roles_.end();
     for (auto it = roles_.begin(); it != roles_.end(); ++it) {
       if (!it->second.waiting.empty() && (best == roles_.end() || comes_before(it->second, best->second)))
@@ -29,10 +30,12 @@ class FairQueue {
     }
     if (best == roles_.end()) return std::nullopt;
     Role& role = best->second;
+    if (role.in_flight > 0 && in_flight_ >= places - places / 4) return std::nullopt;
     const std::uint64_t id = role.waiting.front();
     role.waiting.pop_front();
     --waiting_;
     ++role.in_flight;
+    ++in_flight_;
     role.last_turn = ++turn_;
     return id;
   }
@@ -41,6 +44,7 @@ class FairQueue {
     const auto it = roles_.find(role);
     if (it == roles_.end()) return;
     --it->second.in_flight;
+    --in_flight_;
     forget_if_idle(it);
   }
 
@@ -58,6 +62,7 @@ class FairQueue {
   }
 
   std::size_t waiting() const { return waiting_; }
+  std::size_t in_flight() const { return in_flight_; }
 
  private:
   struct Role {
@@ -78,6 +83,7 @@ class FairQueue {
   Roles roles_;
   std::uint64_t turn_ = 0;
   std::size_t waiting_ = 0;
+  std::size_t in_flight_ = 0;
 };
 
 }  // namespace durabled::daemon

@@ -112,22 +112,40 @@ TEST_CASE("base64 goes both ways and is strict about all but white space", "[htt
 TEST_CASE("roles take turns, the one with the fewest calls in flight first", "[http][queue]") {
   daemon::FairQueue queue;
   for (std::uint64_t id = 1; id <= 4; ++id) queue.push("busy", id);
-  CHECK(queue.pop() == 1U);
-  CHECK(queue.pop() == 2U);
+  CHECK(queue.pop(100) == 1U);
+  CHECK(queue.pop(100) == 2U);
   queue.push("quiet", 10);
   queue.push("quiet", 11);
   queue.push("quiet", 12);
-  CHECK(queue.pop() == 10U);
-  CHECK(queue.pop() == 11U);
-  CHECK(queue.pop() == 3U);  // two each: busy's turn is longer ago
+  CHECK(queue.pop(100) == 10U);
+  CHECK(queue.pop(100) == 11U);
+  CHECK(queue.pop(100) == 3U);  // two each: busy's turn is longer ago
   CHECK(queue.waiting() == 2);
   queue.finished("busy");
   queue.finished("busy");
   CHECK(queue.erase("busy", 4));
   CHECK_FALSE(queue.erase("busy", 4));
-  CHECK(queue.pop() == 12U);
-  CHECK_FALSE(queue.pop());
+  CHECK(queue.pop(100) == 12U);
+  CHECK_FALSE(queue.pop(100));
   CHECK(queue.waiting() == 0);
+}
+
+TEST_CASE("the last quarter of the places is for roles without a call in flight", "[http][queue]") {
+  daemon::FairQueue queue;
+  for (std::uint64_t id = 1; id <= 20; ++id) queue.push(id <= 10 ? "busy" : "busier", id);
+  for (int i = 0; i < 6; ++i) CHECK(queue.pop(8));
+  CHECK_FALSE(queue.pop(8));
+  queue.push("quiet", 30);
+  queue.push("quiet", 31);
+  CHECK(queue.pop(8) == 30U);
+  CHECK_FALSE(queue.pop(8));
+  queue.push("new", 40);
+  CHECK(queue.pop(8) == 40U);
+  queue.push("late", 50);
+  CHECK_FALSE(queue.pop(8));
+  queue.finished("busy");
+  CHECK(queue.pop(8) == 50U);
+  CHECK(queue.in_flight() == 8);
 }
 
 }  // namespace
