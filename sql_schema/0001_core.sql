@@ -197,7 +197,9 @@ create table df.instances (
   request_reason text,
   attention boolean not null default false,
   worker_id int,
-  fencing_token bigint not null default 0
+  fencing_token bigint not null default 0,
+  lost_claims smallint not null default 0,
+  lost_seq bigint not null default 0
 ) with (fillfactor = 80);
 comment on table df.instances is 'One row an instance (one run of a workflow)';
 comment on column df.instances.id is 'Eight lower-case letters and digits';
@@ -220,6 +222,9 @@ comment on column df.instances.result_seq is 'The event that holds the result';
 comment on column df.instances.request is 'What its owner or an operator asked for last';
 comment on column df.instances.attention is 'A signal or request came, or its end, that no daemon has read yet';
 comment on column df.instances.worker_id is 'The daemon that holds it; of a cancelled one, until that daemon has learned of it';
+comment on column df.instances.lost_claims is
+  'How many claims in a row ended without any event, because the daemon died; after three it is parked';
+comment on column df.instances.lost_seq is 'The last event when its daemon died last';
 comment on column df.instances.fencing_token is 'Raised by each claim: a daemon with an older one commits nothing';
 
 -- Whether anything is due, and when the next will be.
@@ -235,6 +240,7 @@ create index instances_waiting on df.instances (submitted_by)
 create index instances_ended on df.instances (completed_at) where completed_at is not null;
 create index instances_ended_unseen on df.instances (completed_at)
   where attention and worker_id is null and completed_at is not null;  -- no daemon has logged their end yet
+create index instances_parked on df.instances (updated_at) where status = 'paused' and error is not null;
 create unique index instances_idempotency on df.instances (submitted_by, idempotency_key) where idempotency_key is not null;
 
 -- History ---------------------------------------------------------------------------------------------------------
@@ -509,6 +515,8 @@ begin
   elsif new.request = 'resume' and old.status = 'paused' then
     new.status := case when old.started_at is null then 'pending' else 'running' end;
     new.wake_at := coalesce(old.wake_at, df._now());
+    new.error := null;                                    -- parked ones have one
+    new.lost_claims := 0;
   end if;
   return new;
 end $$;

@@ -35,22 +35,38 @@ create function df._heartbeat(p_worker int) returns timestamptz language sql
 $$;
 comment on function df._heartbeat(int) is 'A daemon lives; returns the database''s time';
 
-create function df._release(p_worker int) returns int language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
-declare
-  released int;
+-- p_died: the worker is dead. What it held may have been the cause: an instance that has no new event since the daemon died
+-- with it before is counted up, and parked the third time. Between the second and the third it is claimed apart from others of
+-- its kind (df._poll), so that none is parked for another's fault. p_parked gets what was parked.
+create function df._release(p_worker int, p_died boolean default false, out released int, out parked text[])
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 begin
-  with held as (select id from df.instances where worker_id = p_worker order by id limit 1000 for update skip locked)
-  update df.instances i
-  set worker_id = null, attention = i.completed_at is not null, wake_at = case when i.completed_at is null then df._now() end
-  from held where i.id = held.id;
-  get diagnostics released = row_count;
+  with held as (
+    select h.id, h.seq, case when not p_died then h.lost_claims when h.seq = h.lost_seq then h.lost_claims + 1 else 0 end as lost
+    from (select i.id, i.lost_claims, i.lost_seq,
+                 case when p_died then coalesce((select e.seq from df.events e where e.instance_id = i.id
+                                                 order by e.seq desc limit 1), 0)
+                      else i.lost_seq end as seq
+          from df.instances i where i.worker_id = p_worker order by i.id limit 1000 for update skip locked) h),
+  freed as (
+    update df.instances i
+    set worker_id = null, attention = i.completed_at is not null, lost_claims = held.lost, lost_seq = held.seq,
+        wake_at = case when i.completed_at is null and held.lost < 3 then df._now() end,
+        status = case when i.completed_at is null and held.lost >= 3 then 'paused' else i.status end,
+        error = case when i.completed_at is null and held.lost >= 3 then json_build_object(
+                       'message', 'parked: the daemon that held it died three times before anything was recorded',
+                       'code', 'daemon_died',
+                       'hint', 'Look at the daemon''s log and memory. df.resume lets it run again, df.cancel ends it.')
+                     else i.error end
+    from held where i.id = held.id
+    returning i.id, i.completed_at is null and held.lost >= 3 as is_parked)
+  select count(*), coalesce(array_agg(f.id) filter (where f.is_parked), '{}') into released, parked from freed f;
   if not exists (select from df.instances where worker_id = p_worker) then
     delete from df.workers where id = p_worker;
   end if;
-  return released;
 end $$;
-comment on function df._release(int) is 'Gives back up to 1000 instances of a worker; forgets the worker when it holds none';
+comment on function df._release(int, boolean) is
+  'Gives back up to 1000 instances of a worker; forgets the worker when it holds none';
 
 -- After a restore: what this database does from now on is not taken for what its original did. The daemons register again,
 -- so that they learn of it.
@@ -87,24 +103,29 @@ comment on function df._is_held_by_us(int) is 'Whether a session of the daemons'
 
 -- A worker is dead when its session lock is free, if it ever held one (behind a pooler it does not), or when it was not
 -- heard of for p_ttl.
-create function df._release_dead(p_me int, p_ttl interval, p_locks boolean, out released int, out others int)
+create function df._release_dead(p_me int, p_ttl interval, p_locks boolean, out released int, out others int,
+                                 out parked text[])
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
 declare
   w record;
+  freed record;
 begin
   perform set_config('synchronous_commit', 'off', true);
   released := 0;
+  parked := '{}';
   for w in select id, last_seen_at, session_lock from df.workers where id <> p_me order by id for update skip locked loop
     if w.last_seen_at < df._now() - p_ttl
        or (p_locks and w.session_lock
            and (pg_try_advisory_xact_lock(df._lock_class(), w.id) or not df._is_held_by_us(w.id))) then
-      released := released + df._release(w.id);
+      select * into freed from df._release(w.id, true);
+      released := released + freed.released;
+      parked := parked || freed.parked;
     end if;
   end loop;
   others := (select count(*) from df.workers where id <> p_me);
 end $$;
 comment on function df._release_dead(int, interval, boolean) is
-  'Frees what dead daemons held; returns how many instances, and how many other daemons there are';
+  'Frees what dead daemons held; returns how many instances, which of them were parked, and how many other daemons there are';
 
 -- Wakes the instances that signals have come for: from one sender to the next, and of each at most 1000 instances, by the
 -- index. Many signals of one instance, or of many whose rows a sender's own transaction keeps locked, hold up nobody else's.
@@ -201,6 +222,7 @@ comment on function df._roles_with_work(timestamptz, oid, oid[]) is 'The roles t
 -- 'attention'; 'ended' (not by a daemon's turn, error and seconds tell how and after what time); 'next' (wake_at: when the next becomes due; more: it could not take all; role_oid: the role served last).
 -- Roles take turns, beginning after p_after; within a role, the highest priority goes first, then what was due first. p_each:
 -- at most so many of each role. Of the roles in p_busy nothing is claimed: the daemon has enough of theirs.
+-- Of the instances with which the daemon has died twice (suspects), one is held at a time until it has recorded something.
 -- Stops at p_limit instances, or once it would read more than p_bytes, but takes one at least. A text of more than p_text
 -- bytes is not read: its length is in dsl_bytes, and it fails.
 -- Raises or lowers the worker's wish to be notified, too: a daemon that took all it could take comes back by itself.
@@ -225,6 +247,8 @@ declare
   share int;
   served oid := p_after;
   upcoming timestamptz;
+  alone boolean;  -- no suspect is held that has not shown that it is none
+  skipped boolean := false;
 begin
   -- For this transaction: what a crash of the server loses of it was followed by nothing durable.
   perform set_config('synchronous_commit', 'off', true);
@@ -288,9 +312,9 @@ begin
       -- Of each role's priorities that are in use, from the highest down; without locks first, then by id: rows that
       -- others have locked are passed over, but no more of them are looked at than twice what is wanted.
       for one in
-        select taken.id, taken.role, taken.bytes
+        select taken.id, taken.role, taken.bytes, taken.suspect
         from unnest(roles) r (role) cross join lateral (
-          select own.id, r.role as role, own.bytes from (
+          select own.id, r.role as role, own.bytes, own.suspect from (
             with recursive levels as (
               (select i.priority as level from df.instances i
                where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by = r.role
@@ -308,7 +332,7 @@ begin
               order by i.wake_at limit 2 * share + 200) due
             limit 2 * share + 200) due
           cross join lateral (
-            select i.id,
+            select i.id, i.lost_claims >= 2 as suspect,
                    case when octet_length(i.dsl) > p_text then 0 else octet_length(i.dsl) end
                    + case when pg_column_compression(i.vars) is null then pg_column_size(i.vars) else octet_length(i.vars::text) end
                    + case when i.fencing_token > 0 then df._history_bytes(i.id) else 0 end
@@ -319,6 +343,15 @@ begin
           limit share) taken
         limit room
       loop
+        if one.suspect then
+          alone := coalesce(alone, not exists (
+            select from df.instances h where h.worker_id = p_worker and h.lost_claims >= 2
+              and h.lost_seq = coalesce((select e.seq from df.events e where e.instance_id = h.id
+                                         order by e.seq desc limit 1), 0)));
+          skipped := skipped or not alone;
+          continue when not alone;
+          alone := false;
+        end if;
         if spent + one.bytes > p_bytes and spent > 0 then
           full_up := true;
           exit;
@@ -354,6 +387,9 @@ begin
     end if;
     select i.wake_at into upcoming from df.instances i
     where i.wake_at > t and i.worker_id is null and i.status <> 'paused' order by i.wake_at limit 1;
+  end if;
+  if skipped then
+    upcoming := least(upcoming, t + interval '50 milliseconds');
   end if;
   full_up := full_up or room = 0;
   update df.workers w set waiting = not full_up where w.id = p_worker and w.waiting = full_up;

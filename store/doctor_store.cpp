@@ -46,6 +46,10 @@ void read_instances(pqxx::transaction_base& session, SchemaFacts& facts) {
       "select i.id from df.instances i where i.completed_at is null "
       "and not exists (select from pg_roles r where r.oid = i.submitted_by) order by i.created_at limit 10");
   for (const auto& row : dropped) facts.dropped.emplace_back(row[0].c_str());
+  const pqxx::result parked = session.exec(
+      "select i.id, coalesce(i.error ->> 'message', '') from df.instances i"
+      " where i.status = 'paused' and i.error is not null order by i.updated_at desc limit 10");
+  for (const auto& row : parked) facts.parked.emplace_back(row[0].c_str(), row[1].c_str());
   facts.overdue = session
                       .exec(
                           "select count(*) from (select from df.instances where wake_at < df._now() - "

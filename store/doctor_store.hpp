@@ -43,7 +43,9 @@ struct SchemaFacts {
   std::vector<GranteeFacts> grantees;      // empty unless owner
   std::vector<StepTarget> recent_targets;  // whom steps were to run as lately, as far as this role sees
   std::vector<std::string> dropped;        // instances under way whose role is gone
-  long long overdue = 0;                   // instances that should have been taken up ten seconds ago
+  std::vector<std::pair<std::string, std::string>>
+      parked;             // ids of instances that wait for somebody, and why
+  long long overdue = 0;  // instances that should have been taken up ten seconds ago
 };
 
 // Each throws StoreError and blocks. Requires of schema_facts: the schema is there.

@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 
+#include <exception>
 #include <iterator>
 #include <utility>
 
@@ -76,6 +77,7 @@ class StepSession::Impl {
   void stop_reading();
   dsl::Failure result_too_large() const;
   bool take_answers();
+  void break_off(const std::exception& error);
   void handle(PGresultPtr result, Sent kind);
   void handle_answer(PGresultPtr result, Sent kind);
   void handle_error(const PGresult* result, Sent kind);
@@ -294,12 +296,29 @@ void StepSession::Impl::rollback() {
 
 bool StepSession::Impl::advance() {
   if (exchange_ == Exchange::kNone) return false;
-  pipeline_.pump();
-  if (!pipeline_.lost() && !take_answers() && !pipeline_.lost()) return false;
+  // What a result makes our reading throw fails the step that returned it, and costs the session.
+  try {
+    pipeline_.pump();
+    if (!pipeline_.lost() && !take_answers() && !pipeline_.lost()) return false;
+  } catch (const std::exception& e) {
+    break_off(e);
+  }
   if (pipeline_.lost()) lose();
-  end_of_exchange();
+  try {
+    end_of_exchange();
+  } catch (const std::exception& e) {
+    break_off(e);
+    outcome_.result.reset();
+    outcome_.failure = std::move(failure_);
+  }
   exchange_ = Exchange::kNone;
   return true;
+}
+
+void StepSession::Impl::break_off(const std::exception& error) {
+  failure_ = make_failure("internal_error", std::string("the result could not be read: ") + error.what(),
+                          "This is a defect of durabled, or it has too little memory.");
+  pipeline_.lose();
 }
 
 // True when everything that was sent is answered.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <sstream>
 
 #include "store/guard.hpp"
 #include "store/parameters.hpp"
@@ -274,10 +275,15 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
 Released WorkerStore::release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks) {
   return guarded("release dead workers", [&] {
     pqxx::nontransaction alone(impl_->connection);
-    const pqxx::result rows = exec_params(
-        alone, "select released, others from df._release_dead($1, pg_catalog.make_interval(secs => $2), $3)",
-        worker, std::chrono::duration<double>(lease_ttl).count(), advisory_locks);
-    return Released{rows[0][0].as<int>(), rows[0][1].as<int>()};
+    const pqxx::result rows =
+        exec_params(alone,
+                    "select released, others, pg_catalog.array_to_string(parked, ' ') from "
+                    "df._release_dead($1, pg_catalog.make_interval(secs => $2), $3)",
+                    worker, std::chrono::duration<double>(lease_ttl).count(), advisory_locks);
+    Released released{rows[0][0].as<int>(), rows[0][1].as<int>(), {}};
+    std::istringstream ids(text(rows[0][2]));
+    for (std::string id; ids >> id;) released.parked.push_back(id);
+    return released;
   });
 }
 
@@ -285,7 +291,7 @@ void WorkerStore::release_all(int worker) {
   guarded("release", [&] {
     for (;;) {
       Transaction work(impl_->connection);
-      const int released = exec_params(work, "select df._release($1)", worker)[0][0].as<int>();
+      const int released = exec_params(work, "select released from df._release($1)", worker)[0][0].as<int>();
       work.commit();
       if (released < 1000) return;
     }

@@ -81,8 +81,9 @@ struct PollResult {
 };
 
 struct Released {
-  int instances = 0;  // that dead daemons held
-  int others = 0;     // other daemons that live
+  int instances = 0;                // that dead daemons held
+  int others = 0;                   // other daemons that live
+  std::vector<std::string> parked;  // of the instances: their daemons died with them too often
 };
 
 // A turn without a statement of its own; `json` as df._apply_turn has it, with instance, token and at.

@@ -294,6 +294,10 @@ void Doctor::check_workers() {
   if (!alive)
     wrong("workers", "no daemon serves this database",
           "Start one: durabled run, or systemctl start durabled");
+  for (const auto& [id, why] : schema_.parked) {
+    odd("workers", "instance " + id + " is parked: " + why,
+        "Run: durabled resume " + id + ", or durabled cancel " + id);
+  }
   if (schema_.overdue > 0) {
     odd("workers",
         std::to_string(schema_.overdue) + " instances wait to be taken up for more than ten seconds",
