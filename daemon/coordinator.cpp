@@ -45,7 +45,7 @@ Coordinator::Instance* Coordinator::find(const std::string& id) {
   return found == instances_.end() ? nullptr : found->second.get();
 }
 
-void Coordinator::claimed(store::ClaimedInstance claimed) {
+void Coordinator::handle_claimed(store::ClaimedInstance claimed) {
   // It may be here still: a step's commit that put it down can be overtaken by the claim that followed it.
   drop(claimed.id);
   auto owned = std::make_unique<Instance>();
@@ -71,6 +71,7 @@ void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
   instance.paused = claimed.request == "pause";
   for (store::Signal& signal : claimed.signals) {
     instance.known_signals.insert(signal.id);
+    signal.sent_at = std::min(signal.sent_at, now_());  // the clocks may differ by some milliseconds
     instance.inbox.push_back(std::move(signal));
   }
   instance.next_seq = claimed.history.empty() ? 1 : claimed.history.back().seq + 1;
@@ -160,11 +161,13 @@ bool Coordinator::replay(Instance& instance, const std::vector<dsl::Event>& hist
   return true;
 }
 
-void Coordinator::attention(const store::Attention& attention) {
+void Coordinator::handle_attention(const store::Attention& attention) {
   Instance* instance = find(attention.id);
   if (instance == nullptr || instance->token != attention.token) return;
   for (const store::Signal& signal : attention.signals) {
-    if (instance->known_signals.insert(signal.id).second) instance->inbox.push_back(signal);
+    if (!instance->known_signals.insert(signal.id).second) continue;
+    instance->inbox.push_back(signal);
+    instance->inbox.back().sent_at = std::min(signal.sent_at, now_());
   }
   instance->request = attention.request;
   if (attention.request == "pause" || attention.request == "resume")
@@ -203,7 +206,7 @@ void Coordinator::fail(Instance& instance, const dsl::Failure& failure) {
   send_turn(instance, draft);
 }
 
-void Coordinator::executed(StepId id, store::StepOutcome outcome) {
+void Coordinator::handle_executed(StepId id, store::StepOutcome outcome) {
   const auto found = steps_by_id_.find(id);
   if (found == steps_by_id_.end()) return step_port_.finish(id);
   Instance& instance = *found->second;
@@ -234,7 +237,7 @@ void Coordinator::http_done(StepId id, HttpResult result) {
   executed(id, std::move(outcome));
 }
 
-void Coordinator::committed(StepId id, store::CommitOutcome outcome) {
+void Coordinator::handle_committed(StepId id, store::CommitOutcome outcome) {
   const auto found = steps_by_id_.find(id);
   if (found == steps_by_id_.end()) return step_port_.finish(id);
   Instance& instance = *found->second;
@@ -302,10 +305,11 @@ void Coordinator::signal_fetched(const std::string& instance_id, std::int64_t si
   for (store::Signal& signal : instance->inbox) {
     if (signal.id == signal_id) signal.data = std::move(data);
   }
-  proceed(*instance);
+  guarded(instance_id, [&] { proceed(*instance); });
 }
 
-void Coordinator::reclaimed(const std::string& instance_id, std::optional<store::ClaimedInstance> claimed) {
+void Coordinator::handle_reclaimed(const std::string& instance_id,
+                                   std::optional<store::ClaimedInstance> claimed) {
   Instance* old = find(instance_id);
   if (old == nullptr) return;
   if (!claimed) {  // another daemon has it, or it was cancelled
@@ -326,7 +330,8 @@ void Coordinator::reclaimed(const std::string& instance_id, std::optional<store:
   begin(instance, std::move(*claimed));
 }
 
-void Coordinator::turn_done(const store::Turn& turn, const std::optional<store::TurnProblem>& problem) {
+void Coordinator::handle_turn_done(const store::Turn& turn,
+                                   const std::optional<store::TurnProblem>& problem) {
   Instance* instance = find(turn.instance_id);
   // One that was reclaimed meanwhile goes by what was read then.
   if (instance == nullptr || !instance->turn_pending || instance->reloading || instance->token != turn.token)
@@ -377,9 +382,10 @@ void Coordinator::drop(const std::string& id) {
   found->second->run.reset();
   charge(*found->second);
   if (found->second->timer) timers_.erase({*found->second->timer, id});
-  const auto held = held_by_role_.find(found->second->role_id);
-  held->second.bytes -= found->second->bytes;
-  if (--held->second.instances == 0) held_by_role_.erase(held);
+  if (const auto held = held_by_role_.find(found->second->role_id); held != held_by_role_.end()) {
+    held->second.bytes -= found->second->bytes;
+    if (--held->second.instances == 0) held_by_role_.erase(held);
+  }
   instances_.erase(found);
 }
 
@@ -395,7 +401,9 @@ void Coordinator::drain() {
   std::vector<std::string> ids;
   for (const auto& [id, instance] : instances_) ids.push_back(id);
   for (const std::string& id : ids) {
-    if (Instance* instance = find(id)) proceed(*instance);
+    guarded(id, [&] {
+      if (Instance* instance = find(id)) proceed(*instance);
+    });
   }
 }
 
@@ -405,7 +413,7 @@ std::optional<dsl::Time> Coordinator::take_earliest_wake() {
 
 void Coordinator::schedule(Instance& instance) {
   std::optional<dsl::Time> next = instance.resend_at;
-  if (!next && instance.run && !instance.run->is_finished() && !instance.paused) {
+  if (!next && instance.run && !instance.run->is_finished() && !instance.paused && !instance.awaits_data) {
     if (const auto timer = instance.run->next_timer()) next = timer->fire_at;
   }
   if (next == instance.timer) return;
@@ -423,12 +431,11 @@ std::optional<dsl::Time> Coordinator::tick() {
     Instance* instance = find(id);
     if (instance == nullptr) continue;
     instance->timer.reset();
-    if (instance->resend_at) {
+    guarded(id, [&] {
+      if (!instance->resend_at) return proceed(*instance);
       instance->resend_at.reset();
       turn_port_.commit({id, instance->turn_json, instance->token});
-    } else {
-      proceed(*instance);
-    }
+    });
   }
   while (!unmarked_.empty() && unmarked_.begin()->first <= now) {
     const StepId id = unmarked_.begin()->second;
@@ -436,25 +443,29 @@ std::optional<dsl::Time> Coordinator::tick() {
     const auto found = steps_by_id_.find(id);
     if (found == steps_by_id_.end()) continue;
     Instance& instance = *found->second;
-    Step& step = instance.steps.at(id);
-    step.unmarked_since.reset();
-    if (step.state != Step::State::kRunning || instance.reloading) continue;
-    if (instance.slot_taken || instance.raw_in_flight > 0 || step_port_.queued(id)) {  // later
-      step.unmarked_since = now + options_.mark_running_after;
-      unmarked_.emplace(*step.unmarked_since, id);
-      continue;
-    }
-    TurnDraft draft;
-    if (record(instance, draft,
-               make_event(instance, EventKind::kStepStarted, step.address, step.attempt,
-                          step.alone ? "{\"guarantee\":\"at-least-once\"}" : ""))) {
-      send_turn(instance, draft);
-    }
+    const std::string instance_id = instance.id;
+    guarded(instance_id, [&] { mark_running(instance, instance.steps.at(id), now); });
   }
   std::optional<dsl::Time> next;
   if (!timers_.empty()) next = timers_.begin()->first;
   if (!unmarked_.empty() && (!next || unmarked_.begin()->first < *next)) next = unmarked_.begin()->first;
   return next;
+}
+
+// A step lasts: its start goes into the history.
+void Coordinator::mark_running(Instance& instance, Step& step, dsl::Time now) {
+  step.unmarked_since.reset();
+  if (step.state != Step::State::kRunning || instance.reloading) return;
+  if (instance.slot_taken || instance.raw_in_flight > 0 || step_port_.queued(step.id)) {  // later
+    step.unmarked_since = now + options_.mark_running_after;
+    unmarked_.emplace(*step.unmarked_since, step.id);
+    return;
+  }
+  TurnDraft draft;
+  if (record(instance, draft,
+             make_event(instance, EventKind::kStepStarted, step.address, step.attempt,
+                        step.alone ? "{\"guarantee\":\"at-least-once\"}" : "")))
+    send_turn(instance, draft);
 }
 
 }  // namespace durabled::daemon

@@ -8,6 +8,8 @@
 // matter (Execution::is_ordered) a step waits for the slot. A refused or doubtful commit throws the folded
 // state away: the instance is reclaimed, read again and folded anew.
 //
+// An exception that is thrown while an instance is handled fails that instance and nothing else.
+//
 // Carries out nothing before the turn that decided it is committed. Not thread-safe: one thread owns it, its
 // ports call back on that thread. It has no clock and does no I/O of its own, so tests drive it by hand.
 #pragma once
@@ -46,6 +48,9 @@ class StepPort {
   virtual void commit_foreign(StepId id, const std::string& result) = 0;
   virtual void finish(StepId id) = 0;  // rolls back what is open
   virtual void stop(StepId id) = 0;
+  // Ends a step whatever it is doing: what runs is stopped, what has run is rolled back; a commit that is under
+  // way goes on. What may still be answered finds nobody, and is finished then.
+  virtual void abandon(StepId id) = 0;
   // Whether it waits for a connection still.
   virtual bool queued(StepId) const { return false; }
 };
@@ -141,6 +146,16 @@ class Coordinator {
   struct Instance;
 
   Instance* find(const std::string& id);
+  void guarded(const std::string& id, const std::function<void()>& work);
+  void guarded_step(StepId id, const std::function<void()>& work);
+  void break_off(const std::string& id, const char* why);
+  void handle_executed(StepId id, store::StepOutcome outcome);
+  void handle_committed(StepId id, store::CommitOutcome outcome);
+  void handle_reclaimed(const std::string& instance_id, std::optional<store::ClaimedInstance> claimed);
+  void handle_turn_done(const store::Turn& turn, const std::optional<store::TurnProblem>& problem);
+  void handle_claimed(store::ClaimedInstance claimed);
+  void handle_attention(const store::Attention& attention);
+  void mark_running(Instance& instance, Step& step, dsl::Time now);
   void begin(Instance& instance, store::ClaimedInstance claimed);
   void begin_anew(Instance& instance, const store::ClaimedInstance& claimed);
   bool replay(Instance& instance, const std::vector<dsl::Event>& history);

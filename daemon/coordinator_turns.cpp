@@ -179,11 +179,17 @@ bool Coordinator::settle(Instance& instance, TurnDraft& draft) {
   return true;
 }
 
+// What was due before a signal was sent has happened first, even if no daemon was there to see it.
 bool Coordinator::take_signal(Instance& instance, TurnDraft& draft, bool& ok) {
+  instance.awaits_data = false;
+  const auto timer = instance.run->next_timer();
+  const bool is_due = timer && timer->fire_at <= now_();
   for (auto signal = instance.inbox.begin(); signal != instance.inbox.end(); ++signal) {
     const auto waiter = instance.run->waiter(signal->name);
     if (!waiter) continue;
+    if (is_due && timer->fire_at < signal->sent_at) return false;
     if (!signal->data) {
+      instance.awaits_data = true;
       if (std::exchange(instance.fetching, signal->id) != signal->id)
         turn_port_.fetch_signal(instance.id, signal->id);
       return false;
@@ -201,6 +207,7 @@ bool Coordinator::take_signal(Instance& instance, TurnDraft& draft, bool& ok) {
 }
 
 bool Coordinator::fire_timer(Instance& instance, TurnDraft& draft, bool& ok) {
+  if (instance.awaits_data) return false;  // of a signal that was sent before the timer was due
   const auto timer = instance.run->next_timer();
   if (!timer || timer->fire_at > now_()) return false;
   ok = record(instance, draft, make_event(instance, EventKind::kTimerFired, timer->address, 0, ""));

@@ -53,6 +53,7 @@ struct Coordinator::Instance {
   std::int64_t next_seq = 1;
   std::deque<store::Signal> inbox;       // untaken, oldest first
   std::int64_t fetching = 0;             // the one whose data is being read; 0: none
+  bool awaits_data = false;              // its wait holds on to it: no timer fires until the data is there
   std::set<std::int64_t> known_signals;  // every one that was ever put there; ids do not come in order
   std::map<StepId, Step> steps;
   std::map<dsl::Address, StepId> newest_step;  // a stopped one may still be ending beside it

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cstdlib>
 #include <utility>
 
 #include "dsl/assert.hpp"
@@ -82,6 +83,7 @@ void StepPool::start(StepId id, const store::StepTarget& target, store::StepStat
   job.role = target.role_id;
   job.target = target;
   if (options_.set_role) job.target.role = options_.own_role;
+  job.node = static_cast<dsl::NodeIndex>(std::strtoul(statement.node_id.c_str(), nullptr, 16));
   job.statement = std::move(statement);
   job.statement.role = job.target.role == target.role ? "none" : target.role;
   enqueue(id);
@@ -521,9 +523,10 @@ void StepPool::stop_overdue(std::chrono::steady_clock::time_point now) {
 void StepPool::explain_overdue(std::optional<dsl::Failure>& failure, const Session& session) const {
   if (!session.overdue || !failure || failure->code != "57014") return;
   const auto job = jobs_.find(session.job);
-  const int attempt = job == jobs_.end() ? 1 : job->second.statement.attempt;
+  if (job == jobs_.end()) return;
   const bool final = failure->final;
-  failure = dsl::make_failure("57014", "the step ran longer than steps.timeout allows", dsl::kNoNode, attempt,
+  failure = dsl::make_failure("57014", "the step ran longer than steps.timeout allows", job->second.node,
+                              job->second.statement.attempt,
                               "Do less in one step, or have whoever runs the daemon raise steps.timeout.");
   failure->final = final;
 }

@@ -75,6 +75,7 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   struct Job {
     store::RoleId role = 0;    // whose step it is
     store::StepTarget target;  // who logs in, and where
+    dsl::NodeIndex node = 0;
     store::StepStatement statement;
     Session* session = nullptr;  // nullptr: waits for one, or has lost it
     bool queued = true;

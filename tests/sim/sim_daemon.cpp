@@ -53,7 +53,7 @@ void SimDaemon::begin() {
   worker_ = sim_.next_worker();
   sim_.mutable_store().enter(worker_);
   daemon::CoordinatorOptions options;
-  options.worker = {worker_, "key"};
+  options.worker = {worker_, "key", ""};
   options.served_database = "here";
   options.policy.keep_iterations = 2;
   options.policy.max_attempts = 50;  // made-up faults alone must not use them up
@@ -204,6 +204,16 @@ void SimDaemon::finish(daemon::StepId id) {
   if (found->second.phase == Job::Phase::kRunning || found->second.phase == Job::Phase::kCommitting)
     throw Violation("a step was finished while it was busy");
   jobs_.erase(found);
+}
+
+void SimDaemon::abandon(daemon::StepId id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return;
+  if (found->second.phase == Job::Phase::kExecuted || found->second.phase == Job::Phase::kCommitted) {
+    jobs_.erase(found);
+  } else {
+    stop(id);
+  }
 }
 
 // Of steps and of calls.

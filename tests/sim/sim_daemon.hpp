@@ -31,6 +31,7 @@ class SimDaemon : public daemon::StepPort, public daemon::HttpPort, public daemo
   void commit_foreign(daemon::StepId id, const std::string& result) override;
   void finish(daemon::StepId id) override;
   void stop(daemon::StepId id) override;
+  void abandon(daemon::StepId id) override;
   void start(daemon::StepId id, const std::string& role, const std::string& instance_id,
              const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) override;
   void commit(store::Turn turn) override;
