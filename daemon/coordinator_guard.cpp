@@ -31,6 +31,7 @@ void Coordinator::break_off(const std::string& id, const char* why) {
   for (auto& [step_id, step] : instance->steps) {
     if (step.unmarked_since) unmarked_.erase({*step.unmarked_since, step_id});
     steps_by_id_.erase(step_id);
+    release_text(*instance, step);
     if (step.is_http) {
       http_port_.stop(step_id);
     } else {

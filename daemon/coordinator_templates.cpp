@@ -51,7 +51,9 @@ void Coordinator::substitute_next(const std::string& role) {
       },
       [this, work, role] {
         texts_[role].is_busy = false;
-        substituted(work->source.id, std::move(*work->result), std::move(work->notes.warnings));
+        guarded_step(work->source.id, [&] {
+          substituted(work->source.id, std::move(*work->result), std::move(work->notes.warnings));
+        });
         substitute_next(role);
       });
 }
