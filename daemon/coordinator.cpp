@@ -382,6 +382,7 @@ void Coordinator::drop(const std::string& id) {
   found->second->run.reset();
   charge(*found->second);
   if (found->second->timer) timers_.erase({*found->second->timer, id});
+  if (found->second->states_due) states_due_.erase({*found->second->states_due, id});
   if (const auto held = held_by_role_.find(found->second->role_id); held != held_by_role_.end()) {
     held->second.bytes -= found->second->bytes;
     if (--held->second.instances == 0) held_by_role_.erase(held);
@@ -412,6 +413,10 @@ std::optional<dsl::Time> Coordinator::take_earliest_wake() {
 }
 
 void Coordinator::schedule(Instance& instance) {
+  if (instance.run && instance.run->node_states_changed() && !instance.states_due) {
+    instance.states_due = now_() + options_.mark_running_after;
+    states_due_.emplace(*instance.states_due, instance.id);
+  }
   std::optional<dsl::Time> next = instance.resend_at;
   if (!next && instance.run && !instance.run->is_finished() && !instance.paused && !instance.awaits_data) {
     if (const auto timer = instance.run->next_timer()) next = timer->fire_at;
@@ -420,6 +425,30 @@ void Coordinator::schedule(Instance& instance) {
   if (instance.timer) timers_.erase({*instance.timer, instance.id});
   instance.timer = next;
   if (next) timers_.emplace(*next, instance.id);
+}
+
+// What people see of an instance that runs may be as old as a step may be that is not marked running.
+void Coordinator::add_node_states(Instance& instance, TurnDraft& draft) {
+  const bool due = instance.states_due && *instance.states_due <= now_();
+  if (!instance.run || (draft.status.empty() && !due)) return;
+  draft.states = instance.run->node_states();
+  if (!instance.states_due) return;
+  states_due_.erase({*instance.states_due, instance.id});
+  instance.states_due.reset();
+}
+
+void Coordinator::write_due_node_states(dsl::Time now) {
+  while (!states_due_.empty() && states_due_.begin()->first <= now) {
+    const std::string id = states_due_.begin()->second;
+    Instance& instance = *instances_.at(id);
+    if (!instance.slot_taken && instance.raw_in_flight == 0 && !instance.reloading && !instance.leaving) {
+      send_turn(instance, {});
+      continue;
+    }
+    states_due_.erase(states_due_.begin());
+    instance.states_due = now + options_.mark_running_after;
+    states_due_.emplace(*instance.states_due, id);
+  }
 }
 
 std::optional<dsl::Time> Coordinator::tick() {
@@ -446,8 +475,11 @@ std::optional<dsl::Time> Coordinator::tick() {
     const std::string instance_id = instance.id;
     guarded(instance_id, [&] { mark_running(instance, instance.steps.at(id), now); });
   }
+  write_due_node_states(now);
   std::optional<dsl::Time> next;
   if (!timers_.empty()) next = timers_.begin()->first;
+  if (!states_due_.empty() && (!next || states_due_.begin()->first < *next))
+    next = states_due_.begin()->first;
   if (!unmarked_.empty() && (!next || unmarked_.begin()->first < *next)) next = unmarked_.begin()->first;
   return next;
 }

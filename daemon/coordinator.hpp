@@ -220,6 +220,8 @@ class Coordinator {
   void orphan_steps(Instance& instance);
   void drop(const std::string& id);
   void schedule(Instance& instance);
+  void add_node_states(Instance& instance, TurnDraft& draft);
+  void write_due_node_states(dsl::Time now);
 
   CoordinatorOptions options_;
   StepPort& step_port_;
@@ -232,7 +234,8 @@ class Coordinator {
   std::map<std::string, RoleTexts> texts_;
   std::map<store::RoleId, std::size_t> bytes_by_role_;
   std::set<std::pair<dsl::Time, std::string>> timers_;
-  std::set<std::pair<dsl::Time, StepId>> unmarked_;  // running steps whose start is not in the history
+  std::set<std::pair<dsl::Time, std::string>> states_due_;  // instances whose node states are to be written
+  std::set<std::pair<dsl::Time, StepId>> unmarked_;         // running steps whose start is not in the history
   std::optional<dsl::Time> earliest_wake_;
   StepId next_step_ = 1;
   bool draining_ = false;

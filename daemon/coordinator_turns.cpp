@@ -138,6 +138,7 @@ void Coordinator::proceed(Instance& instance) {
       draft.events.insert(draft.events.begin(), instance.prologue.begin(), instance.prologue.end());
       instance.prologue_sent = true;
       draft.start = instance.new_start;
+      add_node_states(instance, draft);
       instance.slot_taken = true;
       std::string turn = draft.json(event.at);
       step_port_.commit(
@@ -254,6 +255,7 @@ void Coordinator::put_down_if_idle(Instance& instance, TurnDraft& draft) {
 
 void Coordinator::send_turn(Instance& instance, const TurnDraft& draft) {
   TurnDraft whole = draft;
+  add_node_states(instance, whole);
   if (!instance.prologue_sent) {
     whole.events.insert(whole.events.begin(), instance.prologue.begin(), instance.prologue.end());
     whole.start = instance.new_start;

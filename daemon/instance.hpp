@@ -72,13 +72,14 @@ struct Coordinator::Instance {
   bool paused = false;
   bool unstarted = false;  // a step was taken back before it ran, because the daemon stops
   bool reloading = false;
-  std::string request;                // the last one that was read
-  std::optional<dsl::Failure> fatal;  // after a reload: why it has to fail
-  std::string new_start;              // what the text says of itself, to be written with the next turn
-  bool put_back = false;              // it is leaving to be claimed anew
-  std::optional<dsl::Time> timer;     // as in Coordinator::timers_
-  dsl::Time begun{};                  // of InstanceStarted
-  std::optional<InstanceEnd> end;     // what the pending turn makes of it
+  std::string request;                  // the last one that was read
+  std::optional<dsl::Failure> fatal;    // after a reload: why it has to fail
+  std::string new_start;                // what the text says of itself, to be written with the next turn
+  bool put_back = false;                // it is leaving to be claimed anew
+  std::optional<dsl::Time> timer;       // as in Coordinator::timers_
+  std::optional<dsl::Time> states_due;  // as in Coordinator::states_due_
+  dsl::Time begun{};                    // of InstanceStarted
+  std::optional<InstanceEnd> end;       // what the pending turn makes of it
   // After a reload: the step whose commit was refused, and why.
   dsl::Address refused;
   int refused_attempt = 1;

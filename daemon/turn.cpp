@@ -51,6 +51,7 @@ std::string TurnDraft::json(dsl::Time at) const {
   append_numbers(json, "signals", signals);
   append_numbers(json, "prune", prune);
   if (!start.empty()) json += ",\"start\":" + start;
+  if (!states.empty()) json += ",\"states\":" + states;
   append_text(json, "status", status);
   if (status == "waiting" || status == "paused") json += ",\"inbox\":" + std::to_string(inbox);
   append_text(json, "request", request);

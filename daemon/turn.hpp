@@ -21,10 +21,13 @@ struct TurnDraft {
   std::size_t inbox = 0;  // waiting, paused: untaken signals that were seen; more of them wake it at once
   std::string request;    // waiting, paused: the last one that was read; another one wakes it at once
   std::int64_t result_seq = 0;
-  std::string error;  // JSON
-  std::string start;  // JSON, as start_json() makes it
+  std::string error;   // JSON
+  std::string start;   // JSON, as start_json() makes it
+  std::string states;  // JSON, as Execution::node_states() makes it
 
-  bool empty() const { return events.empty() && status.empty() && signals.empty() && start.empty(); }
+  bool empty() const {
+    return events.empty() && status.empty() && signals.empty() && start.empty() && states.empty();
+  }
 
   // As df._apply_turn has it, `at` being the turn's time; empty when there is nothing to say. The second form
   // is for df._commit_turns.

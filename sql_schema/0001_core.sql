@@ -189,6 +189,7 @@ create table df.instances (
   wake_at timestamptz default df._now(),
   error json,
   result_seq bigint,
+  node_states json,
   dsl text not null,
   vars jsonb not null default '{}' constraint "variables are a JSON object" check (jsonb_typeof(vars) = 'object')
     constraint "variables have at most 1 MiB" check (octet_length(vars::text) <= 1048576),
@@ -219,6 +220,7 @@ comment on column df.instances.idempotency_key is 'A second submission of the sa
 comment on column df.instances.request_reason is 'The reason that was given with the request';
 comment on column df.instances.wake_at is 'When a daemon shall take it up next; null: held by one, ended, or waiting for a signal only';
 comment on column df.instances.result_seq is 'The event that holds the result';
+comment on column df.instances.node_states is 'What each node has come to, as of the event `seq` (docs/events.md, "Node states")';
 comment on column df.instances.request is 'What its owner or an operator asked for last';
 comment on column df.instances.attention is 'A signal or request came, or its end, that no daemon has read yet';
 comment on column df.instances.worker_id is 'The daemon that holds it; of a cancelled one, until that daemon has learned of it';

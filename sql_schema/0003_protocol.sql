@@ -506,6 +506,7 @@ comment on function df._apply_start(text, timestamptz, json) is 'What a text say
 --   inbox    with waiting and paused: how many untaken signals the daemon knew
 --   request  with waiting and paused: the last request that the daemon knew
 --   signals  ids that the turn takes
+--   states   what each node has come to, for df.instances.node_states
 --   prune    seqs of the history that a loop has folded
 --   start    {label, database, priority, body, start_at, idempotency_key}: what the text says in an enclosing df.start; with
 --            body, what it encloses, the instance is put back instead of begun
@@ -521,7 +522,7 @@ begin
   select * into turn from pg_catalog.json_to_record(p_turn)
     as t (events pg_catalog.json, status pg_catalog.text, wake_at pg_catalog.timestamptz, inbox bigint, request pg_catalog.text,
           result_seq bigint, error pg_catalog.json, signals pg_catalog.json, prune pg_catalog.json,
-          start pg_catalog.json);
+          start pg_catalog.json, states pg_catalog.json);
   insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data, started_at)
   select p_instance, e.seq, h.happened, e.kind, e.node, e.scope, e.attempt, e.data,
          h.happened operator(pg_catalog.-) (e.took_us operator(pg_catalog.*) microsecond)
@@ -558,13 +559,16 @@ begin
     update df.instances
     set worker_id = null, updated_at = p_at, attention = false, error = coalesce(turn.error, error),
         status = case when waiting or overtaken then 'running' else 'paused' end,
-        wake_at = case when overtaken then df._now() when waiting then turn.wake_at end
+        wake_at = case when overtaken then df._now() when waiting then turn.wake_at end,
+        node_states = coalesce(turn.states, node_states)
     where id operator(pg_catalog.=) p_instance;
   elsif turn.status is not null then
     update df.instances
     set status = turn.status, worker_id = null, wake_at = null, attention = false, updated_at = p_at, completed_at = p_at,
-        result_seq = turn.result_seq, error = turn.error
+        result_seq = turn.result_seq, error = turn.error, node_states = coalesce(turn.states, node_states)
     where id operator(pg_catalog.=) p_instance;
+  elsif turn.states is not null then
+    update df.instances set node_states = turn.states where id operator(pg_catalog.=) p_instance;
   end if;
 end $$;
 comment on function df._apply_turn(text, timestamptz, json) is 'What a turn writes beside its first event';

@@ -188,113 +188,72 @@ language sql immutable parallel safe
       when 'SIGNAL' then 'completed' when 'TIMEOUT' then 'failed' else 'running' end end;
 comment on function df._event_status(text, text, json) is 'The status of a node that its last event shows';
 
--- The status of a node that has no event of its own, from its children's in the order of execution.
-create function df._compound_status(p_node_type text, p_own text, p_rows boolean, p_children text[]) returns text
-language sql immutable parallel safe
-  return case
-    when p_own in ('completed', 'failed') or pg_catalog.cardinality(p_children) = 0 then coalesce(p_own, 'pending')
-    when p_node_type = 'IF' then
-      case when p_rows or p_children[1] = 'completed'
-        then coalesce((select c from pg_catalog.unnest(p_children[case when p_rows then 1 else 2 end:]) c where c <> 'pending' limit 1),
-                      case when p_rows then 'pending' else 'running' end)
-        else p_children[1] end
-    when p_node_type = 'RACE' and 'completed' = any (p_children) then 'completed'
-    when p_node_type = 'RACE' and 'failed' = any (p_children) then 'failed'
-    when p_node_type = 'ANY' and 'completed' = any (p_children) then 'completed'
-    when p_node_type = 'CATCH' and p_children[1] = 'failed' then
-      case p_children[2] when 'pending' then 'running' else p_children[2] end
-    when p_node_type = 'CATCH' then p_children[1]
-    when p_node_type = 'THEN' and 'failed' = any (p_children) then 'failed'
-    when p_node_type = 'THEN' and p_children[pg_catalog.cardinality(p_children)] = 'completed' then 'completed'
-    when p_node_type in ('LOOP', 'RETRY', 'TIMEOUT') and 'failed' = any (p_children) then 'failed'
-    when p_node_type in ('RETRY', 'TIMEOUT') then p_children[1]
-    when p_node_type = 'FOR_EACH' and p_children[1] = 'failed' then 'failed'
-    when p_node_type in ('JOIN', 'ANY') and not p_children && array['pending', 'running'] then
-      case when 'failed' = any (p_children) then 'failed' else 'completed' end
-    when p_children <@ array['pending'] then coalesce(p_own, 'pending')
-    else 'running' end;
-comment on function df._compound_status(text, text, boolean, text[]) is 'The status of a node that its children show';
-
--- What follows for a node from its parent (its type and final status) and from its siblings: `p_later` tells whether one
--- after it has begun, `p_other` whether another has.
-create function df._inferred_status(p_status text, p_parent_type text, p_parent text, p_slot int, p_later boolean, p_other boolean)
-returns text language sql immutable parallel safe
-  return case
-    when p_status in ('completed', 'failed') then p_status
-    when p_parent_type in ('THEN', 'FOR_EACH') and p_later then 'completed'
-    when p_parent in ('skipped', 'failed') then 'skipped'
-    when p_parent = 'completed' then
-      case when p_parent_type in ('THEN', 'JOIN', 'RETRY', 'TIMEOUT') or p_parent_type not in ('RACE', 'ANY') and p_status = 'running'
-             or p_parent_type = 'FOR_EACH' and p_slot = 0 then 'completed'
-           else 'skipped' end
-    when p_parent_type = 'IF' and p_slot > 0 and p_other then 'skipped'
-    else p_status end;
-comment on function df._inferred_status(text, text, text, int, boolean, boolean) is 'The status of a node that its parent shows';
-
--- A df.break has no event of its own. Where a loop has completed, this says of the nodes between it and the break that left
--- it that they have completed, and of what would have come after that it was skipped; null elsewhere. `p_sizes` are those
--- of the subtrees. What the events do not decide (a break in either branch of an if) stays open.
-create function df._break_path(p_types text[], p_parents int[], p_sizes int[], p_rows boolean[], p_up text[]) returns text[]
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-declare
-  types text[] := p_types; up text[] := p_up;
-  breaks boolean[]; path text[] := array_fill(null::text, array[cardinality(p_types)]);
-  inside int[]; left_by int[]; c int; begun int; p int;
+create function df._stored_states(p_id text) returns json language plpgsql stable
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
-  if 'BREAK' <> all (types) then return path; end if;
-  types[1] := types[1]; up[1] := up[1];  -- unpacked, as in _node_states
-  select array_agg(t = 'BREAK' order by n) into breaks from unnest(p_types) with ordinality u(t, n);
-  for n in reverse cardinality(types)..2 loop
-    p := p_parents[n] + 1;
-    breaks[p] := breaks[p] or breaks[n] and types[n] <> 'LOOP';
-  end loop;
-  for n in 1..cardinality(types) loop
-    continue when not breaks[n] or types[n] = 'BREAK' or types[n] <> 'LOOP' and path[n] is distinct from 'completed';
-    inside := '{}'; begun := 0; c := n + 1;
-    while c < n + p_sizes[n] loop
-      inside := inside || c;
-      if up[c] <> 'pending' then begun := cardinality(inside); end if;
-      c := c + p_sizes[c];
-    end loop;
-    if types[n] = 'LOOP' then
-      left_by := case when up[inside[2]] = 'completed' then '{}'
-                      when up[inside[1]] = 'completed' then inside[2:2] else inside[1:1] end;
-    elsif types[n] = 'THEN' then
-      c := inside[begun];
-      begun := begun + (coalesce(not breaks[c] or up[c] in ('completed', 'failed'), true))::int;
-      left_by := inside[begun:begun];
-      foreach c in array inside[begun + 1:] loop path[c] := 'skipped'; end loop;
-    elsif types[n] = 'IF' and (p_rows[n] or begun > 0) then
-      left_by := case when begun > (not p_rows[n])::int or up[inside[1]] not in ('pending', 'completed') then inside[begun:begun]
-                      else array(select b from unnest(inside[1 + (not p_rows[n])::int:]) b where breaks[b]) end;
-      if cardinality(left_by) > 1 then left_by := '{}'; end if;
-    else
-      left_by := case types[n] when 'CATCH' then case when up[inside[1]] = 'failed' then inside[2:2] else inside[1:1] end
-                   else array(select b from unnest(inside) b where up[b] = 'pending' or types[n] not in ('RACE', 'ANY')) end;
-    end if;
-    foreach c in array left_by loop
-      if breaks[c] and up[c] not in ('completed', 'failed') then path[c] := 'completed'; end if;
-    end loop;
-  end loop;
-  return path;
+  return (select i.node_states from df.instances i where i.id = p_id);
 end $$;
-comment on function df._break_path(text[], int[], int[], boolean[], text[]) is 'Which way a break has left its loop';
+comment on function df._stored_states(text) is 'What the engine wrote of an instance''s nodes';
 
--- Every node with its last event. Two passes over the tree: up, what children say of a node; down, what it says of them.
+-- The engine writes what each node has come to into df.instances.node_states, with the turns that end an instance or put
+-- it down and, while a daemon runs it, about twice a second (docs/events.md, "Node states"). A leaf's later events are
+-- newer than that. One letter a node, in preorder:
+--   p pending   r running   c completed   f failed   s skipped: it has not begun and never will
+--   l, t, x stopped: another branch of its race ended first, its df.timeout ran out, or the instance ended
+create function df._node_letters(p_id text, p_status text, p_ids text[], p_parents int[], p_events text[], p_seqs bigint[])
+returns text[] language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  states constant json := df._stored_states(p_id);
+  counted constant bigint := coalesce((states ->> 'seq')::bigint, 0);
+  letters text[] := coalesce(string_to_array(states ->> 'nodes', null), array_fill('p'::text, array[cardinality(p_ids)]));
+  p int;
+begin
+  for n in 1..cardinality(p_ids) loop
+    if p_events[n] is not null and p_seqs[n] > counted then
+      letters[n] := left(p_events[n], 1);
+      if states is null then  -- an instance that has just begun: what encloses an event runs
+        p := p_parents[n] + 1;
+        while p is not null and letters[p] = 'p' loop
+          letters[p] := 'r';
+          p := p_parents[p] + 1;
+        end loop;
+      end if;
+    end if;
+  end loop;
+  if p_status in ('completed', 'failed', 'cancelled') then
+    -- One that was cancelled, or that failed outside of its graph, ended without a word of the engine.
+    letters[1] := case when p_status = 'completed' then 'c' when p_status = 'failed' then 'f'
+                       when letters[1] = 'r' then 'x' else letters[1] end;
+    letters := array(select case l when 'r' then 'x' when 'p' then 's' else l end
+                     from unnest(letters) with ordinality u(l, n) order by n);
+  end if;
+  return letters;
+end $$;
+comment on function df._node_letters(text, text, text[], int[], text[], bigint[]) is
+  'What each node of an instance has come to, one letter a node';
+
+create function df._stop_message(p_letter text, p_instance_status text) returns text language sql immutable parallel safe
+  return case p_letter when 'l' then 'stopped: another branch ended first'
+                       when 't' then 'stopped: the df.timeout around it ran out'
+                       when 'x' then 'stopped: the instance '
+                         || case p_instance_status when 'cancelled' then 'was cancelled' else 'failed' end end;
+comment on function df._stop_message(text, text) is 'Why a node that had begun was stopped, or NULL';
+
+-- Every node with its last event.
 create function df._node_states(p_id text)
 returns table (node_id text, node_type text, query text, result_name text, left_node text, right_node text, status text,
-               result json, error json, execution_id text, updated_at timestamptz, inferred_status text, inferred_from text)
+               result json, error json, execution_id text, updated_at timestamptz, inferred_status text, inferred_from text,
+               progress json)
 language plpgsql stable set search_path = pg_catalog, pg_temp set enable_nestloop = off as $$
 #variable_conflict use_column
 declare
   nodes record;
-  ids text[]; types text[]; parents int[]; slots int[]; depths int[]; is_rows boolean[];
-  own text[]; up text[]; down text[]; origins text[]; scopes text[]; executions text[];
+  ids text[]; types text[]; parents int[]; slots int[]; depths int[];
+  letters text[]; origins text[]; scopes text[]; executions text[];
   iterations jsonb;
-  sizes int[]; children text[]; parts text[];
-  path text[];
-  c int; p int; later boolean; other boolean;
+  p int;
   instance_status constant text := (select i.status from df.instances i where i.id = p_id);
+  states constant json := df._stored_states(p_id);
 begin
   if instance_status is null then
     return;  -- there is none that the caller may see
@@ -303,81 +262,53 @@ begin
   from (select e.node, e.scope, max((e.data ->> 'iteration')::bigint) as iteration from df.events e
         where e.instance_id = p_id and e.kind = 'IterationCompleted' group by e.node, e.scope) x;
   select array_agg(g.id order by g.idx) as ids, array_agg(g.node_type order by g.idx) as types,
-         array_agg(g.parent order by g.idx) as parents, array_agg(g.slot order by g.idx) as slots, array_agg(g.loops order by g.idx) as depths,
-         array_agg(g.node_type = 'IF' and g.query is not null order by g.idx) as is_rows,
-         array_agg(df._event_status(l.kind, g.node_type, l.data) order by g.idx) as own,
+         array_agg(g.parent order by g.idx) as parents, array_agg(g.slot order by g.idx) as slots,
+         array_agg(g.loops order by g.idx) as depths,
+         df._node_letters(p_id, instance_status, array_agg(g.id order by g.idx), array_agg(g.parent order by g.idx),
+                          array_agg(df._event_status(l.kind, g.node_type, l.data) order by g.idx),
+                          array_agg(l.seq order by g.idx)) as letters,
          array_agg(l.scope order by g.idx) as scopes into nodes
   from df._graph_nodes(df._graph(p_id)) g
-  left join (select distinct on (e.node) e.node, e.kind, e.data, e.scope from df.events e
+  left join (select distinct on (e.node) e.node, e.seq, e.kind, e.data, e.scope from df.events e
              where e.instance_id = p_id and e.node is not null order by e.node, e.seq desc) l on l.node = g.id;
   if nodes.ids is null then return; end if;
-  ids := nodes.ids; types := nodes.types; parents := nodes.parents; slots := nodes.slots; depths := nodes.depths; is_rows := nodes.is_rows;
-  own := nodes.own; scopes := nodes.scopes; up := own; down := own; origins := own; executions := own;
+  ids := nodes.ids; types := nodes.types; parents := nodes.parents; slots := nodes.slots; depths := nodes.depths;
+  letters := nodes.letters; scopes := nodes.scopes; origins := scopes; executions := scopes;
   -- Assigning to an element makes PL/pgSQL keep an array unpacked, so that reading one does not walk those before it.
-  ids[1] := ids[1]; types[1] := types[1]; scopes[1] := scopes[1]; own[1] := own[1]; slots[1] := slots[1];
-  parents[1] := parents[1]; is_rows[1] := is_rows[1];
-  -- Up; ids[n] is node n - 1, and its children follow it, each with its subtree. A node whose last event is of an earlier
-  -- iteration of an enclosing loop is pending again.
-  sizes := parents;
-  for n in reverse cardinality(ids)..1 loop
-    children := '{}'; c := n + 1;
-    while c <= cardinality(ids) and parents[c] = n - 1 loop
-      children := children || up[c];
-      c := c + sizes[c];
-    end loop;
-    sizes[n] := c - n;
-    parts := string_to_array(scopes[n], '.');
-    c := n;
-    for place in reverse coalesce(cardinality(parts), 0)..1 loop
-      while not (types[parents[c] + 1] = 'LOOP' or types[parents[c] + 1] = 'FOR_EACH' and slots[c] = 1) loop
-        c := parents[c] + 1;
-      end loop;
-      c := parents[c] + 1;
-      if (iterations ->> (ids[c] || ':' || array_to_string(parts[:place - 1], '.')))::bigint > parts[place]::bigint then
-        own[n] := null;
-      end if;
-    end loop;
-    up[n] := df._compound_status(types[n], own[n], is_rows[n], children);
-  end loop;
-  path := df._break_path(types, parents, sizes, is_rows, up);
+  ids[1] := ids[1]; types[1] := types[1]; scopes[1] := scopes[1]; slots[1] := slots[1]; parents[1] := parents[1];
+  letters[1] := letters[1]; depths[1] := depths[1];
   for n in 1..cardinality(ids) loop
     p := parents[n] + 1;
-    if p is null then
-      executions[n] := p_id || '::' || df._execution_count(p_id);
-      down[n] := case when instance_status in ('completed', 'failed') then instance_status
-                      when instance_status = 'cancelled' and up[n] not in ('completed', 'failed') then 'skipped' else up[n] end;
-    else
-      executions[n] := executions[p] || case
+    executions[n] := case
+      when p is null then p_id || '::' || df._execution_count(p_id)
+      else executions[p] || case
         when types[p] in ('JOIN', 'RACE', 'ANY') then '::' || ids[n] || '::1'
         when types[p] = 'LOOP' and p > 1 or types[p] = 'FOR_EACH' and slots[n] = 1 then
           '::' || ids[p] || '::' || 1 + coalesce((string_to_array(scopes[n], '.'))[depths[n]], iterations ->> (ids[p] || ':'), '0')::bigint
-        else '' end;
-      later := false; c := n + sizes[n];
-      while up[n] = 'running' and not later and c <= cardinality(ids) and parents[c] = p - 1 loop
-        later := up[c] <> 'pending';
-        c := c + sizes[c];
-      end loop;
-      other := false; c := p + 1;
-      while types[p] = 'IF' and c <= cardinality(ids) and parents[c] = p - 1 loop
-        other := other or c <> n and up[c] <> 'pending' and (is_rows[p] or slots[c] > 0);
-        c := c + sizes[c];
-      end loop;
-      down[n] := case when down[p] = 'completed' and path[n] is not null then path[n]
-                      else df._inferred_status(up[n], types[p], down[p], slots[n] + is_rows[p]::int, later, other) end;
-    end if;
-    origins[n] := case when down[n] <> up[n] then coalesce(origins[p], ids[p], ids[n]) end;
+        else '' end end;
+    -- Where a node was skipped or stopped, because of which node around it.
+    origins[n] := case when letters[n] in ('s', 'l', 't', 'x') then coalesce(origins[p], ids[p], ids[n]) end;
   end loop;
   return query
     select g.id, g.node_type, g.query, g.result_name, ids[g.left_idx + 1], ids[g.right_idx + 1],
-           case down[g.idx + 1] when 'skipped' then 'pending' else down[g.idx + 1] end,
-           case when l.kind in ('StepCompleted', 'SignalReceived') and up[g.idx + 1] = 'completed' then l.data end,
-           case when l.kind = 'StepFailed' then l.data -> 'error' end, executions[g.idx + 1], l.at, down[g.idx + 1], origins[g.idx + 1]
+           case letters[g.idx + 1] when 'c' then 'completed' when 'r' then 'running' when 'p' then 'pending'
+                                   when 's' then 'pending' else 'failed' end,
+           case when letters[g.idx + 1] = 'c' then coalesce(
+             case when l.kind in ('StepCompleted', 'SignalReceived') then l.data end, states -> 'results' -> g.id) end,
+           case when l.kind = 'StepFailed' and letters[g.idx + 1] in ('r', 'f') then l.data -> 'error'
+                when letters[g.idx + 1] in ('l', 't', 'x') then
+                  json_build_object('message', df._stop_message(letters[g.idx + 1], instance_status), 'code', 'stopped') end,
+           executions[g.idx + 1], l.at,
+           case letters[g.idx + 1] when 'c' then 'completed' when 'r' then 'running' when 'p' then 'pending'
+                                   when 's' then 'skipped' else 'failed' end,
+           origins[g.idx + 1], states -> 'rows' -> g.id
     from df._graph_nodes(df._graph(p_id)) g
     left join (select distinct on (e.node) e.node, e.kind, e.data, e.scope, e.at from df.events e
                where e.instance_id = p_id and e.node is not null order by e.node, e.seq desc) l on l.node = g.id
     order by g.idx;
 end $$;
-comment on function df._node_states(text) is 'Each node of an instance: its status, and where it follows from the others';
+comment on function df._node_states(text) is
+  'Each node of an instance: its status, its last result or error, and how far a df.for_each has come';
 
 create function df.instance_nodes(p_instance_id text)
 returns table (node_id text, node_type text, query text, result_name text, left_node text, right_node text, status text,
@@ -386,12 +317,13 @@ returns table (node_id text, node_type text, query text, result_name text, left_
 language sql stable begin atomic
   select s.node_id, s.node_type, s.query, s.result_name, s.left_node, s.right_node, s.status, df._try_jsonb(s.result::text),
          pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
-           'execution_id', s.execution_id, 'error', df._try_jsonb(s.error::text))),
+           'execution_id', s.execution_id, 'error', df._try_jsonb(s.error::text), 'rows', s.progress::jsonb)),
          s.inferred_status, s.inferred_from, s.updated_at
   from df._node_states($1) s;
 end;
 comment on function df.instance_nodes(text) is
-  'The nodes of an instance. inferred_status is skipped where nothing will come of a node any more; its status is pending then';
+  'The nodes of an instance. A node that had begun and was stopped is failed, with an error that says why; inferred_status '
+  'is skipped where a node has not begun and never will (its status is pending then)';
 
 create view df.nodes with (security_invoker = true) as
   select s.node_id as id, i.id as instance_id, s.node_type, s.query, s.result_name, s.left_node, s.right_node, s.status,
@@ -427,7 +359,7 @@ comment on column df._worker_epoch.last_seen_at is 'The latest heartbeat';
 -- A wait is the last event of its node and scope: whatever ends it is an event, too.
 create function df._last_waits(p_id text)
 returns table (seq bigint, node text, scope text, kind text, at timestamptz, data json)
-language sql stable set search_path = pg_catalog, pg_temp as $$
+language sql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
   select e.seq, e.node, e.scope, e.kind, e.at, e.data
   from (select distinct on (l.node, l.scope) l.* from df.events l
         where l.instance_id = p_id and l.node is not null order by l.node, l.scope, l.seq desc) e
@@ -436,36 +368,22 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function df._last_waits(text) is 'The waits of an instance that no event has ended';
 
--- What abandons a wait without an event is a race, an any or a timeout that has ended: then its node runs no more, or
--- only in a later iteration of a loop around it.
+-- A race, an any or a timeout that has ended ends waits without an event: where there is one, node_states lists the
+-- events of the waits that go on, and what is newer than it goes on too.
 create function df._waits(p_id text)
 returns table (node_id text, kind text, name text, since timestamptz, until timestamptz)
 language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
-  abandons constant boolean := exists (
-    select from df.events e where e.instance_id = p_id and e.kind = 'InstanceStarted'
-                              and e.data::text ~ '"node_type":"(RACE|ANY|TIMEOUT)"');
-  abandoned bigint[];
+  states constant json := df._stored_states(p_id);
+  waits constant bigint[] := case when states -> 'waits' is not null
+    then array(select value::bigint from json_array_elements_text(states -> 'waits')) end;
 begin
-  if abandons and exists (select from df._last_waits(p_id)) then
-    with recursive nodes as materialized (
-      select g.idx, g.id, g.parent, s.inferred_status
-      from df._graph_nodes(df._graph(p_id)) g join df._node_states(p_id) s on s.node_id = g.id
-    ), around as (
-      select w.seq, w.scope, n.id, n.parent, n.inferred_status <> 'running' as ended
-      from df._last_waits(p_id) w join nodes n on n.id = w.node
-      union all
-      select a.seq, a.scope, n.id, n.parent, false from around a join nodes n on n.idx = a.parent
-    )
-    select array_agg(a.seq) into abandoned from around a
-    where a.ended or exists (select from df.events x where x.instance_id = p_id and x.node = a.id and x.seq > a.seq
-                             and x.kind = 'IterationCompleted' and (x.scope = '' or starts_with(a.scope, x.scope || '.')));
-  end if;
   return query
     select w.node, case w.kind when 'SignalAwaited' then 'signal' when 'StepFailed' then 'retry' else w.data ->> 'kind' end,
            coalesce(w.data ->> 'name', w.data ->> 'cron'), w.at,
            coalesce(w.data ->> 'fire_at', w.data ->> 'until', w.data ->> 'retry_at')::timestamptz
-    from df._last_waits(p_id) w where abandoned is null or w.seq <> all (abandoned) order by w.seq;
+    from df._last_waits(p_id) w
+    where waits is null or w.seq > (states ->> 'seq')::bigint or w.seq = any (waits) order by w.seq;
 end $$;
 comment on function df._waits(text) is 'What one instance waits for';
 
@@ -517,8 +435,8 @@ comment on function df.metrics() is
 
 insert into df._client_routines (name) values
   ('_execution_count'), ('_output'), ('_list_limit'), ('_cursor'), ('list_instances'), ('instance_info'),
-  ('instance_executions'), ('_graph'), ('_graph_nodes'), ('_event_status'), ('_compound_status'),
-  ('_inferred_status'), ('_break_path'), ('_node_states'), ('instance_nodes'), ('_last_waits'), ('_waits'),
+  ('instance_executions'), ('_graph'), ('_graph_nodes'), ('_event_status'), ('_stored_states'), ('_node_letters'),
+  ('_stop_message'), ('_node_states'), ('instance_nodes'), ('_last_waits'), ('_waits'),
   ('_waiting_instances'), ('waiting');
 
 revoke all on all functions in schema df from public;

@@ -146,7 +146,8 @@ declare
   other jsonb;
 begin
   select jsonb_object_agg(g.idx, jsonb_build_object('id', g.id, 'idx', g.idx, 'parent', g.parent, 'slot', g.slot, 'type',
-           g.node_type, 'rows', g.query is not null, 'status', s.inferred_status))
+           g.node_type, 'rows', g.query is not null, 'status',
+           case when s.error ->> 'code' = 'stopped' then 'stopped' else s.inferred_status end))
   into nodes from df._graph_nodes(df._graph(p_source)) g join df._node_states(p_source) s on s.node_id = g.id;
   if not exists (select from df.events e where e.instance_id = p_source and e.kind = 'InstanceStarted') then
     return 'it has not started, so there is nothing to keep; rerun it without a node';
@@ -157,6 +158,9 @@ begin
   end if;
   while node ->> 'parent' is not null loop
     parent := nodes -> (node ->> 'parent');
+    if node ->> 'status' in ('pending', 'skipped') and parent ->> 'type' = 'IF' and parent ->> 'status' in ('failed', 'stopped') then
+      return format('node %s was never reached: node %s around it failed', p_node, parent ->> 'id');
+    end if;
     if parent ->> 'type' in ('LOOP', 'JOIN', 'RACE', 'ANY') or parent ->> 'type' = 'FOR_EACH' and node -> 'slot' = '1' then
       return format('node %s is inside the %s of node %s, where what came before it is no fixed sequence; rerun from node %s',
                     p_node, parent ->> 'type', parent ->> 'id', parent ->> 'id');
@@ -164,7 +168,8 @@ begin
     for other in select n.value from jsonb_each(nodes) n
                  where n.value -> 'parent' = parent -> 'idx' and n.value <> node order by (n.value -> 'slot')::int loop
       if parent ->> 'type' = 'IF' and ((parent -> 'rows')::boolean or other -> 'slot' <> '0') then
-        if node -> 'slot' <> '0' and other ->> 'status' in ('completed', 'failed', 'running') then
+        if ((parent -> 'rows')::boolean or node -> 'slot' <> '0')
+           and other ->> 'status' in ('completed', 'failed', 'running', 'stopped') then
           return format('node %s is in a branch that was not taken', p_node);
         end if;
       elsif (other -> 'slot')::int < (node -> 'slot')::int
@@ -203,15 +208,15 @@ create function df._rerun() returns trigger language plpgsql security definer se
 declare
   problem constant text := case when new.from_node is not null then df._rerun_problem(new.source, new.from_node) end;
   with_history constant boolean := new.from_node is not null;
+  t constant timestamptz := df._now();
 begin
   if problem is not null then
     raise object_not_in_prerequisite_state using message = format('Instance %s cannot be rerun: %s', new.source, problem);
   end if;
-  insert into df.instances (id, dsl, label, database, vars, priority, submitted_by, status, fencing_token, started_at)
+  insert into df.instances (id, dsl, label, database, vars, priority, submitted_by, status, fencing_token, created_at, started_at)
   select new.id, i.dsl, i.label, i.database, i.vars, i.priority, i.submitted_by,
          case when with_history then 'running' else 'pending' end,
-         case when with_history then df._first_token() else 0 end,
-         case when with_history then df._now() end
+         case when with_history then df._first_token() else 0 end, t, case when with_history then t end
   from df.instances i where i.id = new.source;
   if not found then
     raise no_data_found using message = 'Instance not found or access denied: ' || new.source;

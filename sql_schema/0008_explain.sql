@@ -665,7 +665,11 @@ begin
     select array_agg(df._mark(s.inferred_status) order by s.node_id),
            array_agg(case when s.inferred_status in ('completed', 'failed') and t.took is not null
                        then ' (' || df._duration(t.took) || ')' else '' end
-                     || coalesce(' error: ' || df._one_line(s.error ->> 'message'), '') order by s.node_id)
+                     || coalesce(' ' || (s.progress ->> 'done') || '/' || (s.progress ->> 'total')
+                                 || case when s.progress ->> 'failed' <> '0' then ', ' || (s.progress ->> 'failed') || ' failed '
+                                           || (s.progress ->> 'first_failed') else '' end, '')
+                     || case when s.error ->> 'code' = 'stopped' then ' (' || (s.error ->> 'message') || ')'
+                             else coalesce(' error: ' || df._one_line(s.error ->> 'message'), '') end order by s.node_id)
     into marks, notes from df._node_states(p_id) s left join df._node_times(p_id) t on t.node_id = s.node_id;
     body := df._tree(graph, marks, notes);
   end if;

@@ -55,6 +55,7 @@ bool is_of_instance(EventKind kind) {
 
 std::optional<HistoryMismatch> Execution::apply(const Event& event) {
   now_ = event.at;
+  last_seq_ = event.seq;
   auto wrong = fold(event);
   if (!wrong) begin_fresh();
   return wrong;
@@ -78,7 +79,12 @@ std::optional<HistoryMismatch> Execution::fold(const Event& event) {
       finished_ = true;
       if (root_) {
         if (root_->phase == Frame::Phase::kRunning) stops_.push_back(root_->address());
-        abandon_children(*root_);
+        abandon_children(*root_, StopReason::kInstanceEnded);
+        if (event.kind == EventKind::kInstanceCancelled) {
+          states_.stopped(0, StopReason::kInstanceEnded);
+        } else {
+          states_.failed(0);
+        }
         forget(*root_);
         root_.reset();
       }
@@ -173,6 +179,7 @@ std::optional<HistoryMismatch> Execution::apply_step_failed(Frame& frame, const 
     if (!is_step((*graph_)[frame.node].kind)) return mismatch(event, "that kind of node is not tried again");
     frame.phase = Frame::Phase::kDelayed;
     frame.attempt = event.attempt + 1;
+    frame.wait_seq = event.seq;
     set_timer(frame, *retry_at);
     return std::nullopt;
   }
@@ -202,7 +209,10 @@ std::optional<HistoryMismatch> Execution::apply_timer_started(Frame& frame, cons
     if (check_seconds(frame.seconds, "seconds")) return mismatch(event, "its seconds are no duration");
   }
   if (kind == NodeKind::kLoop) frame.phase = Frame::Phase::kPacing;
-  if (waits) frame.phase = Frame::Phase::kTiming;
+  if (waits) {
+    frame.phase = Frame::Phase::kTiming;
+    frame.wait_seq = event.seq;
+  }
   set_timer(frame, *fire_at);
   return std::nullopt;
 }
@@ -271,7 +281,7 @@ std::optional<HistoryMismatch> Execution::apply_iteration(Frame& loop, const Eve
   }
   if (iteration <= loop.iteration)
     return mismatch(event, "iteration " + std::to_string(loop.iteration) + " has begun already");
-  abandon_children(loop);
+  abandon_children(loop, StopReason::kReplaced);
   clear_timer(loop);
   if (const auto earlier = superfluous_.find(loop.address()); earlier != superfluous_.end()) {
     for (const std::set<std::int64_t>& seqs : earlier->second) {

@@ -91,7 +91,7 @@ Failure make_failure(std::string code, const std::string& message, NodeIndex nod
 }
 
 Execution::Execution(std::shared_ptr<const Graph> graph, Variables variables, Policy policy)
-    : graph_(std::move(graph)), variables_(std::move(variables)), policy_(policy) {
+    : graph_(std::move(graph)), variables_(std::move(variables)), policy_(policy), states_(*graph_) {
   const std::size_t count = graph_->nodes.size();
   for (const auto& [name, value] : variables_) variable_bytes_ += value.size();
   retry_of_.assign(count, kNoNode);
@@ -99,7 +99,7 @@ Execution::Execution(std::shared_ptr<const Graph> graph, Variables variables, Po
   for (NodeIndex parent = 0; parent < count; ++parent) {  // preorder: parents come before their children
     const NodeKind kind = (*graph_)[parent].kind;
     const bool orders = kind == NodeKind::kRace || kind == NodeKind::kAny || kind == NodeKind::kTimeout;
-    if (orders) ordered_[parent] = true;
+    if (orders) ordered_[parent] = abandons_ = true;
     for (const NodeIndex child : (*graph_)[parent].children) {
       retry_of_[child] = kind == NodeKind::kRetry ? parent : retry_of_[parent];
       ordered_[child] = ordered_[parent];
@@ -149,6 +149,7 @@ void Execution::begin_fresh() {
 void Execution::begin(Frame& frame) {
   const Node& node = (*graph_)[frame.node];
   frame.phase = Frame::Phase::kOpen;
+  states_.begun(frame.node);
   switch (node.kind) {
     case NodeKind::kSql:
     case NodeKind::kHttp:
@@ -246,6 +247,7 @@ void Execution::begin_iteration(Frame& loop) {
   loop.phase = Frame::Phase::kOpen;
   loop.iteration_started = now_;
   loop.worked = false;
+  states_.begin_again_below(loop.node);
   if (loop.parent == nullptr) loop.names = {};  // a loop that is the root begins each iteration with no names
   activate(&loop, 0, (*graph_)[loop.node].children[0], inner_scope(loop.scope, loop.iteration), loop.names);
 }
@@ -272,7 +274,9 @@ void Execution::finish(Frame& frame, Outcome outcome) {
   const Node& node = (*graph_)[frame.node];
   if (outcome.kind == Outcome::Kind::kOk && !node.result_name.empty())
     outcome.names.bind(node.result_name, outcome.result);
-  abandon_children(frame);
+  const bool timed_out = node.kind == NodeKind::kTimeout;  // else its only child has ended
+  abandon_children(frame, timed_out ? StopReason::kTimedOut : StopReason::kLostRace);
+  count_end(frame, outcome);
   Frame* const parent = frame.parent;
   const std::size_t slot = frame.slot;
   forget(frame);
@@ -365,6 +369,7 @@ void Execution::branch_finished(Frame& frame, std::size_t slot, Outcome outcome)
 void Execution::for_each_child_finished(Frame& frame, std::size_t slot, Outcome outcome) {
   if (slot > 0) {
     frame.failing |= outcome.kind != Outcome::Kind::kOk;
+    states_.row_ended(frame.node, slot - 1, outcome.kind != Outcome::Kind::kFailed);
     outcome.names = {};  // a row's names end with it
     frame.outcomes[slot - 1] = std::move(outcome);
     --frame.open;
@@ -389,6 +394,7 @@ void Execution::for_each_child_finished(Frame& frame, std::size_t slot, Outcome 
   }
   frame.charge = ByteCharge(meter_, frame.row_texts.size() * (sizeof(Outcome) + sizeof(std::string_view)));
   frame.outcomes.resize(frame.row_texts.size());
+  states_.rows_begun(frame.node, frame.row_texts.size());
   begin_rows(frame);
 }
 
@@ -430,6 +436,7 @@ void Execution::loop_child_finished(Frame& loop, std::size_t slot, Outcome outco
   if (outcome.kind == Outcome::Kind::kFailed) return finish(loop, std::move(outcome));
   if (outcome.kind == Outcome::Kind::kBroke) {
     outcome.kind = Outcome::Kind::kOk;
+    states_.loop_result(loop.node, outcome.result->json());
     return finish(loop, std::move(outcome));
   }
   if (slot == 0) {
@@ -448,13 +455,35 @@ void Execution::loop_child_finished(Frame& loop, std::size_t slot, Outcome outco
 }
 
 // Ends what is still active below `frame`, without a word to it.
-void Execution::abandon_children(Frame& frame) {
+void Execution::abandon_children(Frame& frame, StopReason reason) {
   for (auto& [slot, child] : frame.children) {
-    abandon_children(*child);
+    abandon_children(*child, reason);
+    if (child->phase != Frame::Phase::kFresh) states_.stopped(child->node, reason);
     if (child->phase == Frame::Phase::kRunning) stops_.push_back(child->address());
     forget(*child);
   }
   frame.children.clear();
+}
+
+// A break has completed, and with it what it leaves; one that no loop is around has failed.
+void Execution::count_end(const Frame& frame, const Outcome& outcome) {
+  bool ok = outcome.kind == Outcome::Kind::kOk;
+  for (const Frame* at = frame.parent; outcome.kind == Outcome::Kind::kBroke && at != nullptr;
+       at = at->parent)
+    ok = ok || (*graph_)[at->node].kind == NodeKind::kLoop;
+  ok ? states_.completed(frame.node) : states_.failed(frame.node);
+}
+
+std::string Execution::node_states() {
+  constexpr std::size_t kMaxWaits = 10'000;
+  std::vector<std::int64_t> waits;
+  for (const auto& [address, frame] : live_) {
+    if (!abandons_ || waits.size() == kMaxWaits) break;
+    const Frame::Phase phase = frame->phase;
+    if (phase == Frame::Phase::kDelayed || phase == Frame::Phase::kTiming || phase == Frame::Phase::kAwaiting)
+      waits.push_back(frame->wait_seq);
+  }
+  return states_.json(last_seq_, abandons_ ? &waits : nullptr);
 }
 
 void Execution::forget(Frame& frame) {

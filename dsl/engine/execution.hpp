@@ -16,6 +16,7 @@
 
 #include "dsl/engine/decision.hpp"
 #include "dsl/engine/event.hpp"
+#include "dsl/engine/node_states.hpp"
 #include "dsl/graph/graph.hpp"
 #include "dsl/value/byte_meter.hpp"
 #include "dsl/value/names.hpp"
@@ -87,6 +88,11 @@ class Execution {
   // instance is to be failed; no df.catch sees it, so that a history reads the same under another limit.
   bool is_exhausted() const { return exhausted_; }
   std::size_t bytes() const { return *meter_; }
+
+  // What has become of each node, as JSON for people; see NodeStates. `changed`: since this was last asked.
+  std::string node_states();
+  bool node_states_changed() const { return states_.changed(); }
+
   const Graph& graph() const { return *graph_; }
   const Variables& variables() const { return variables_; }
 
@@ -108,7 +114,8 @@ class Execution {
   void loop_child_finished(Frame& loop, std::size_t slot, Outcome outcome);
   void for_each_child_finished(Frame& frame, std::size_t slot, Outcome outcome);
   void settle(Frame& frame);
-  void abandon_children(Frame& frame);
+  void abandon_children(Frame& frame, StopReason reason);
+  void count_end(const Frame& frame, const Outcome& outcome);
   void forget(Frame& frame);
   ResultPtr make_result(std::string json);
   bool may_take(std::size_t bytes);
@@ -148,6 +155,9 @@ class Execution {
   std::vector<Address> stops_;
   FoldedIterations superfluous_;
   std::set<std::pair<Time, Address>> timers_;
+  NodeStates states_;
+  bool abandons_ = false;      // some node of the graph can end others without an event of theirs
+  std::int64_t last_seq_ = 0;  // of the events applied
   std::map<std::string, std::map<std::int64_t, Address>> waits_;  // signal name -> seq of the wait -> where
   Time now_{};                                                    // of the event being applied
   std::shared_ptr<ByteMeter> meter_ = std::make_shared<ByteMeter>(0);

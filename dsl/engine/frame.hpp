@@ -1,12 +1,18 @@
 // The engine's working memory: a frame for each node that is active now. Private to dsl/engine.
 //
 // Life of a frame, by kind:
-//   leaf         ready -> running -> finish            sql, http; after a failure that is retried: -> delayed
-//   -> ready sleep, schedule   ready -> timing -> finish signal       ready -> awaiting -> finish with a
-//   timeout a timer runs beside sequence, if child after child -> finish join, any, for_each  children side
-//   by side -> settle -> finish;  race: first child -> finish loop         body [-> condition] -> ended [->
-//   pacing] -> next iteration | finish timeout      child beside a timer -> finish retry        child ->
-//   finish (its policy works at the leaves) catch        step [-> handler] -> finish
+//   sql, http           ready -> running -> finish
+//                                running -> delayed -> ready    after a failure that is retried
+//   sleep, schedule     ready -> timing -> finish
+//   signal              ready -> awaiting -> finish             a timer runs beside it if there is a time limit
+//   break               finish
+//   sequence, if        child after child -> finish
+//   join, any, for_each children side by side -> settle -> finish
+//   race                children side by side; the first to end -> finish
+//   loop                body [-> condition] -> ended [-> pacing] -> next iteration | finish
+//   timeout             child beside a timer -> finish
+//   retry               child -> finish                         its policy works at the leaves
+//   catch               step [-> handler] -> finish
 #pragma once
 
 #include <cstdint>
@@ -42,7 +48,7 @@ struct Execution::Frame {
   std::uint64_t ticket = 0;  // of its place in ready_; an entry with another one is out of date
   int attempt = 1;           // leaves
   std::optional<Time> fire_at;
-  std::int64_t wait_seq = 0;  // signal: seq of SignalAwaited
+  std::int64_t wait_seq = 0;  // of the event by which a timer, a wait or the pause before a retry began
   std::string wait_name;
   double seconds = 0;  // sleep
 

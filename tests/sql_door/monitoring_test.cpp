@@ -45,7 +45,8 @@ TEST_CASE("explain draws an instance with marks, times, errors and what was skip
   CHECK(served.sql.text("select df.cancel($1, 'enough')", waiting) == "Instance " + waiting + " cancelled");
   CHECK(served.end_of(waiting) == "cancelled");
   CHECK_THAT(served.explain(waiting),
-             ContainsSubstring("Status: cancelled\nOutput: enough\n") && ContainsSubstring("⊘ SLEEP 600s"));
+             ContainsSubstring("Status: cancelled\nOutput: enough\n") &&
+                 ContainsSubstring("✗ SLEEP 600s (stopped: the instance was cancelled)\n⊘ SQL: SELECT 2"));
   CHECK(served.sql.number("select count(*) from df.waiting()") == 0);
 }
 
@@ -87,7 +88,7 @@ TEST_CASE("nodes, info and executions show an instance that has ended", "[S1.5][
              {"00000001", "SQL", "SELECT 1 AS a", "x", null, null, "completed", "completed", null},
              {"00000002", "RACE", null, null, "00000003", "00000004", "completed", "completed", null},
              {"00000003", "SQL", "SELECT 2", null, null, null, "completed", "completed", null},
-             {"00000004", "SLEEP", "60", null, null, null, "pending", "skipped", "00000002"}});
+             {"00000004", "SLEEP", "60", null, null, null, "failed", "failed", "00000002"}});
   CHECK(served.sql.text(
             "select status_details ->> 'execution_id' from df.instance_nodes($1) where node_id = '00000003'",
             id) == id + "::1::00000003::1");
@@ -225,7 +226,7 @@ TEST_CASE("a node tells in which branch and iteration it is, and is pending agai
   CHECK(served.sql.exec("select node_id, status, inferred_status, inferred_status_from_ancestor_id from "
                         "df.instance_nodes($1) where node_id in ('00000001', '00000009') order by 1",
                         id) == Rows{{"00000001", "completed", "completed", std::nullopt},
-                                    {"00000009", "pending", "skipped", "00000000"}});
+                                    {"00000009", "failed", "failed", "00000000"}});
 }
 
 TEST_CASE("no node of an instance that has ended is said to run or to be about to", "[S1.7]") {
@@ -264,8 +265,8 @@ TEST_CASE("no node of an instance that has ended is said to run or to be about t
         "LOOP completed, THEN completed, IF completed, SQL completed, BREAK pending, SQL completed, SQL "
         "completed");
   check("'SELECT 1' ~> df.sleep(600) & 'SELECT 2'", "cancelled",
-        "JOIN pending, THEN pending, SQL completed, SLEEP pending, SQL completed");
-  check("'SELECT 1' | df.sleep(600)", "completed", "RACE completed, SQL completed, SLEEP pending");
+        "JOIN failed, THEN failed, SQL completed, SLEEP failed, SQL completed");
+  check("'SELECT 1' | df.sleep(600)", "completed", "RACE completed, SQL completed, SLEEP failed");
   check("'SELECT 1' ~> df.loop('SELECT 1/0') ~> 'SELECT 2'", "failed",
         "THEN failed, SQL completed, LOOP failed, SQL failed, SQL pending");
 }

@@ -158,3 +158,35 @@ TEST_CASE("an operator reruns what belongs to others, and it runs as theirs", "[
     CHECK(oper.text("select submitted_by from df.instances where id = $1", rerun) == "rerun_client");
   }
 }
+
+TEST_CASE("a handler that was reached may be rerun, whatever failed before it", "[S2.9]") {
+  Rerun test;
+  const struct {
+    std::string step, handler;
+  } cases[] = {{"df.for_each('SELECT 1 AS n', 'SELECT 1/0')", "00000004"},
+               {"df.join(df.for_each('SELECT 1 AS n', 'SELECT 2'), 'SELECT 1/0')", "00000006"},
+               {"df.if_rows('nothing', 'SELECT 1', 'SELECT 2')", "00000004"}};
+  for (const auto& [step, handler] : cases) {
+    INFO(step);
+    const std::string id = test.ended("df.catch(" + step + ", " + Rerun::step("h") + ")", "completed");
+    test.again(id, handler);
+  }
+  CHECK(test.ran() == "h h h h h h");
+}
+
+TEST_CASE("a node that was never reached is refused", "[S2.9]") {
+  Rerun test;
+  const auto refuses = [&](const std::string& workflow, const std::string& status, const std::string& node,
+                           const std::string& why) {
+    const std::string id = test.ended(workflow, status);
+    CHECK_THAT(test.sql.expects_error("55000", "select df.rerun($1, $2)", id, node), ContainsSubstring(why));
+  };
+  refuses("df.if_rows('nothing', 'SELECT 1', 'SELECT 2')", "failed", "00000001", "was never reached");
+  refuses("'SELECT 1' |=> 'r' ~> df.if_rows('r', 'SELECT 2', 'SELECT 3')", "completed", "00000004",
+          "branch that was not taken");
+  refuses("'SELECT 1 WHERE false' |=> 'r' ~> df.if_rows('r', 'SELECT 2', 'SELECT 3')", "completed",
+          "00000003", "branch that was not taken");
+  refuses(
+      "df.catch(df.join(df.for_each('SELECT 1 AS i', 'SELECT 2'), 'SELECT 1/0') ~> 'SELECT 5', 'SELECT 9')",
+      "completed", "00000007", "was never reached");
+}

@@ -78,6 +78,7 @@ class EngineDriver {
   const std::vector<dsl::Event>& history() const { return history_; }
   std::size_t longest_history() const { return longest_history_; }
   const dsl::Execution& engine() const { return *run_; }
+  std::string node_states() { return run_->node_states(); }
   dsl::Time now() const { return now_; }
 
   // Keeps a checkpoint of every decide(); expensive.
