@@ -340,12 +340,36 @@ comment on column df.vars.owner is 'The role whose workflows get it';
 comment on column df.vars.name is 'The identifier between the braces';
 comment on column df.vars.value is 'The text that replaces it';
 
+-- Who else may send signals to whose instances: df.grant_signal. A null pattern fits every label, or every name.
+create table df._signal_grants (
+  owner regrole not null,
+  grantee regrole not null,
+  label text,
+  name text,
+  unique nulls not distinct (owner, grantee, label, name)
+);
+comment on table df._signal_grants is 'Which role may see that instances of another wait for signals, and send them';
+
+-- The role is a parameter because a function with the owner's rights cannot see who called it; nobody may ask for a role
+-- that the session cannot act as.
+create function df._may_signal(p_role regrole, p_instance text, p_name text) returns boolean language plpgsql stable
+  security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  return pg_has_role(session_user, p_role::oid, 'member') and exists (
+    select from df.instances i join df._signal_grants g on g.owner = i.submitted_by
+    where i.id = p_instance and i.status in ('pending', 'running', 'paused') and pg_has_role(p_role::oid, g.grantee::oid, 'usage')
+      and (g.label is null or i.label like g.label) and (g.name is null or p_name like g.name));
+end $$;
+comment on function df._may_signal(regrole, text, text) is
+  'Whether the owner of an unfinished instance lets this role send it that signal';
+
 -- Row-level security ----------------------------------------------------------------------------------------------
 
 alter table df.instances enable row level security;
 alter table df.events enable row level security;
 alter table df.signals enable row level security;
 alter table df.vars enable row level security;
+alter table df._signal_grants enable row level security;
 alter table df.workers enable row level security;
 alter table df.settings enable row level security;
 alter table df.schema_migrations enable row level security;
@@ -365,8 +389,9 @@ create policy visible on df.events for select
 create policy visible on df.signals for select
   using (exists (select from df.instances i where i.id = instance_id));
 create policy send on df.signals for insert
-  with check (sent_by = (select df._me()) and exists (
-    select from df.instances i where i.id = instance_id and i.submitted_by = (select df._me())));
+  with check (sent_by = (select df._me()) and (
+    exists (select from df.instances i where i.id = instance_id and i.submitted_by = (select df._me()))
+    or df._may_signal((select df._me()), instance_id, name)));
 create policy own on df.vars
   using (owner = (select df._me())) with check (owner = (select df._me()));
 create policy everybody on df.workers for select using (true);

@@ -72,10 +72,15 @@ comment on function df.resume(text) is
 create function df.signal(instance_id text, name text, data text default '{}') returns text language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 declare
-  current_status text := df._instance_status(instance_id);
+  current_status text := (select i.status from df.instances i where i.id = $1 and i.submitted_by = df._me());
   payload json;
 begin
-  if current_status not in ('pending', 'running', 'paused') then
+  if current_status is null and not df._may_signal(df._me(), $1, $2) then
+    perform df._instance_status($1);  -- raises where the caller may not even see it
+    raise insufficient_privilege using
+      message = format('role %I may not send signal "%s" to instance %s, which belongs to another role', current_user, $2, $1),
+      hint = format('Its owner can allow it: SELECT df.grant_signal(%L);', current_user);
+  elsif current_status not in ('pending', 'running', 'paused') then
     return format('Instance %s is already %s; the signal was not sent', instance_id, current_status);
   end if;
   begin
@@ -83,10 +88,6 @@ begin
   exception when invalid_text_representation then
     payload := to_json(data);
   end;
-  -- An operator sees everybody's instances, but does not speak for their owners.
-  if not exists (select from df.instances i where i.id = $1 and i.submitted_by = df._me()) then
-    raise no_data_found using message = 'Instance not found or access denied: ' || instance_id;
-  end if;
   insert into df.signals (instance_id, name, data) values ($1, $2, payload);
   return format('Signal "%s" sent to instance %s', name, instance_id);
 end $$;
@@ -100,6 +101,67 @@ create function df.signal(instance_id text, name text, data jsonb) returns text 
   return df.signal($1, $2, $3::text);
 comment on function df.signal(text, text, jsonb) is
   'Sends a signal with a payload of type jsonb';
+
+-- Approvals by others. The rows are written with the owner's rights, because a right to delete from a table is also one to
+-- lock it; `p_owner` is checked as in df._may_signal.
+create function df._change_signal_grant(p_owner regrole, p_grantee regrole, p_label text, p_name text, p_grant boolean)
+returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  changed bigint;
+begin
+  if not pg_has_role(session_user, p_owner::oid, 'member') then
+    raise insufficient_privilege using message = format('permission denied to act for role %s', p_owner);
+  elsif greatest(length(p_label), length(p_name)) > 1000 then
+    raise string_data_right_truncation using message = 'a pattern has at most 1000 characters';
+  elsif p_grant then
+    insert into df._signal_grants values (p_owner, p_grantee, p_label, p_name) on conflict do nothing;
+  else
+    delete from df._signal_grants g
+    where g.owner = p_owner and g.grantee = p_grantee and (p_label is null and p_name is null
+      or g.label is not distinct from p_label and g.name is not distinct from p_name);
+  end if;
+  get diagnostics changed = row_count;
+  return changed;
+end $$;
+comment on function df._change_signal_grant(regrole, regrole, text, text, boolean) is 'What df.grant_signal and df.revoke_signal do';
+
+create function df._role_named(p_role text) returns regrole language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (select r.oid::regrole from pg_roles r where r.rolname = p_role);
+end $$;
+comment on function df._role_named(text) is 'A role by its name, or NULL';
+
+create function df.grant_signal(grantee text, label text default null, name text default null) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  role constant regrole := df._role_named($1);
+begin
+  if role is null then
+    raise undefined_object using message = format('role "%s" does not exist', $1);
+  end if;
+  perform df._change_signal_grant(df._me(), role, $2, $3, true);
+  return format('Role %I may send signals%s to instances of %I%s', $1, coalesce(' like ' || quote_literal($3), ''), current_user,
+                coalesce(' with labels like ' || quote_literal($2), ''));
+end $$;
+comment on function df.grant_signal(text, text, text) is
+  'Lets another role see in df.waiting that your instances wait for signals, and send them. label and name are LIKE patterns; '
+  'NULL fits all. Nothing else of your instances becomes visible';
+
+create function df.revoke_signal(grantee text, label text default null, name text default null) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  role constant regrole := df._role_named($1);
+begin
+  if role is null then
+    raise undefined_object using message = format('role "%s" does not exist', $1);
+  elsif df._change_signal_grant(df._me(), role, $2, $3, false) = 0 then
+    return format('Role %I had no such right', $1);
+  end if;
+  return format('Role %I may no longer send %s signals to instances of %I', $1, case when $2 is null and $3 is null
+                then 'any' else 'these' end, current_user);
+end $$;
+comment on function df.revoke_signal(text, text, text) is
+  'Takes back what df.grant_signal gave: all of it, or the one grant with these patterns';
 
 -- Looks again every 2 ms at first, every 30 ms later. What the caller's own transaction has submitted cannot end while it
 -- waits: no daemon sees it before the commit.
@@ -217,5 +279,5 @@ comment on function df.target_database() is
 
 insert into df._client_routines (name) values
   ('_instance_status'), ('status'), ('result'), ('error'), ('_request'), ('cancel'), ('pause'), ('resume'),
-  ('signal'), ('await_instance'), ('_outside_workflow'), ('setvar'), ('getvar'), ('unsetvar'), ('clearvars'),
+  ('signal'), ('_may_signal'), ('_change_signal_grant'), ('_role_named'), ('grant_signal'), ('revoke_signal'), ('await_instance'), ('_outside_workflow'), ('setvar'), ('getvar'), ('unsetvar'), ('clearvars'),
   ('history'), ('version'), ('target_database');

@@ -406,12 +406,37 @@ begin
 end $$;
 comment on function df._waiting_instances(text) is 'The instances that may wait for something, of those that the caller may see';
 
+-- The waits for signals that owners let this role see; the role is checked as in df._may_signal.
+create function df._granted_waits(p_role regrole, p_id text)
+returns table (instance_id text, node_id text, kind text, name text, since timestamptz, until timestamptz)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+begin
+  if not pg_has_role(session_user, p_role::oid, 'member') or not exists (select from df._signal_grants) then return; end if;
+  return query
+    select distinct i.id, w.node_id, w.kind, w.name, w.since, w.until
+    from df._signal_grants g
+    cross join lateral (
+      select x.id, x.label from df.instances x
+      where x.submitted_by = g.owner and x.worker_id is null and x.status in ('running', 'paused') and (p_id is null or x.id = p_id)
+      union all
+      select x.id, x.label from df.instances x
+      where x.submitted_by = g.owner and x.worker_id is not null and x.status in ('running', 'paused')
+        and (p_id is null or x.id = p_id)) i
+    cross join lateral df._waits(i.id) w
+    where g.owner <> p_role and pg_has_role(p_role::oid, g.grantee::oid, 'usage') and w.kind = 'signal'
+      and (g.label is null or i.label like g.label) and (g.name is null or w.name like g.name);
+end $$;
+comment on function df._granted_waits(regrole, text) is 'The waits of others for signals that a role may send';
+
 -- Plain SQL that becomes a part of the query, so that a LIMIT looks at no more instances than it needs.
 create function df.waiting(p_instance_id text default null)
 returns table (instance_id text, node_id text, kind text, name text, since timestamptz, until timestamptz)
 language sql stable begin atomic
   select i.id, w.node_id, w.kind, w.name, w.since, w.until
-  from df._waiting_instances($1) i(id) cross join lateral df._waits(i.id) w;
+  from df._waiting_instances($1) i(id) cross join lateral df._waits(i.id) w
+  union all
+  select w.instance_id, w.node_id, w.kind, w.name, w.since, w.until
+  from df._granted_waits(df._me(), $1) w where not df._is_operator();
 end;
 comment on function df.waiting(text) is
   'What instances wait for: timer, schedule, signal or retry; since and until when. Without an id: all that the caller sees';
@@ -437,7 +462,7 @@ insert into df._client_routines (name) values
   ('_execution_count'), ('_output'), ('_list_limit'), ('_cursor'), ('list_instances'), ('instance_info'),
   ('instance_executions'), ('_graph'), ('_graph_nodes'), ('_event_status'), ('_stored_states'), ('_node_letters'),
   ('_stop_message'), ('_node_states'), ('instance_nodes'), ('_last_waits'), ('_waits'),
-  ('_waiting_instances'), ('waiting');
+  ('_waiting_instances'), ('_granted_waits'), ('waiting');
 
 revoke all on all functions in schema df from public;
 revoke all on df.nodes, df._worker_epoch from public;

@@ -112,3 +112,50 @@ TEST_CASE("a role's own waits are found by an index among those of all, and a li
   CHECK(owner.number("select count(*) from (select from df.waiting() limit 10) w") == 10);
   CHECK(owner.number("select count(*) from df.waiting()") == 20'003);
 }
+
+TEST_CASE("an owner lets another role approve: it sees the waits, sends the signals, and nothing else",
+          "[S2.20]") {
+  Served served;
+  PostgresServer& server = served.database.server();
+  server.create_role("grant_approver");
+  server.create_role("grant_stranger");
+  for (const char* role : {"grant_approver", "grant_stranger"})
+    served.sql.exec("select df.grant_usage($1)", role);
+  Sql approver(served.database.conninfo("grant_approver")),
+      stranger(served.database.conninfo("grant_stranger"));
+  const std::string id = served.start("df.wait_for_signal('invoice-42'), 'invoices'"),
+                    other = served.start("df.wait_for_signal('invoice-43'), 'private'");
+  served.wait_for_waits(id, 1);
+  served.wait_for_waits(other, 1);
+  CHECK_THAT(approver.expects_error("P0002", "select df.signal($1, 'invoice-42')", id),
+             ContainsSubstring("Instance not found or access denied"));
+  CHECK(approver.number("select count(*) from df.waiting()") == 0);
+
+  CHECK_THAT(served.sql.text("select df.grant_signal('grant_approver', 'inv%', 'invoice-%')"),
+             ContainsSubstring("Role grant_approver may send signals like 'invoice-%'"));
+  CHECK(approver.exec("select instance_id, kind, name from df.waiting()") ==
+        Rows{{id, "signal", "invoice-42"}});
+  CHECK(stranger.number("select count(*) from df.waiting()") == 0);
+  CHECK(approver.number("select count(*) from df.instances") == 0);
+  CHECK(approver.number("select count(*) from df.events") == 0);
+  CHECK(approver.number("select count(*) from df.list_instances()") == 0);
+  // Neither another name, nor another label, nor another role, nor by hand, nor in another's name.
+  approver.expects_error("P0002", "select df.signal($1, 'other')", id);
+  approver.expects_error("P0002", "select df.signal($1, 'invoice-43')", other);
+  stranger.expects_error("P0002", "select df.signal($1, 'invoice-42')", id);
+  approver.expects_error("42501", "insert into df.signals (instance_id, name) values ($1, 'other')", id);
+  stranger.expects_error(
+      "42501", "select df._change_signal_grant('grant_approver', 'grant_stranger', null, null, true)");
+  CHECK(stranger.number("select count(*) from df._granted_waits('grant_approver', null)") == 0);
+  CHECK(stranger.text("select df._may_signal('grant_approver', $1, 'invoice-42')", id) == "f");
+  CHECK(approver.number("select count(*) from df.signals") == 0);
+  CHECK_THAT(approver.text("select df.signal($1, 'invoice-42', '{\"by\": \"me\"}')", id),
+             ContainsSubstring("Signal \"invoice-42\" sent"));
+  CHECK(served.end_of(id) == "completed");
+  CHECK(served.sql.text("select sent_by from df.signals where instance_id = $1", id) == "grant_approver");
+
+  CHECK(served.sql.text("select df.revoke_signal('grant_approver')") ==
+        "Role grant_approver may no longer send any signals to instances of durabled_owner");
+  CHECK(approver.number("select count(*) from df.waiting()") == 0);
+  served.sql.expects_error("42704", "select df.grant_signal('nobody at all')");
+}
