@@ -441,7 +441,8 @@ void Coordinator::write_due_node_states(dsl::Time now) {
   while (!states_due_.empty() && states_due_.begin()->first <= now) {
     const std::string id = states_due_.begin()->second;
     Instance& instance = *instances_.at(id);
-    if (!instance.slot_taken && instance.raw_in_flight == 0 && !instance.reloading && !instance.leaving) {
+    const bool free = !instance.slot_taken && instance.raw_in_flight == 0 && !instance.reloading;
+    if (free && instance.run && !instance.leaving) {
       send_turn(instance, {});
       continue;
     }
