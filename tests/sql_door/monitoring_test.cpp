@@ -46,7 +46,7 @@ TEST_CASE("explain draws an instance with marks, times, errors and what was skip
   CHECK(served.end_of(waiting) == "cancelled");
   CHECK_THAT(served.explain(waiting),
              ContainsSubstring("Status: cancelled\nOutput: enough\n") &&
-                 ContainsSubstring("✗ SLEEP 600s (stopped: the instance was cancelled)\n⊘ SQL: SELECT 2"));
+                 ContainsSubstring("✗ SLEEP 600s (stopped: the instance was cancelled)\n→ ⊘ SQL: SELECT 2"));
   CHECK(served.sql.number("select count(*) from df.waiting()") == 0);
 }
 
