@@ -27,22 +27,21 @@ constexpr std::chrono::seconds kPatience{2};
 class Activity {
  public:
   std::string of(store::ClientStore& store, const std::string& id) {
-    const auto begin = Clock::now();
-    if (begin < next_) return last_;
     if (!graph_) graph_ = graph_of(store.instance(id));
-    last_.clear();
-    if (*graph_) last_ = progress_line(store, id, **graph_);
-    if (const auto waits = store.waiting(id); !waits.empty())
-      last_ += (last_.empty() ? "" : ", ") +
-               describe(waits.front(), most_attempts(*graph_, waits.front().node_id));
-    next_ = Clock::now() + 10 * (Clock::now() - begin);
-    return last_;
+    if (const auto begin = Clock::now(); *graph_ && begin >= next_) {
+      counted_ = progress_line(store, id, **graph_);
+      next_ = Clock::now() + 10 * (Clock::now() - begin);
+    }
+    const auto waits = store.waiting(id);
+    if (waits.empty()) return counted_;
+    const std::string wait = describe(waits.front(), most_attempts(*graph_, waits.front().node_id));
+    return counted_.empty() ? wait : counted_ + ", " + wait;
   }
 
  private:
   std::optional<std::optional<dsl::Graph>> graph_;
   Clock::time_point next_;
-  std::string last_;
+  std::string counted_;
 };
 
 struct Waited {

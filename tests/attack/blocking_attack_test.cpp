@@ -52,6 +52,8 @@ TEST_CASE("large signals that nothing waits for take no memory of the daemon", "
   };
   const long before = memory();
   attack.mallory().exec(
+      "set statement_timeout = '120s'");  // a guard against hanging, and this is much to parse
+  attack.mallory().exec(
       "insert into df.signals (instance_id, name, data) select $1, 'flood', to_json(repeat('a', 16000000)) "
       "from "
       "generate_series(1, 20)",
