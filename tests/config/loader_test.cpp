@@ -216,7 +216,7 @@ TEST_CASE("a value outside its range is an error that gives the range", "[S5.3]"
            {"retry: {backoff: 0.5}", "must be from 1 to 1000, got 0.5"},
            {"limits: {depth: 257}", "must be from 1 to 256, got 257"},
            {"identity: {mode: root}", "key 'identity.mode': expected one of login, set_role, got 'root'"},
-           {"log: {level: loud}", "expected one of trace, debug, info, warn, error, got 'loud'"},
+           {"log: {level: loud}", "expected one of trace, debug, info, warning, warn, error, got 'loud'"},
            {"log: {format: xml}", "expected one of text, json, got 'xml'"},
        }) {
     CHECK_THAT(error_of(yaml), ContainsSubstring(error));
