@@ -198,10 +198,10 @@ bool Coordinator::take_signal(Instance& instance, TurnDraft& draft, bool& ok) {
     std::string data = "{\"signal_name\":";
     dsl::append_json_string(data, signal->name);
     data += ",\"timed_out\":false,\"data\":" + *signal->data + "}";
-    draft.signals.push_back(signal->id);
+    dsl::Event event = make_event(instance, EventKind::kSignalReceived, *waiter, 0, std::move(data));
+    draft.signals.push_back({signal->id, event.at});
     instance.inbox.erase(signal);
-    ok = record(instance, draft,
-                make_event(instance, EventKind::kSignalReceived, *waiter, 0, std::move(data)));
+    ok = record(instance, draft, std::move(event));
     return true;
   }
   return false;

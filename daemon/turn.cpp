@@ -32,6 +32,16 @@ void append_numbers(std::string& json, const char* key, const std::vector<std::i
   json += ']';
 }
 
+void append_signals(std::string& json, const std::vector<TakenSignal>& signals, dsl::Time at) {
+  if (signals.empty()) return;
+  json += ",\"signals\":";
+  for (const TakenSignal& signal : signals) {
+    json += std::string(&signal == &signals.front() ? "[" : ",") + "{\"id\":" + std::to_string(signal.id) +
+            ",\"at_us\":" + std::to_string((signal.at - at).count()) + '}';
+  }
+  json += ']';
+}
+
 void append_text(std::string& json, const char* key, const std::string& text) {
   if (text.empty()) return;
   json += std::string(",\"") + key + "\":";
@@ -48,7 +58,7 @@ std::string TurnDraft::json(dsl::Time at) const {
     append_event(json, events[i], at);
   }
   json += ']';
-  append_numbers(json, "signals", signals);
+  append_signals(json, signals, at);
   append_numbers(json, "prune", prune);
   if (!start.empty()) json += ",\"start\":" + start;
   if (!states.empty()) json += ",\"states\":" + states;

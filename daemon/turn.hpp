@@ -12,9 +12,14 @@
 
 namespace durabled::daemon {
 
+struct TakenSignal {
+  std::int64_t id = 0;
+  dsl::Time at{};  // of its SignalReceived, by which it is pruned together with that event
+};
+
 struct TurnDraft {
-  std::vector<dsl::Event> events;     // beside the first one of a step's commit
-  std::vector<std::int64_t> signals;  // taken
+  std::vector<dsl::Event> events;  // beside the first one of a step's commit
+  std::vector<TakenSignal> signals;
   std::vector<std::int64_t> prune;
   std::string status;  // completed failed cancelled paused waiting; empty: goes on
   std::optional<dsl::Time> wake_at;

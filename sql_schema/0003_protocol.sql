@@ -505,9 +505,9 @@ comment on function df._apply_start(text, timestamptz, json) is 'What a text say
 --   wake_at, result_seq, error    with status
 --   inbox    with waiting and paused: how many untaken signals the daemon knew
 --   request  with waiting and paused: the last request that the daemon knew
---   signals  ids that the turn takes
+--   signals  [{id, at_us}] that the turn takes; at_us: when, as the SignalReceived of each has it
 --   states   what each node has come to, for df.instances.node_states
---   prune    seqs of the history that a loop has folded
+--   prune    seqs of the history that a loop has folded; the signals that those events took go with them
 --   start    {label, database, priority, body, start_at, idempotency_key}: what the text says in an enclosing df.start; with
 --            body, what it encloses, the instance is put back instead of begun
 -- Runs within _commit_turn and, like it, qualifies every name instead of setting a search_path. That includes the types
@@ -532,14 +532,20 @@ begin
   cross join lateral (
     select p_at operator(pg_catalog.+) (coalesce(e.at_us, 0) operator(pg_catalog.*) microsecond) as happened) h;
   if turn.signals is not null then
-    update df.signals set taken_at = p_at
-    where instance_id operator(pg_catalog.=) p_instance
-      and id operator(pg_catalog.=) any (array(select value::bigint from pg_catalog.json_array_elements_text(turn.signals)));
+    update df.signals s
+    set taken_at = p_at operator(pg_catalog.+) (coalesce(t.at_us, 0) operator(pg_catalog.*) microsecond)
+    from pg_catalog.json_to_recordset(turn.signals) as t (id bigint, at_us double precision)
+    where s.instance_id operator(pg_catalog.=) p_instance and s.id operator(pg_catalog.=) t.id;
   end if;
   if turn.prune is not null then
-    delete from df.events
-    where instance_id operator(pg_catalog.=) p_instance
-      and seq operator(pg_catalog.=) any (array(select value::bigint from pg_catalog.json_array_elements_text(turn.prune)));
+    with gone as (
+      delete from df.events
+      where instance_id operator(pg_catalog.=) p_instance
+        and seq operator(pg_catalog.=) any (array(select value::bigint from pg_catalog.json_array_elements_text(turn.prune)))
+      returning kind, at)
+    delete from df.signals s using gone
+    where gone.kind operator(pg_catalog.=) 'SignalReceived' and s.instance_id operator(pg_catalog.=) p_instance
+      and s.taken_at operator(pg_catalog.=) gone.at;
   end if;
   if turn.start is not null then
     perform df._apply_start(p_instance, p_at, turn.start);

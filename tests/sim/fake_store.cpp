@@ -208,7 +208,7 @@ void FakeStore::apply_turn(Row& row, const std::string& turn, dsl::Time at) {
     insert(row, read_event(std::string(walker.value()), at));
   const std::string signals(dsl::json_member(turn, "signals").value_or("[]"));
   for (dsl::JsonWalker walker(signals); walker.next();) {
-    StoredSignal& signal = signals_.at(std::stoul(std::string(walker.value())) - 1);
+    StoredSignal& signal = signals_.at(std::stoul(member(std::string(walker.value()), "id")) - 1);
     if (signal.taken || signal.instance != row.id) throw Violation("a signal taken twice: " + row.id);
     signal.taken = true;
   }
