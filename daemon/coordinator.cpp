@@ -390,6 +390,18 @@ void Coordinator::drop(const std::string& id) {
   instances_.erase(found);
 }
 
+std::set<std::string> Coordinator::roles() const {
+  std::set<std::string> roles;
+  for (const auto& [id, instance] : instances_) roles.insert(instance->role);
+  return roles;
+}
+
+void Coordinator::set_http_rights(const std::set<std::string>& asked, const std::set<std::string>& allowed) {
+  for (const auto& [id, instance] : instances_) {
+    if (asked.count(instance->role) > 0) instance->may_http = allowed.count(instance->role) > 0;
+  }
+}
+
 void Coordinator::drain() {
   draining_ = true;
   for (const auto& [id, instance] : steps_by_id_) {

@@ -131,6 +131,10 @@ class Coordinator {
   const HeldByRole& held_by_role() const { return held_by_role_; }
   // The roles whose instances' results take more than so many bytes.
   std::set<store::RoleId> roles_over(std::size_t bytes) const;
+  bool holds(const std::string& id) const { return instances_.count(id) > 0; }
+  std::set<std::string> roles() const;  // of the instances that are held
+  // Which of their roles may make HTTP calls from now on.
+  void set_http_rights(const std::set<std::string>& asked, const std::set<std::string>& allowed);
   std::size_t steps_in_progress() const { return steps_by_id_.size(); }
   // When the earliest of the instances put down lately becomes due; asked once.
   std::optional<dsl::Time> take_earliest_wake();

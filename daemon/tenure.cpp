@@ -18,6 +18,14 @@ namespace asio = boost::asio;
 using Clock_ = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kHousekeeping{1};
+constexpr int kReconcile = 10;  // every so many rounds of housekeeping
+
+// A statement that failed so can be sent again on the same connection: nothing happened, and nothing is lost.
+constexpr std::chrono::milliseconds kRetryPause{50};
+bool may_repeat(const store::StoreError& error) {
+  return error.kind() == store::StoreError::Kind::kTransient &&
+         (error.sqlstate().starts_with("40") || error.sqlstate() == "55P03");
+}
 constexpr std::chrono::minutes kComplaints{1};  // between two of the same
 
 std::string host_name() {
@@ -215,14 +223,23 @@ void Tenure::keep() {
   }
 }
 
-// Runs `work` on the work thread and `then` with what it returned on ours; a StoreError ends the tenure.
+// Runs `work` on the work thread and `then` with what it returned on ours. A deadlock or a lock timeout runs it
+// again; any other StoreError ends the tenure.
 template <typename Work, typename Then>
 void Tenure::on_work_thread(Work work, Then then) {
   asio::post(work_, [weak = weak_from_this(), work = std::move(work), then = std::move(then)]() mutable {
     const auto self = weak.lock();
     if (!self || self->stopping_) return;
     try {
-      auto box = std::make_shared<decltype(work(*self->store_))>(work(*self->store_));
+      std::shared_ptr<decltype(work(*self->store_))> box;
+      while (!box) {
+        try {
+          box = std::make_shared<decltype(work(*self->store_))>(work(*self->store_));
+        } catch (const store::StoreError& e) {
+          if (!may_repeat(e) || self->stopping_) throw;
+          std::this_thread::sleep_for(kRetryPause);
+        }
+      }
       asio::post(self->io_, [weak, box, then = std::move(then)]() mutable {
         const auto owner = weak.lock();
         if (owner && !owner->stopping_) then(std::move(*box));
@@ -366,6 +383,11 @@ void Tenure::flush_turns() {
         try {
           done.problems = store.commit(worker, done.turns);
         } catch (const store::StoreError& e) {
+          if (may_repeat(e)) {
+            for (const store::Turn& turn : done.turns)
+              done.problems.push_back({turn.instance_id, store::TurnProblem::Kind::kBusy});
+            return done;
+          }
           if (e.kind() != store::StoreError::Kind::kPermanent) throw;
           done.refused = e.what();
         }
@@ -401,6 +423,10 @@ void Tenure::commit_one_by_one(std::vector<store::Turn> turns) {
             const auto problems = store.commit(worker, {turn});
             if (!problems.empty()) result.second = problems.front();
           } catch (const store::StoreError& e) {
+            if (may_repeat(e)) {
+              result.second = {turn.instance_id, store::TurnProblem::Kind::kBusy};
+              return result;
+            }
             if (e.kind() != store::StoreError::Kind::kPermanent) throw;
             result.second = {turn.instance_id, store::TurnProblem::Kind::kRefused, e.what()};
           }
@@ -478,10 +504,44 @@ void Tenure::housekeeping() {
                        store::WorkerStore& store) { return store.prune(keep, batch); },
                    [](int) {});
   }
+  if (!draining_) {
+    renew_http_rights();
+    if (round % kReconcile == kReconcile - 1) reconcile();
+  }
   housekeeping_timer_.expires_after(kHousekeeping);
   housekeeping_timer_.async_wait([this, weak = weak_from_this()](const boost::system::error_code& cancelled) {
     if (!cancelled && weak.lock()) housekeeping();
   });
+}
+
+// A right to df.http that was taken away counts within about two seconds, also for instances that are held.
+void Tenure::renew_http_rights() {
+  std::set<std::string> roles = coordinator_->roles();
+  if (config_.http.allow.empty() || roles.empty()) return;
+  on_work_thread(
+      [roles](store::WorkerStore& store) { return store.may_http(roles); },
+      [this, roles](const std::set<std::string>& allowed) { coordinator_->set_http_rights(roles, allowed); });
+}
+
+// What the rows say this worker holds, and the coordinator knows nothing of, would wait for ever: it is given
+// back.
+void Tenure::reconcile() {
+  using Rows = std::vector<std::pair<std::string, std::int64_t>>;
+  on_work_thread([worker = worker_.number](store::WorkerStore& store) { return store.held(worker); },
+                 [this](Rows held) {
+                   std::erase_if(held, [&](const auto& one) { return coordinator_->holds(one.first); });
+                   if (held.empty() || draining_) return;
+                   on_work_thread(
+                       [held, worker = worker_.number](store::WorkerStore& store) {
+                         return store.give_back(worker, held);
+                       },
+                       [this](int given_back) {
+                         if (given_back == 0) return;
+                         log_warn("instances were held without being run, and are taken up again: " +
+                                  std::to_string(given_back));
+                         poll_soon();
+                       });
+                 });
 }
 
 std::size_t Tenure::drain(std::function<void()> done) {

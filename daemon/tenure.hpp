@@ -75,6 +75,8 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
   void tick();
   void after_event();
   void housekeeping();
+  void renew_http_rights();
+  void reconcile();
   void check_drained();
 
   boost::asio::io_context& io_;

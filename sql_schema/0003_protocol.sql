@@ -91,6 +91,23 @@ begin
 end $$;
 comment on function df._renew_installation() is 'What durabled renew-installation does';
 
+-- Instances that the row says this worker holds, and of which it knows nothing: to be claimed again. The tokens are those that
+-- were read, so that one that was claimed since then is left alone.
+create function df._give_back(p_worker int, p_ids text[], p_tokens bigint[]) returns int language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+declare
+  given_back int;
+begin
+  with held as (
+    select i.id from unnest(p_ids, p_tokens) known(id, token) join df.instances i on i.id = known.id
+    where i.worker_id is not distinct from p_worker and i.fencing_token = known.token and i.completed_at is null
+    order by i.id for update of i skip locked)
+  update df.instances i set worker_id = null, attention = false, wake_at = df._now() from held where i.id = held.id;
+  get diagnostics given_back = row_count;
+  return given_back;
+end $$;
+comment on function df._give_back(int, text[], bigint[]) is 'Frees instances that a worker holds without knowing of them';
+
 -- Anybody may wait for a worker's lock, and has it when the worker is gone.
 create function df._is_held_by_us(p_worker int) returns boolean language sql
   set search_path = pg_catalog, pg_temp as $$

@@ -9,7 +9,8 @@ namespace durabled::store {
 class StoreError : public std::runtime_error {
  public:
   enum class Kind {
-    kTransient,  // connection lost or refused, server starting, deadlock: nothing happened, try again
+    kTransient,  // connection lost or refused, server starting: nothing happened, connect again. With SQLSTATE 40… or
+    // 55P03 (deadlock, lock timeout) the connection is fine, and the same statement may be sent again
     kInDoubt,    // the answer to a COMMIT was lost: look before doing anything again
     kPermanent,  // permission, syntax, schema: trying again does not help
   };

@@ -3,6 +3,7 @@
 #include "store/worker_store.hpp"
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <map>
 #include <sstream>
 
@@ -269,6 +270,72 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
     }
     work.commit();
     return result;
+  });
+}
+
+std::vector<std::pair<std::string, std::int64_t>> WorkerStore::held(int worker) {
+  return guarded("read what is held", [&] {
+    Transaction work(impl_->connection, kIndexesOnly);
+    std::vector<std::pair<std::string, std::int64_t>> all;
+    for (const pqxx::row& row : exec_params(
+             work, "select id, fencing_token from df.instances where worker_id = $1 and completed_at is null",
+             worker))
+      all.emplace_back(text(row[0]), row[1].as<std::int64_t>());
+    work.commit();
+    return all;
+  });
+}
+
+int WorkerStore::give_back(int worker, const std::vector<std::pair<std::string, std::int64_t>>& instances) {
+  return guarded("give back", [&] {
+    std::vector<std::string> ids, tokens;
+    for (const auto& [id, token] : instances) {
+      ids.push_back(id);
+      tokens.push_back(std::to_string(token));
+    }
+    Transaction work(impl_->connection);
+    const int given_back = exec_params(work, "select df._give_back($1, $2::text[], $3::bigint[])", worker,
+                                       array_parameter(ids), array_parameter(tokens))[0][0]
+                               .as<int>();
+    work.commit();
+    return given_back;
+  });
+}
+
+std::set<std::string> WorkerStore::may_http(const std::set<std::string>& roles) {
+  return guarded("read the right to HTTP", [&] {
+    boost::json::array names(roles.begin(), roles.end());
+    Transaction work(impl_->connection);
+    std::set<std::string> allowed;
+    for (const pqxx::row& row :
+         exec_params(work,
+                     "select r.rolname from pg_catalog.pg_roles r where r.rolname in"
+                     " (select value from json_array_elements_text($1)) and df._may_http(r.oid)",
+                     boost::json::serialize(names)))
+      allowed.insert(text(row[0]));
+    work.commit();
+    return allowed;
+  });
+}
+
+std::optional<std::string> WorkerStore::login_failed(int worker, const LoginProblem& problem) {
+  return guarded("record a failed login", [&]() -> std::optional<std::string> {
+    Transaction work(impl_->connection);
+    const pqxx::result rows =
+        exec_params(work, "select df._login_failed($1, $2, $3, $4, $5, $6, $7 * interval '1 millisecond')",
+                    worker, problem.role, problem.login, problem.database, problem.sqlstate, problem.message,
+                    static_cast<long long>(problem.next_try.count()));
+    work.commit();
+    return rows[0][0].is_null() ? std::nullopt : std::optional(text(rows[0][0]));
+  });
+}
+
+void WorkerStore::login_works(int worker, const std::string& login, const std::string& database) {
+  guarded("record a login", [&] {
+    Transaction work(impl_->connection);
+    exec_params(work, "delete from df._login_problems where worker_id = $1 and login = $2 and database = $3",
+                worker, login, database);
+    work.commit();
   });
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dsl/engine/event.hpp"
@@ -137,6 +138,19 @@ class WorkerStore {
   int prune(std::chrono::seconds age, int batch);
 
  private:
+  // The instances that the rows say this worker holds, with their tokens.
+  std::vector<std::pair<std::string, std::int64_t>> held(int worker);
+  // Frees those of them that it still holds with that token; returns how many. One transaction.
+  int give_back(int worker, const std::vector<std::pair<std::string, std::int64_t>>& instances);
+
+  // Which of these roles have EXECUTE on df.http.
+  std::set<std::string> may_http(const std::set<std::string>& roles);
+
+  // Makes it visible (df.waiting) until login_works(). Returns why trying again is of no use, if it is not: the role or the
+  // database is gone, or the role may no longer log in. One transaction; safe to repeat.
+  std::optional<std::string> login_failed(int worker, const LoginProblem& problem);
+  void login_works(int worker, const std::string& login, const std::string& database);
+
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
