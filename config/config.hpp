@@ -38,7 +38,8 @@ struct Config {
     int connections_reserve = 16;     // beyond these, one for each role that has none
     Milliseconds timeout{3'600'000};  // a step that lasts longer fails; 0: it may last for ever
     Milliseconds idle_timeout{60'000};
-    Milliseconds mark_running_after{500};  // a step that lasts longer gets an event for its start
+    Milliseconds max_connect_pause{60'000};  // between tries to log in
+    Milliseconds mark_running_after{500};    // a step that lasts longer gets an event for its start
     std::size_t max_result_bytes = 16 << 20;
     bool prepared_statements = true;  // false behind a transaction pooler
   } steps;

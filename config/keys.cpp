@@ -180,6 +180,8 @@ std::vector<Key> step_keys() {
       integer("steps.connections_reserve", kRestart, MEMBER(steps.connections_reserve), 0, 10'000),
       duration("steps.timeout", kReload, MEMBER(steps.timeout), Milliseconds{0}, hours{24 * 24}),
       duration("steps.idle_timeout", kReload, MEMBER(steps.idle_timeout), Milliseconds{1}, hours{24}),
+      duration("steps.max_connect_pause", kReload, MEMBER(steps.max_connect_pause), Milliseconds{10},
+               hours{24}),
       duration("steps.mark_running_after", kReload, MEMBER(steps.mark_running_after), Milliseconds{0},
                hours{24}),
       size("steps.max_result_bytes", kReload, MEMBER(steps.max_result_bytes), 1'024, kLargestPayload),

@@ -15,6 +15,7 @@
 #include "config/units.hpp"
 #include "daemon/log.hpp"
 #include "daemon/loop_hold.hpp"
+#include "daemon/repeated_message.hpp"
 #include "daemon/tenure.hpp"
 #include "store/conninfo.hpp"
 #include "store/quiet_login.hpp"
@@ -88,7 +89,8 @@ class Service {
     tenure_ = std::make_shared<Tenure>(io_, quiet_config(), clock_, std::move(connections));
     previous_ = tenure_->worker();
     tenure_->begin([this](const std::string& why) { lost(why); });
-    log_info("serving " + store::redacted(config_.database));
+    const auto lasted = away_.over(std::chrono::steady_clock::now());
+    log_info("serving " + store::redacted(config_.database) + (lasted ? ", back after " + *lasted : ""));
     sd_notify(0, "READY=1\nSTATUS=serving");
   }
 
@@ -98,8 +100,13 @@ class Service {
       log_error(error.what());
       return finish(1);
     }
-    log_warn(std::string("cannot serve yet: ") + error.what());
+    not_serving(std::string("cannot serve yet: ") + error.what());
     retry();
+  }
+
+  void not_serving(const std::string& why) {
+    if (const auto line = away_.again(why, std::chrono::steady_clock::now())) log_warn(*line);
+    sd_notify(0, ("STATUS=" + first_line(why)).c_str());
   }
 
   void retry() {
@@ -111,8 +118,7 @@ class Service {
   }
 
   void lost(const std::string& why) {
-    log_warn("the database is lost, beginning anew: " + why);
-    sd_notify(0, "STATUS=reconnecting");
+    not_serving("the database is lost, reconnecting: " + why);
     // Not here: the tenure is still on the stack.
     asio::post(io_, [this, old = std::exchange(tenure_, nullptr)] {
       old->shut_down();
@@ -178,6 +184,9 @@ class Service {
     });
   }
 
+  // A notification to systemd has a variable a line.
+  static std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
   config::Config config_;
   std::function<config::Config()> reload_;
   asio::io_context io_;
@@ -185,6 +194,7 @@ class Service {
   asio::signal_set signals_;
   asio::steady_timer retry_timer_, watchdog_timer_;
   std::chrono::milliseconds retry_delay_ = kFirstRetry;
+  RepeatedMessage away_;  // why the daemon does not serve
   std::shared_ptr<Tenure> tenure_;
   asio::thread_pool connector_{1};
   int previous_ = 0;  // the worker of the last tenure

@@ -13,9 +13,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr int kConnectAttempts = 5;
 constexpr int kMaxConnectThreads = 64;
-constexpr std::chrono::milliseconds kConnectRetry{400};
+constexpr std::chrono::milliseconds kFirstPause{400};
 
 }  // namespace
 
@@ -72,10 +71,13 @@ void StepPool::cancel_running() {
 }
 
 void StepPool::reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout,
-                           std::chrono::milliseconds timeout) {
+                           std::chrono::milliseconds timeout, std::chrono::milliseconds max_connect_pause) {
   options_.timeout = timeout;
   options_.roles = std::move(roles);
   options_.idle_timeout = idle_timeout;
+  options_.max_connect_pause = max_connect_pause;
+  for (auto& [key, target] : targets_) target.retry_at = {};  // a way in may have been added
+  dispatch();
 }
 
 void StepPool::start(StepId id, const store::StepTarget& target, store::StepStatement statement) {
@@ -218,61 +220,99 @@ void StepPool::connect(const store::StepTarget& key) {
 void StepPool::connected(const store::StepTarget& key, std::unique_ptr<store::StepSession> session) {
   Target& target = targets_[key];
   --target.connecting;
-  target.failures = 0;
   target.sessions.push_back(std::make_unique<Session>(io_, key, std::move(session)));
   target.sessions.back()->idle_since = std::chrono::steady_clock::now();
   watch(*target.sessions.back());
   dispatch();
 }
 
+// No connection is never the workflow's failure: the steps wait, for as long as it takes.
 void StepPool::connect_failed(const store::StepTarget& key, const store::StoreError& error) {
   Target& target = targets_[key];
   --target.connecting;
   count_open(key.role_id, -1);
-  if (callbacks_.log)
-    callbacks_.log(3, "cannot connect as " + key.role + " to " + key.database + ": " + error.what());
-  failed_to_connect(target, error);
+  failed_to_connect(key, target, error);
 }
 
-void StepPool::failed_to_connect(Target& target, const store::StoreError& error) {
-  if (error.kind() == store::StoreError::Kind::kPermanent || ++target.failures >= kConnectAttempts) {
-    target.failures = 0;
-    fail_waiting(target, error);
-    return dispatch();  // others may have waited for the connection that this one could have been
+void StepPool::failed_to_connect(const store::StepTarget& key, Target& target,
+                                 const store::StoreError& error) {
+  const auto now = std::chrono::steady_clock::now();
+  if (target.failures == 0 || now >= target.retry_at) {  // else one of several that were tried together
+    const auto pause = kFirstPause * (1 << std::min(target.failures++, 20));
+    target.retry_at = now + std::min<std::chrono::milliseconds>(pause, options_.max_connect_pause);
+    if (error.sqlstate() == "53300") evict_idle();  // the server is full: give it one back
+    // While there are connections, it is only that there could be more.
+    if (target.sessions.empty() && !target.waiting.empty()) report(key, target, error);
   }
-  target.retry_at = std::chrono::steady_clock::now() + kConnectRetry;
   dispatch();
-  retry_timer_.expires_after(kConnectRetry);
+  retry_later();
+}
+
+void StepPool::report(const store::StepTarget& key, Target& target, const store::StoreError& error) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto line = target.problem.again(
+      "steps wait: cannot log in as " + key.role + " to " + key.database + ": " + error.what(), now);
+  if (line && callbacks_.log) callbacks_.log(3, *line);
+  if (!callbacks_.login_failed) return;
+  target.reported = true;
+  const store::LoginProblem problem{
+      options_.set_role ? "" : key.role,
+      key.role,
+      key.database,
+      error.sqlstate(),
+      error.what(),
+      std::chrono::duration_cast<std::chrono::milliseconds>(target.retry_at - now)};
+  callbacks_.login_failed(problem,
+                          [weak = weak_from_this(), key](const std::optional<std::string>& hopeless) {
+                            const auto self = weak.lock();
+                            if (self && !self->closed_ && hopeless) self->fail_waiting(key, *hopeless);
+                          });
+}
+
+void StepPool::works_again(const store::StepTarget& key, Target& target) {
+  target.failures = 0;
+  if (const auto lasted = target.problem.over(std::chrono::steady_clock::now()); lasted && callbacks_.log)
+    callbacks_.log(2, "logging in as " + key.role + " to " + key.database + " works again, after " + *lasted);
+  if (std::exchange(target.reported, false) && callbacks_.login_works) callbacks_.login_works(key);
+}
+
+// When the first of the pauses is over. Targets whose pause is over are tried when a place is free.
+void StepPool::retry_later() {
+  const auto now = std::chrono::steady_clock::now();
+  std::optional<std::chrono::steady_clock::time_point> next;
+  for (const auto& [key, target] : targets_) {
+    if (target.waiting.empty() || target.failures == 0 || target.retry_at <= now) continue;
+    if (!next || target.retry_at < *next) next = target.retry_at;
+  }
+  if (!next) return;
+  retry_timer_.expires_at(*next);
   retry_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {
     const auto self = weak.lock();
-    if (self && !cancelled) self->dispatch();
+    if (!self || cancelled || self->closed_) return;
+    self->dispatch();
+    self->retry_later();
   });
 }
 
-// Every step that waits for this target fails; whether it is tried again is the engine's decision.
-void StepPool::fail_waiting(Target& target, const store::StoreError& error) {
-  const bool transient = error.kind() != store::StoreError::Kind::kPermanent;
+// Every step that waits for this target fails, for good.
+void StepPool::fail_waiting(const store::StepTarget& key, const std::string& why) {
+  const auto found = targets_.find(key);
+  if (found == targets_.end()) return;
   std::deque<StepId> failed;
-  failed.swap(target.waiting);
+  failed.swap(found->second.waiting);
   for (const StepId id : failed) {
     Job& job = jobs_.at(id);
     dequeued(job);
     job.queued = false;
-    dsl::Failure failure =
-        dsl::make_failure(transient ? "08001" : "28000",
-                          "cannot connect as role \"" + job.target.role + "\" to database \"" +
-                              job.target.database + "\": " + error.what(),
-                          dsl::kNoNode, job.statement.attempt,
-                          transient ? ""
-                                    : "Give the daemon a way to log in as this role (passfile, certificate, "
-                                      "peer map, identity.roles), or use identity.mode set_role.");
-    failure.transient = transient;
-    failure.final = false;
+    dsl::Failure failure = dsl::make_failure(
+        "28000", "cannot log in as role \"" + key.role + "\" to database \"" + key.database + "\": " + why,
+        dsl::kNoNode, job.statement.attempt);
     asio::post(io_, [weak = weak_from_this(), id, failure = std::move(failure)] {
       const auto self = weak.lock();
       if (self && !self->closed_) self->callbacks_.executed(id, {std::nullopt, failure});
     });
   }
+  dispatch();  // others may have waited for the connection that this one could have been
 }
 
 void StepPool::assign(Session& session, StepId id) {
@@ -417,6 +457,8 @@ void StepPool::exchange_over(Session& session) {
       store::StepOutcome outcome = session.session->take_outcome();
       if (outcome.never_began && !session.cancelling) return put_back(session);
       session.used = true;
+      if (Target& target = targets_.at(session.target); target.failures > 0)
+        works_again(session.target, target);
       outcome.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
                                                                            session.running_since);
       explain_overdue(outcome.failure, session);
@@ -451,7 +493,8 @@ void StepPool::exchange_over(Session& session) {
 void StepPool::put_back(Session& session) {
   const StepId id = session.job;
   const bool was_used = session.used;
-  Target& target = targets_.at(session.target);
+  const store::StepTarget key = session.target;
+  Target& target = targets_.at(key);
   if (const auto found = jobs_.find(id); found != jobs_.end()) {
     Job& job = found->second;
     job.statement = session.session->take_statement();
@@ -465,8 +508,9 @@ void StepPool::put_back(Session& session) {
   close(session);
   dispatching_ = false;
   if (was_used) return dispatch();
-  failed_to_connect(target, store::StoreError(store::StoreError::Kind::kTransient, "connect",
-                                              "the server ends each session before it is used", "08006"));
+  failed_to_connect(key, target,
+                    store::StoreError(store::StoreError::Kind::kTransient, "connect",
+                                      "the server ends each session before it is used", "08006"));
 }
 
 void StepPool::release(Session& session) {
@@ -500,6 +544,9 @@ void StepPool::close_idle(std::chrono::steady_clock::time_point now) {
       if (expired) count_open(key.role_id, -1);
       at = expired ? target.sessions.erase(at) : std::next(at);
     }
+    // Nothing waits any more, so that nobody tries.
+    if (target.waiting.empty() && std::exchange(target.reported, false) && callbacks_.login_works)
+      callbacks_.login_works(key);
   }
   std::erase_if(targets_, [](const auto& entry) {
     return entry.second.sessions.empty() && entry.second.waiting.empty() && entry.second.connecting == 0;

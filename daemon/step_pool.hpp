@@ -17,9 +17,11 @@
 #include <string>
 
 #include "daemon/coordinator.hpp"
+#include "daemon/repeated_message.hpp"
 #include "store/conninfo.hpp"
 #include "store/step_session.hpp"
 #include "store/store_error.hpp"
+#include "store/worker_store.hpp"
 
 namespace durabled::daemon {
 
@@ -32,6 +34,7 @@ struct StepPoolOptions {
   int connections = 16, connections_per_role = 12, connections_reserve = 16;
   std::chrono::milliseconds timeout{0};  // 0: a step may run for ever
   std::chrono::milliseconds idle_timeout{60'000}, lease_ttl{15'000};
+  std::chrono::milliseconds max_connect_pause{60'000};  // between tries to log in, after growing ones
   bool prepared_statements = true;
   std::string installation;  // see store::WorkerId
 };
@@ -42,6 +45,10 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
     std::function<void(StepId, store::StepOutcome)> executed;
     std::function<void(StepId, store::CommitOutcome)> committed;
     std::function<void(int level, const std::string&)> log;
+    // Steps wait because nobody could log in. `hopeless` is called later: with the reason when trying again is of no use.
+    std::function<void(const store::LoginProblem&, std::function<void(std::optional<std::string>)> hopeless)>
+        login_failed;
+    std::function<void(const store::StepTarget&)> login_works;  // or is not tried any more
   };
   StepPool(boost::asio::io_context& io, StepPoolOptions options);
   ~StepPool() override;
@@ -50,7 +57,7 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
 
   // For connections opened from now on.
   void reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout,
-                   std::chrono::milliseconds timeout);
+                   std::chrono::milliseconds timeout, std::chrono::milliseconds max_connect_pause);
 
   void start(StepId id, const store::StepTarget& target, store::StepStatement statement) override;
   void commit(StepId id, store::StepCommit commit) override;
@@ -86,6 +93,8 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
     int connecting = 0;
     int failures = 0;  // to connect, in a row
     std::chrono::steady_clock::time_point retry_at{};
+    RepeatedMessage problem;
+    bool reported = false;  // by login_failed
   };
 
   void enqueue(StepId id);
@@ -95,14 +104,17 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   void connect(const store::StepTarget& key);
   void connected(const store::StepTarget& key, std::unique_ptr<store::StepSession> session);
   void connect_failed(const store::StepTarget& key, const store::StoreError& error);
-  // Counts a failure to connect; tries again after a pause.
-  void failed_to_connect(Target& target, const store::StoreError& error);
+  // Lets the target pause before it is tried again.
+  void failed_to_connect(const store::StepTarget& key, Target& target, const store::StoreError& error);
   // Gives the job of a session that died before it took anything to another one.
   void put_back(Session& session);
   int open_of(store::RoleId role) const;
   void count_open(store::RoleId role, int change);
   bool gives_way(store::RoleId role) const;
   void explain_overdue(std::optional<dsl::Failure>& failure, const Session& session) const;
+  void report(const store::StepTarget& key, Target& target, const store::StoreError& error);
+  void works_again(const store::StepTarget& key, Target& target);
+  void retry_later();
   // Closes a connection that nothing waits for, of this role only if one is given.
   bool evict_idle(std::optional<store::RoleId> role = std::nullopt);
   void cancel(Session& session);
@@ -113,7 +125,7 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   void exchange_over(Session& session);
   void release(Session& session);
   void close(Session& session);
-  void fail_waiting(Target& target, const store::StoreError& error);
+  void fail_waiting(const store::StepTarget& key, const std::string& why);
 
   boost::asio::io_context& io_;
   StepPoolOptions options_;

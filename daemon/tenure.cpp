@@ -75,6 +75,7 @@ StepPoolOptions pool_options(const config::Config& config, const std::string& ow
   options.timeout = config.steps.timeout;
   options.idle_timeout = config.steps.idle_timeout;
   options.lease_ttl = config.worker.lease_ttl;
+  options.max_connect_pause = config.steps.max_connect_pause;
   options.prepared_statements = config.steps.prepared_statements;
   return options;
 }
@@ -152,7 +153,22 @@ void Tenure::begin(std::function<void(const std::string& why)> lost) {
                            coordinator_->committed(id, std::move(outcome));
                            after_event();
                          },
-                         coordinator_->log});
+                         coordinator_->log,
+                         [this](const store::LoginProblem& problem, auto hopeless) {
+                           on_work_thread(
+                               [problem, worker = worker_.number](store::WorkerStore& store) {
+                                 return store.login_failed(worker, problem);
+                               },
+                               std::move(hopeless));
+                         },
+                         [this](const store::StepTarget& target) {
+                           on_work_thread(
+                               [target, worker = worker_.number](store::WorkerStore& store) {
+                                 store.login_works(worker, target.role, target.database);
+                                 return true;
+                               },
+                               [](bool) {});
+                         }});
   http_->set_done([this](StepId id, HttpResult result) {
     name_loop_work("an HTTP call's result");
     coordinator_->http_done(id, std::move(result));
@@ -180,7 +196,8 @@ void Tenure::reconfigure(const config::Config& config) {
   http_->reconfigure(config.http);
   coordinator_->reconfigure(policy_of(config), config.steps.max_result_bytes,
                             config.steps.mark_running_after);
-  steps_->reconfigure(config.identity.roles, config.steps.idle_timeout, config.steps.timeout);
+  steps_->reconfigure(config.identity.roles, config.steps.idle_timeout, config.steps.timeout,
+                      config.steps.max_connect_pause);
 }
 
 void Tenure::lose(const std::string& why) {

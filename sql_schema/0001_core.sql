@@ -172,6 +172,21 @@ create table df._worker_keys (
 );
 comment on table df._worker_keys is 'The secret by which a daemon proves, in a step''s session, that it is that daemon';
 
+-- Written by daemons, one row a login and not one an instance; gone with the daemon.
+create table df._login_problems (
+  worker_id int not null references df.workers on delete cascade,
+  login text not null,
+  database text not null,
+  role text not null,
+  since timestamptz not null default df._now(),
+  next_try_at timestamptz not null,
+  sqlstate text not null,
+  message text not null,
+  primary key (worker_id, login, database)
+);
+comment on table df._login_problems is 'Logins for steps that fail at present, and whose steps wait for that';
+comment on column df._login_problems.role is 'Whose steps wait; empty: everybody''s, because all run over this login';
+
 -- Instances -------------------------------------------------------------------------------------------------------
 
 create table df.instances (
@@ -377,6 +392,7 @@ alter table df._worker_keys enable row level security;
 alter table df._client_routines enable row level security;
 alter table df._installation enable row level security;
 alter table df._operator enable row level security;
+alter table df._login_problems enable row level security;
 
 -- The subselects are evaluated once a statement, not once a row.
 create policy visible on df.instances for select
@@ -395,6 +411,8 @@ create policy send on df.signals for insert
 create policy own on df.vars
   using (owner = (select df._me())) with check (owner = (select df._me()));
 create policy everybody on df.workers for select using (true);
+create policy own on df._login_problems for select
+  using (role = '' or role = current_user::text or (select df._is_operator()));
 create policy everybody on df.settings for select using (true);
 create policy everybody on df.schema_migrations for select using (true);
 create policy everybody on df._operator for select using (true);

@@ -144,6 +144,36 @@ end $$;
 comment on function df._release_dead(int, interval, boolean) is
   'Frees what dead daemons held; returns how many instances, which of them were parked, and how many other daemons there are';
 
+-- A daemon could not log in to run steps. Whether that can pass is asked of the catalog, and not of the server's message: null,
+-- or why it cannot. p_role is whose steps wait; '': everybody's.
+create function df._login_failed(p_worker int, p_role text, p_login text, p_database text, p_sqlstate text, p_message text,
+                                 p_pause interval) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  may_log_in constant boolean := (select r.rolcanlogin from pg_roles r where r.rolname = p_login);
+  why text;
+begin
+  if may_log_in is null then
+    why := format('role %I does not exist any more', p_login);
+  elsif not may_log_in then
+    why := format('role %I may not log in any more (it has no LOGIN attribute)', p_login);
+  elsif not exists (select from pg_database d where d.datname = p_database) then
+    why := format('database %I does not exist any more', p_database);
+  end if;
+  if why is not null then
+    delete from df._login_problems where worker_id = p_worker and login = p_login and database = p_database;
+    return why;
+  end if;
+  insert into df._login_problems (worker_id, login, database, role, next_try_at, sqlstate, message)
+  select w.id, p_login, p_database, p_role, df._now() + p_pause, p_sqlstate, left(p_message, 1000)
+  from df.workers w where w.id = p_worker
+  on conflict (worker_id, login, database) do update
+  set next_try_at = excluded.next_try_at, sqlstate = excluded.sqlstate, message = excluded.message;
+  return null;
+end $$;
+comment on function df._login_failed(int, text, text, text, text, text, interval) is
+  'A login for steps failed: why that cannot pass, or null, and then it is shown until it has passed';
+
 -- Wakes the instances that signals have come for: from one sender to the next, and of each at most 1000 instances, by the
 -- index. Many signals of one instance, or of many whose rows a sender's own transaction keeps locked, hold up nobody else's.
 create function df._deliver_signals() returns void language plpgsql

@@ -428,6 +428,17 @@ begin
 end $$;
 comment on function df._granted_waits(regrole, text) is 'The waits of others for signals that a role may send';
 
+create function df._login_waits(p_id text)
+returns table (instance_id text, name text, since timestamptz, until timestamptz)
+language sql stable begin atomic
+  select i.id, pg_catalog.format('cannot log in as %s (%s)', p.login, p.sqlstate), p.since, p.next_try_at
+  from df._login_problems p
+  join df.instances i on i.worker_id = p.worker_id and i.database = p.database
+  where i.status = 'running' and ($1 is null or i.id = $1)
+    and (p.role = '' or i.submitted_by::oid = (select r.oid from pg_catalog.pg_roles r where r.rolname::text = p.role));
+end;
+comment on function df._login_waits(text) is 'The instances whose steps wait because nobody can log in for them: why, and until when';
+
 -- Plain SQL that becomes a part of the query, so that a LIMIT looks at no more instances than it needs.
 create function df.waiting(p_instance_id text default null)
 returns table (instance_id text, node_id text, kind text, name text, since timestamptz, until timestamptz)
@@ -436,10 +447,12 @@ language sql stable begin atomic
   from df._waiting_instances($1) i(id) cross join lateral df._waits(i.id) w
   union all
   select w.instance_id, w.node_id, w.kind, w.name, w.since, w.until
-  from df._granted_waits(df._me(), $1) w where not df._is_operator();
+  from df._granted_waits(df._me(), $1) w where not df._is_operator()
+  union all
+  select l.instance_id, null, 'login', l.name, l.since, l.until from df._login_waits($1) l;
 end;
 comment on function df.waiting(text) is
-  'What instances wait for: timer, schedule, signal or retry; since and until when. Without an id: all that the caller sees';
+  'What instances wait for: timer, schedule, signal, retry or login; since and until when. Without an id: all that the caller sees';
 
 create function df.metrics()
 returns table (total_instances bigint, running_instances bigint, completed_instances bigint, failed_instances bigint,
@@ -462,7 +475,7 @@ insert into df._client_routines (name) values
   ('_execution_count'), ('_output'), ('_list_limit'), ('_cursor'), ('list_instances'), ('instance_info'),
   ('instance_executions'), ('_graph'), ('_graph_nodes'), ('_event_status'), ('_stored_states'), ('_node_letters'),
   ('_stop_message'), ('_node_states'), ('instance_nodes'), ('_last_waits'), ('_waits'),
-  ('_waiting_instances'), ('_granted_waits'), ('waiting');
+  ('_waiting_instances'), ('_granted_waits'), ('_login_waits'), ('waiting');
 
 revoke all on all functions in schema df from public;
 revoke all on df.nodes, df._worker_epoch from public;

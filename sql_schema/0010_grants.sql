@@ -34,7 +34,7 @@ begin
   end if;
   execute format('grant usage on schema df to %I', p_role);
   execute format('grant select on df.instances, df.events, df.signals, df.reruns, df.workers, df.settings, df.schema_migrations, '
-                 'df.nodes, df._worker_epoch, df._operator to %I', p_role);
+                 'df.nodes, df._worker_epoch, df._operator, df._login_problems to %I', p_role);
   execute format('grant select, insert on df.submit to %I', p_role);
   execute format('grant insert (dsl, label, database, vars, priority, wake_at, idempotency_key), '
                  'update (request, request_reason, idempotency_key) on df.instances to %I', p_role);

@@ -43,7 +43,9 @@ std::vector<InstanceSummary> ClientStore::list(const ListFilter& filter) {
     const pqxx::result rows = exec_params(
         work,
         "select l.id, l.label, l.status, " + utc("l.created_at") + ", " + utc("l.completed_at") +
-            ", df._output(l.id), df._execution_count(l.id), "
+            ", coalesce(df._output(l.id), (select 'waiting: ' || w.name from df._login_waits(l.id) w limit "
+            "1)), "
+            "df._execution_count(l.id), "
             "(select r.rolname from pg_roles r where r.oid = l.submitted_by), l.error ->> 'code' "
             "from (select i.* from (select $1::json as p) a, df.instances i where " +
             condition +

@@ -83,7 +83,7 @@ struct RowCounts {
 };
 
 struct WaitingFor {
-  std::string instance_id, node_id, kind;  // timer schedule signal retry …
+  std::string instance_id, node_id, kind;  // timer schedule signal retry login (of no node) …
   std::optional<std::string> label, name, since, until;
   std::optional<int> attempt;        // of a retry: the one that failed,
   std::optional<std::string> error;  // and why

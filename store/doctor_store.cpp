@@ -50,6 +50,10 @@ void read_instances(pqxx::transaction_base& session, SchemaFacts& facts) {
       "select i.id, coalesce(i.error ->> 'message', '') from df.instances i"
       " where i.status = 'paused' and i.error is not null order by i.updated_at desc limit 10");
   for (const auto& row : parked) facts.parked.emplace_back(row[0].c_str(), row[1].c_str());
+  const pqxx::result logins = session.exec(
+      "select distinct p.login || ' to ' || p.database || ' (' || p.sqlstate || ')' from df._login_problems "
+      "p order by 1");
+  for (const auto& row : logins) facts.waiting_logins.emplace_back(row[0].c_str());
   facts.overdue = session
                       .exec(
                           "select count(*) from (select from df.instances where wake_at < df._now() - "

@@ -37,12 +37,13 @@ struct SchemaFacts {
   bool usable = false;  // this role may submit and read
   bool owner = false;   // this role owns it: the daemon's own
   std::vector<WorkerFacts> workers;
-  bool operator_exists = false;            // a role df_operator
-  bool operator_known = false;             // and it is this schema's
-  std::string lock_waiters;                // sessions that hold up everybody, in words
-  std::vector<GranteeFacts> grantees;      // empty unless owner
-  std::vector<StepTarget> recent_targets;  // whom steps were to run as lately, as far as this role sees
-  std::vector<std::string> dropped;        // instances under way whose role is gone
+  bool operator_exists = false;             // a role df_operator
+  bool operator_known = false;              // and it is this schema's
+  std::string lock_waiters;                 // sessions that hold up everybody, in words
+  std::vector<GranteeFacts> grantees;       // empty unless owner
+  std::vector<StepTarget> recent_targets;   // whom steps were to run as lately, as far as this role sees
+  std::vector<std::string> dropped;         // instances under way whose role is gone
+  std::vector<std::string> waiting_logins;  // that daemons cannot make at present: "alice to app (28P01)"
   std::vector<std::pair<std::string, std::string>>
       parked;             // ids of instances that wait for somebody, and why
   long long overdue = 0;  // instances that should have been taken up ten seconds ago

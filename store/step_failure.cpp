@@ -12,15 +12,22 @@ namespace {
 
 using dsl::append_json_string;
 
-// How a server refuses a login for good.
-constexpr const char* kRefusals[] = {"no pg_hba.conf entry",
-                                     "pg_hba.conf rejects",
-                                     "authentication failed",
-                                     "no password supplied",
-                                     "does not exist",
-                                     "is not permitted to log in",
-                                     "permission denied for database",
-                                     "is not currently accepting connections"};
+// What servers, poolers and libpq say when a login fails, with the SQLSTATE that belongs to it. Only for people: nothing
+// is decided by it, because a server may say it in another language.
+constexpr std::pair<const char*, const char*> kRefusals[] = {{"authentication failed", "28P01"},
+                                                             {"no password supplied", "28P01"},
+                                                             {"password is wrong", "28P01"},
+                                                             {"pg_hba.conf", "28000"},
+                                                             {"is not permitted to log in", "28000"},
+                                                             {"permission denied for database", "42501"},
+                                                             {"too many", "53300"},
+                                                             {"remaining connection slots", "53300"},
+                                                             {"no more connections allowed", "53300"},
+                                                             {"is starting up", "57P03"},
+                                                             {"is shutting down", "57P03"},
+                                                             {"recovery", "57P03"},
+                                                             {"not currently accepting", "55000"},
+                                                             {"does not exist", "3D000"}};
 
 // For a statement with $1, because none is ever bound. In class 08, it would be tried again.
 constexpr const char* kProtocolViolation = "08P01";
@@ -107,14 +114,14 @@ dsl::Failure make_step_failure(const StepOrigin& origin, const std::string& code
   return {code, json + tail(origin), is_transient(code), !is_transient(code)};
 }
 
-// libpq gives no SQLSTATE for a failed connection, only its text. What is not recognised may pass by itself
-// (a server that starts, stops or is full, one that speaks another language): it is tried again.
+// libpq gives no SQLSTATE for a failed connection, only its text.
 StoreError login_error(PGconn* conn) {
   const std::string message = conn != nullptr ? trimmed(PQerrorMessage(conn)) : "out of memory";
-  const bool refused = std::any_of(std::begin(kRefusals), std::end(kRefusals), [&](const char* phrase) {
-    return message.find(phrase) != std::string::npos;
+  const auto refusal = std::find_if(std::begin(kRefusals), std::end(kRefusals), [&](const auto& known) {
+    return message.find(known.first) != std::string::npos;
   });
-  return {refused ? StoreError::Kind::kPermanent : StoreError::Kind::kTransient, "connect", message};
+  return {StoreError::Kind::kTransient, "connect", message,
+          refusal != std::end(kRefusals) ? refusal->second : "08001"};
 }
 
 }  // namespace durabled::store

@@ -75,7 +75,7 @@ class StepSession {
     // Whom the session must log in as; 0: anybody. A name may have passed to another role meanwhile.
     RoleId role = 0;
   };
-  // Connects; blocks. Throws StoreError (kTransient, or kPermanent where the server refuses the login).
+  // Connects; blocks. Throws StoreError: kTransient, kPermanent where the session has no right to the checkpoint.
   static std::unique_ptr<StepSession> connect(const ConnectParams& params, Options options);
   ~StepSession();
   StepSession(const StepSession&) = delete;

@@ -104,6 +104,14 @@ struct TurnProblem {
   std::string what = {};
 };
 
+// A login for steps that is refused or cannot be made, and the steps that wait for it.
+struct LoginProblem {
+  std::string role;   // whose steps wait; "": everybody's, because all run over this login
+  std::string login;  // who cannot log in
+  std::string database, sqlstate, message;
+  std::chrono::milliseconds next_try{0};  // from now
+};
+
 class WorkerStore {
  public:
   // Connects and checks that the schema has the version that this binary knows.
@@ -130,14 +138,6 @@ class WorkerStore {
   // or never.
   std::vector<ClaimedInstance> reclaim(int worker, const std::vector<std::string>& ids);
 
-  // Frees what dead daemons held. One transaction.
-  Released release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks);
-  // Gives back what this worker holds and forgets the worker. One transaction a thousand instances.
-  void release_all(int worker);
-  // Deletes up to `batch` instances that ended longer ago than `age`, with their history; returns how many.
-  int prune(std::chrono::seconds age, int batch);
-
- private:
   // The instances that the rows say this worker holds, with their tokens.
   std::vector<std::pair<std::string, std::int64_t>> held(int worker);
   // Frees those of them that it still holds with that token; returns how many. One transaction.
@@ -151,6 +151,14 @@ class WorkerStore {
   std::optional<std::string> login_failed(int worker, const LoginProblem& problem);
   void login_works(int worker, const std::string& login, const std::string& database);
 
+  // Frees what dead daemons held. One transaction.
+  Released release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks);
+  // Gives back what this worker holds and forgets the worker. One transaction a thousand instances.
+  void release_all(int worker);
+  // Deletes up to `batch` instances that ended longer ago than `age`, with their history; returns how many.
+  int prune(std::chrono::seconds age, int batch);
+
+ private:
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -15,7 +15,7 @@ struct Flag {
   const char* description;
 };
 constexpr Flag kFlags[] = {
-    {"--log-level", "log.level", "LEVEL", "trace, debug, info, warn or error"},
+    {"--log-level", "log.level", "LEVEL", "trace, debug, info, warning or error"},
     {"--log-format", "log.format", "FORMAT", "text or json"},
     {"--log-file", "log.file", "FILE", "Instead of stderr"},
     {"--worker-name", "worker.name", "NAME", "How this daemon appears in df.workers"},

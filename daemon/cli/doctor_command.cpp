@@ -230,6 +230,10 @@ void Doctor::check_login(const store::StepTarget& target) {
 void Doctor::check_identity() {
   if (schema_.recent_targets.empty()) good("identity", "nobody submitted within a day, so no role was tried");
   for (const store::StepTarget& target : schema_.recent_targets) check_login(target);
+  for (const std::string& login : schema_.waiting_logins) {
+    wrong("identity", "steps wait because the daemon cannot log in as " + login,
+          "The daemon's log has the reason. It tries again by itself.");
+  }
   for (const std::string& id : schema_.dropped) {
     odd("identity", "instance " + id + " cannot go on: the role that submitted it was dropped",
         "Run: durabled cancel " + id);

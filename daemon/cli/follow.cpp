@@ -116,6 +116,7 @@ std::string describe(const store::WaitingFor& wait, std::optional<long long> mos
   std::string text = "waiting for " + wait.kind + (wait.name ? " '" + *wait.name + '\'' : "");
   if (wait.kind == "timer") text = "sleeping";
   if (wait.kind == "retry") text = "waiting to try again";
+  if (wait.kind == "login") return "waiting: " + *wait.name + ", next try " + local_time(*wait.until);
   if (wait.until) text += " until " + local_time(*wait.until);
   if (wait.attempt) {
     text += "; attempt " + std::to_string(*wait.attempt) +
