@@ -306,7 +306,7 @@ void StepPool::fail_waiting(const store::StepTarget& key, const std::string& why
     job.queued = false;
     dsl::Failure failure = dsl::make_failure(
         "28000", "cannot log in as role \"" + key.role + "\" to database \"" + key.database + "\": " + why,
-        dsl::kNoNode, job.statement.attempt);
+        static_cast<dsl::NodeIndex>(std::stoul(job.statement.node_id, nullptr, 16)), job.statement.attempt);
     asio::post(io_, [weak = weak_from_this(), id, failure = std::move(failure)] {
       const auto self = weak.lock();
       if (self && !self->closed_) self->callbacks_.executed(id, {std::nullopt, failure});

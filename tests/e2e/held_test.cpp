@@ -14,7 +14,7 @@ TEST_CASE("an instance that a daemon's row holds and the daemon knows nothing of
       " fencing_token = 1 where id = $1",
       id);
   completes(alice, id, std::chrono::seconds{60});
-  CHECK_THAT(daemon.log(), ContainsSubstring("1 instances were held without being run"));
+  CHECK_THAT(daemon.log(), ContainsSubstring("held without being run, and are taken up again: 1"));
 }
 
 TEST_CASE("a deadlock in what a daemon writes is tried again, and costs nobody else their instances") {

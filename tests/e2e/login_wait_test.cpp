@@ -87,7 +87,8 @@ TEST_CASE("a role that may not log in any more fails its instances, and so does 
   const std::string start_at = "df.sleep(0.5) ~> 'select 1'";
   const std::string id = submit(login.locked, start_at);
   login.postgres.exec("alter role locked nologin");
-  CHECK_THAT(fails(login.locked, id), ContainsSubstring("role locked may not log in any more"));
+  CHECK_THAT(fails(login.locked, id), ContainsSubstring("role locked may not log in any more") &&
+                                          ContainsSubstring("\"node\":\"00000002\""));
   login.postgres.exec("create database elsewhere owner alice");
   const std::string other = login.alice.text(
       "insert into df.submit (dsl, database) values ($1, 'elsewhere') returning id", start_at);
