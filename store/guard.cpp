@@ -9,6 +9,10 @@ void rethrow(const std::string& operation) {
     throw;
   } catch (const pqxx::in_doubt_error& e) {
     throw StoreError(StoreError::Kind::kInDoubt, operation, e.what());
+  } catch (const pqxx::statement_completion_unknown& e) {
+    throw StoreError(StoreError::Kind::kInDoubt, operation, e.what(), "40003");
+  } catch (const pqxx::transaction_rollback& e) {  // deadlocks among them; libpqxx 6 gives them no SQLSTATE
+    throw StoreError(StoreError::Kind::kTransient, operation, e.what(), "40000");
   } catch (const pqxx::too_many_connections& e) {
     throw StoreError(StoreError::Kind::kTransient, operation, e.what(), "53300");
   } catch (const pqxx::broken_connection& e) {

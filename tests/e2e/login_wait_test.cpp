@@ -10,8 +10,6 @@ namespace {
 // A server of its own, on which a role can be shut out and let in again.
 class LoginWorld {
  public:
-  LoginWorld() { world.add_role("locked"); }
-
   void shut_out() { postgres.exec("alter role locked connection limit 0"); }
   void let_in() { postgres.exec("alter role locked connection limit -1"); }
   long long waits(Sql& who) { return who.number("select count(*) from df.waiting() where kind = 'login'"); }
@@ -21,10 +19,16 @@ class LoginWorld {
     });
   }
 
+  // Opened before anybody is shut out.
+  Sql first_session() {
+    world.add_role("locked");
+    return world.session("locked");
+  }
+
   PostgresServer server;
   World world{server};
   Sql postgres{world.database().conninfo("postgres")};
-  Sql locked = world.session("locked"), alice = world.session();  // opened before anybody is shut out
+  Sql locked = first_session(), alice = world.session();
 };
 
 }  // namespace
