@@ -56,6 +56,7 @@ bool is_of_instance(EventKind kind) {
 std::optional<HistoryMismatch> Execution::apply(const Event& event) {
   now_ = event.at;
   last_seq_ = event.seq;
+  copied_ = 0;
   auto wrong = fold(event);
   if (!wrong) begin_fresh();
   return wrong;

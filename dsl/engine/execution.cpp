@@ -229,6 +229,9 @@ void Execution::begin_break(Frame& frame) {
   outcome.names = frame.names;
   if (node.has_text) {
     auto text = substitute_text(node.text, {frame.names, variables_, policy_.max_result_bytes});
+    // Values that fail for their size take as long as those that do not, and no room that could be charged.
+    copied_ += text ? text->size() : std::min(policy_.max_result_bytes, node.text.size() + bytes());
+    exhausted_ = exhausted_ || copied_ > policy_.instance_bytes;
     if (!text) {
       outcome.kind = Outcome::Kind::kFailed;
       outcome.failure = make_failure("reference", text.error().message, frame.node, 1);

@@ -162,6 +162,7 @@ class Execution {
   Time now_{};                                                    // of the event being applied
   std::shared_ptr<ByteMeter> meter_ = std::make_shared<ByteMeter>(0);
   std::size_t variable_bytes_ = 0;
+  std::size_t copied_ = 0;  // into the values of breaks, while the event is applied
   bool exhausted_ = false;
   bool started_ = false;
   bool finished_ = false;

@@ -54,6 +54,16 @@ TEST_CASE("values that many rows break with are charged where they are made") {
   CHECK(run.engine().bytes() < 6 << 20);
 }
 
+TEST_CASE("values that are too large for a break are bounded in how many are tried") {
+  dsl::Policy policy = with_budget(4 << 20);
+  policy.max_result_bytes = 200'000;
+  EngineDriver run("'a' |=> 'x' ~> df.for_each('rows', df.loop(df.break('$x.v$x.v$x.v')), 1000)", policy);
+  run.start();
+  run.complete(run.running("a").address, large(100'000));
+  run.complete(run.running("rows").address, rows(std::vector<std::string>(1'000, "1")));
+  CHECK(run.engine().is_exhausted());
+}
+
 TEST_CASE("rows that are only counted are charged before they are kept") {
   std::string many = R"({"rows":[{})";
   for (int i = 1; i < 1'000'000; ++i) many += ",{}";
