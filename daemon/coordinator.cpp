@@ -75,6 +75,8 @@ void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
     instance.inbox.push_back(std::move(signal));
   }
   instance.next_seq = claimed.history.empty() ? 1 : claimed.history.back().seq + 1;
+  // One that was parked before it had begun begins when it is resumed.
+  std::erase_if(claimed.history, [](const auto& event) { return event.kind == EventKind::kInstanceParked; });
   instance.begun = claimed.history.empty() ? now_() : claimed.history.front().at;
   if (!claimed.corrupt.empty()) return park(instance, claimed.corrupt);
   if (instance.fatal) return fail(instance, *instance.fatal);

@@ -59,7 +59,10 @@ begin
                        'hint', 'Look at the daemon''s log and memory. df.resume lets it run again, df.cancel ends it.')
                      else i.error end
     from held where i.id = held.id
-    returning i.id, i.completed_at is null and held.lost >= 3 as is_parked)
+    returning i.id, i.completed_at is null and held.lost >= 3 as is_parked, held.seq, i.error),
+  noted as (
+    insert into df.events (instance_id, seq, at, kind, data)
+    select f.id, f.seq + 1, df._now(), 'InstanceParked', json_build_object('error', f.error) from freed f where f.is_parked)
   select count(*), coalesce(array_agg(f.id) filter (where f.is_parked), '{}') into released, parked from freed f;
   if not exists (select from df.instances where worker_id = p_worker) then
     delete from df.workers where id = p_worker;

@@ -104,6 +104,8 @@ Sentence sentence(const store::HistoryEvent& event, dsl::EventKind kind, const s
       return {"failed", error_of(data), Colour::kRed};
     case dsl::EventKind::kInstanceCancelled:
       return {"cancelled", error_of(data), Colour::kYellow};
+    case dsl::EventKind::kInstanceParked:
+      return {"parked", error_of(data), Colour::kYellow};
   }
   return {};
 }

@@ -48,7 +48,8 @@ bool is_step(NodeKind kind) {
 
 bool is_of_instance(EventKind kind) {
   return kind == EventKind::kInstanceStarted || kind == EventKind::kInstanceCompleted ||
-         kind == EventKind::kInstanceFailed || kind == EventKind::kInstanceCancelled;
+         kind == EventKind::kInstanceFailed || kind == EventKind::kInstanceCancelled ||
+         kind == EventKind::kInstanceParked;
 }
 
 }  // namespace
@@ -71,6 +72,8 @@ std::optional<HistoryMismatch> Execution::fold(const Event& event) {
       if (started_) return mismatch(event, "the instance has started already");
       started_ = true;
       activate(nullptr, 0, 0, "", {});
+      return std::nullopt;
+    case EventKind::kInstanceParked:
       return std::nullopt;
     case EventKind::kInstanceCompleted:
     case EventKind::kInstanceFailed:
@@ -166,6 +169,7 @@ std::optional<HistoryMismatch> Execution::apply_to_frame(Frame& frame, const Eve
     case EventKind::kInstanceCompleted:
     case EventKind::kInstanceFailed:
     case EventKind::kInstanceCancelled:
+    case EventKind::kInstanceParked:
       break;
   }
   DURABLED_ASSERT(false);  // apply() has dealt with those

@@ -7,10 +7,10 @@
 namespace durabled::dsl {
 namespace {
 
-constexpr std::array<std::string_view, 12> kNames = {
-    "InstanceStarted",    "StepStarted",       "StepCompleted",  "StepFailed",
-    "TimerStarted",       "TimerFired",        "SignalAwaited",  "SignalReceived",
-    "IterationCompleted", "InstanceCompleted", "InstanceFailed", "InstanceCancelled",
+constexpr std::array<std::string_view, 13> kNames = {
+    "InstanceStarted", "StepStarted",       "StepCompleted",  "StepFailed",         "TimerStarted",
+    "TimerFired",      "SignalAwaited",     "SignalReceived", "IterationCompleted", "InstanceCompleted",
+    "InstanceFailed",  "InstanceCancelled", "InstanceParked",
 };
 
 }  // namespace

@@ -28,6 +28,7 @@ using Time = std::chrono::sys_time<std::chrono::microseconds>;
 // InstanceCompleted    -                  {"result_seq"} or {"result"}
 // InstanceFailed       -                  {"error"}
 // InstanceCancelled    -                  {"error"}
+// InstanceParked       -                  {"error"}: put aside until it is resumed; it changes no state
 enum class EventKind : std::uint8_t {
   kInstanceStarted,
   kStepStarted,
@@ -41,6 +42,7 @@ enum class EventKind : std::uint8_t {
   kInstanceCompleted,
   kInstanceFailed,
   kInstanceCancelled,
+  kInstanceParked,
 };
 
 std::string_view to_string(EventKind kind);

@@ -128,3 +128,12 @@ TEST_CASE("a history with nodes and scopes that the graph does not have can be s
   }
   CHECK(count == history.size());
 }
+
+TEST_CASE("a history may say that the instance was parked, and goes on where it was") {
+  EngineDriver run("'a' ~> 'b'");
+  run.start();
+  run.complete(run.running("a").address, test::one("1"));
+  run.feed(EventKind::kInstanceParked, {}, R"({"error":{"message":"m","code":"daemon_died"}})");
+  run.complete(run.running("b").address, test::one("2"));
+  CHECK(run.status().starts_with("completed"));
+}

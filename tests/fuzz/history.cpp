@@ -61,7 +61,7 @@ dsl::Event some_event(const dsl::Graph& graph, FuzzedDataProvider& input) {
   static const std::string kScopes[] = {"", "0", "1", "2", "0.0", "0.1", "1.0", "1.2.3", "x"};
   dsl::Event event;
   event.kind = static_cast<EventKind>(
-      input.ConsumeIntegralInRange<int>(0, static_cast<int>(EventKind::kInstanceCancelled)));
+      input.ConsumeIntegralInRange<int>(0, static_cast<int>(EventKind::kInstanceParked)));
   const auto nodes = static_cast<dsl::NodeIndex>(graph.nodes.size());
   const auto node = input.ConsumeIntegralInRange<dsl::NodeIndex>(0, nodes + 1);
   event.address = {node > nodes ? dsl::kNoNode : node, input.PickValueInArray(kScopes)};

@@ -25,7 +25,8 @@ std::string claim_and_end(Sql& sql, bool dies, const std::string& meanwhile = ""
 
 }  // namespace
 
-TEST_CASE("an instance with which three daemons die is parked, apart from others, until it is resumed") {
+TEST_CASE("an instance with which three daemons die is parked, apart from others, until it is resumed",
+          "[S3.9]") {
   const TestDatabase database = fresh_database();
   database.server().create_role("alice");
   Sql sql(database.conninfo());
@@ -43,6 +44,8 @@ TEST_CASE("an instance with which three daemons die is parked, apart from others
   const std::string parked = end.substr(1);
   CHECK(alice.text("select status || ' ' || (error ->> 'code') from df.instances where id = $1", parked) ==
         "paused daemon_died");
+  CHECK(alice.exec("select seq, kind, data -> 'error' ->> 'code' from df.history($1)", parked) ==
+        Rows{{"1", "InstanceParked", "daemon_died"}});
   CHECK(alice.number("select count(*) from df.instances where status = 'paused'") == 1);
   alice.exec("select df.resume($1)", parked);
   CHECK(alice.text(
