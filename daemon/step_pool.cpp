@@ -197,7 +197,7 @@ void StepPool::connect(const store::StepTarget& key) {
   asio::post(connect_threads_, [weak = weak_from_this(), &io = io_, key, params,
                                 session_options = store::StepSession::Options{
                                     options_.prepared_statements, key.database != options_.served_database,
-                                    options_.installation, key.role_id}] {
+                                    options_.installation, options_.set_role ? 0 : key.role_id}] {
     auto box = std::make_shared<std::unique_ptr<store::StepSession>>();  // handlers must be copyable
     std::shared_ptr<store::StoreError> error;
     try {

@@ -84,7 +84,7 @@ begin
   perform setval('df._instance_numbers', (nextval('df._instance_numbers') + 4294967296) % 1099511627776 + 1);
   daemons := 0;
   for worker in select w.id from df.workers w order by w.id loop
-    while df._release(worker) = 1000 loop end loop;
+    while (df._release(worker)).released = 1000 loop end loop;
     daemons := daemons + 1;
   end loop;
   if exists (select from df.workers) then

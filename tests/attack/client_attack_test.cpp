@@ -21,15 +21,16 @@ TEST_CASE("another role's instances, events, signals and variables are not shown
   }
   for (const char* call :
        {"df.status('VICTIM')", "df.result('VICTIM')", "df.error('VICTIM')", "df.explain('VICTIM')",
-        "df.history('VICTIM')", "df.instance_info('VICTIM')", "df.instance_nodes('VICTIM')",
-        "df.instance_executions('VICTIM')", "df.waiting('VICTIM')", "df.cancel('VICTIM', 'x')",
-        "df.pause('VICTIM')", "df.resume('VICTIM')", "df.signal('VICTIM', 'go')", "df.rerun('VICTIM')",
-        "df.rerun('VICTIM', '00000001')", "df.await_instance('VICTIM', 0)", "df._node_states('VICTIM')",
+        "df.cancel('VICTIM', 'x')", "df.pause('VICTIM')", "df.resume('VICTIM')", "df.signal('VICTIM', 'go')",
+        "df.rerun('VICTIM')", "df.rerun('VICTIM', '00000001')", "df.await_instance('VICTIM', 0)",
         "df.prune('0 seconds')", "df.metrics()"}) {
     attack.attempt_in_vain(std::string("select * from ") + call + " as x");
   }
   for (const char* call :
-       {"df._graph('VICTIM')", "df._output('VICTIM')", "df._execution_count('VICTIM')", "df._waits('VICTIM')",
+       {"df.history('VICTIM')", "df.instance_info('VICTIM')", "df.instance_nodes('VICTIM')",
+        "df.instance_executions('VICTIM')", "df.waiting('VICTIM')", "df._node_states('VICTIM')",
+        "df._stored_states('VICTIM')", "df._granted_waits('victim', null)", "df._graph('VICTIM')",
+        "df._output('VICTIM')", "df._execution_count('VICTIM')", "df._waits('VICTIM')",
         "df._node_times('VICTIM')", "df._explain_instance('VICTIM')", "df.list_instances()",
         "df.list_instances(null, 100, null, null)", "df.getvar('password')", "df.waiting()",
         "df.list_instances(null, 100, $$the victim's secret$$)"}) {
@@ -73,9 +74,11 @@ TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one
         std::string("insert into df.instances (dsl) values ('x') on conflict (id) do update set ") +
         columns[i] + " = " + values[i]);
   }
-  for (const char* column : {"wake_at", "vars", "dsl", "label", "priority", "database", "idempotency_key"}) {
+  for (const char* column : {"wake_at", "vars", "dsl", "label", "priority", "database"}) {
     attack.attempt_in_vain(std::string("update df.instances set ") + column + " = null where id = 'OWN'");
   }
+  attack.attempt_in_vain("update df.instances set idempotency_key = 'another' where id = 'OWN'");
+  attack.attempt("update df.instances set idempotency_key = null where id = 'VICTIM' returning id");
   for (const char* statement :
        {"insert into df.events values ('OWN', 99, now(), 'StepCompleted', '00000001', '', 1, '{}')",
         "insert into df.events values ('VICTIM', 99, now(), 'InstanceCompleted', null, null, null, '{}')",

@@ -198,8 +198,9 @@ TEST_CASE("an operator sees everybody's and may cancel, pause, resume and rerun,
   CHECK(oper.text("select label from df.list_instances()") == "theirs");
   CHECK(oper.number("select count(*) from df.signals") == 1);
   CHECK(oper.number("select count(*) from df.vars") == 0);
-  CHECK_THAT(oper.expects_error("P0002", "select df.signal($1, 's')", id),
-             ContainsSubstring("access denied"));
+  CHECK_THAT(oper.expects_error("42501", "select df.signal($1, 's')", id),
+             ContainsSubstring("role grants_operator may not send signal \"s\"") &&
+                 ContainsSubstring("SELECT df.grant_signal('grants_operator')"));
   oper.expects_error("42501", "insert into df.signals (instance_id, name) values ($1, 's')", id);
   oper.expects_error("42501", "update df.instances set label = 'mine'");
   oper.expects_error("42501", "delete from df.instances");
