@@ -455,6 +455,8 @@ begin
   end if;
   if not exists (select from pg_catalog.pg_database where datname = new.database) then
     raise invalid_catalog_name using message = format('database "%s" does not exist', new.database);
+  elsif not exists (select from pg_catalog.pg_database where datname = new.database and datallowconn) then
+    raise invalid_catalog_name using message = format('database "%s" does not accept connections', new.database);
   end if;
   if octet_length(new.dsl) > 16777216 then
     raise program_limit_exceeded using message = 'the workflow''s text is longer than 16 MiB';

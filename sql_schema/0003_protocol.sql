@@ -162,6 +162,8 @@ begin
     why := format('role %I may not log in any more (it has no LOGIN attribute)', p_login);
   elsif not exists (select from pg_database d where d.datname = p_database) then
     why := format('database %I does not exist any more', p_database);
+  elsif not exists (select from pg_database d where d.datname = p_database and d.datallowconn) then
+    why := format('database %I does not accept connections', p_database);
   end if;
   if why is not null then
     delete from df._login_problems where worker_id = p_worker and login = p_login and database = p_database;

@@ -67,7 +67,7 @@ TEST_CASE("a cancel shows everywhere in the caller's own transaction, and goes w
   CHECK(world.alice.number("select count(*) from df.waiting() where instance_id = $1", id) == 0);
   CHECK_THAT(world.alice.text("select df.explain($1)", id), ContainsSubstring("Status: cancelled"));
   CHECK(world.alice.text("select inferred_status from df.instance_nodes($1) where node_type = 'SIGNAL'",
-                         id) == "skipped");
+                         id) == "failed");
   CHECK_THAT(error_of(world.alice, id), ContainsSubstring("enough"));
   world.alice.exec("rollback");
   CHECK(status_of(world.alice, id) == "running");

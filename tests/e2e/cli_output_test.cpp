@@ -181,10 +181,10 @@ TEST_CASE("with --json an error is one JSON object in one line on stderr, whatev
   fails(fixture.run({"list", "--limit", "0", "--json"}), 2, "--limit");
   fails(cli({"lst", "--json"}), 2, "did you mean list?");
   fails(cli({"list", "--json"}, {{"PGHOST", "/nonexistent"}}), 3, "/nonexistent");
-  const CliOutcome warned = fixture.run({"submit", "-e", "'SELECT $x'", "--json"});
+  const CliOutcome warned = fixture.run({"submit", "-e", "'SELECT 1' & 'SELECT 2' |=> 'b'", "--json"});
   CHECK(warned.code == 0);
   CHECK_THAT(std::string(boost::json::parse(warned.err).at("warning").at("message").as_string()),
-             ContainsSubstring("$x is referenced"));
+             ContainsSubstring("the name 'b' is bound to the whole join"));
 }
 
 TEST_CASE("a number that is none is named with what is expected") {
