@@ -141,9 +141,13 @@ bool StepPool::dispatch_one(const store::StepTarget& key, Target& target) {
   if (open_of(key.role_id) >= options_.connections_per_role && !evict_idle(key.role_id)) return false;
   if (target.failures > 0 && (target.connecting > 0 || std::chrono::steady_clock::now() < target.retry_at))
     return false;
-  if (open_ >= options_.connections && !evict_idle() &&
-      (open_of(key.role_id) > 0 || open_ >= options_.connections + options_.connections_reserve))
-    return false;
+  if (open_ >= options_.connections) {
+    const bool has_none = open_of(key.role_id) == 0;
+    const bool reserved = has_none && open_ < options_.connections + options_.connections_reserve;
+    // Only where closing an idle one makes room: it may be all that another role has.
+    const bool room_by_closing = has_none || open_ == options_.connections;
+    if (!(room_by_closing && evict_idle()) && !reserved) return false;
+  }
   connect(key);
   return true;
 }
