@@ -29,7 +29,7 @@ HttpResult to_result(HttpOutcome outcome, dsl::NodeIndex node, int attempt) {
     failure.json += '}';
   }
   failure.transient = error.failure_class == HttpFailure::Class::kTransient;
-  failure.final = !failure.transient;
+  failure.final = error.failure_class == HttpFailure::Class::kPermanent;
   result.failure = std::move(failure);
   if (error.retry_after) result.retry_after = static_cast<double>(error.retry_after->count());
   if (error.took) result.took = *error.took;

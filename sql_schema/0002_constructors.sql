@@ -179,19 +179,26 @@ begin
 end $$;
 comment on function df._compact is 'JSON text without white space; refuses another type of JSON';
 
-create function df._http_config(what text, url text, method text, payload text, headers text, timeout_seconds numeric)
+create function df._http_config(what text, url text, method text, payload text, headers text, timeout_seconds numeric,
+  expect text)
 returns text language plpgsql stable parallel safe as $$
+declare
+  statuses constant text := nullif(df._statuses(expect), '');
 begin
   if coalesce(url, '') = '' then
     raise exception '%: url must not be empty', what using errcode = 'invalid_parameter_value';
   elsif pg_catalog.upper(method) <> all (array['GET', 'POST', 'PUT', 'DELETE', 'PATCH']) then
     raise exception '%: method must be GET, POST, PUT, DELETE or PATCH, not %', what, method
       using errcode = 'invalid_parameter_value';
+  elsif statuses !~ df._statuses_pattern() then
+    raise exception '%: expect must list HTTP statuses (404) and classes of them (2xx), not %', what, statuses
+      using errcode = 'invalid_parameter_value';
   end if;
   return '{"url":' || pg_catalog.to_json(url)::text || ',"method":"' || coalesce(pg_catalog.upper(method), 'POST') || '"'
     || coalesce(payload, '') || coalesce(',"headers":' || df._compact(headers, 'object', what || ': headers'), '')
     || ',"timeout_seconds":'
-    || df._seconds(coalesce(timeout_seconds, 30)::text, 'numeric'::regtype, what || ': timeout_seconds', true) || '}';
+    || df._seconds(coalesce(timeout_seconds, 30)::text, 'numeric'::regtype, what || ': timeout_seconds', true)
+    || coalesce(',"expect":"' || statuses || '"', '') || '}';
 end $$;
 comment on function df._http_config is 'The configuration of an HTTP step';
 
@@ -251,27 +258,27 @@ comment on function df.wait_for_signal is
   'Waits for a signal of this name, without limit or for at most timeout_seconds. The result has signal_name, timed_out and data';
 
 create function df.http(url text, method text default 'POST', body text default null, headers anycompatible default null,
-  timeout_seconds numeric default 30) returns text language plpgsql stable parallel safe as $$
+  timeout_seconds numeric default 30, expect text default null) returns text language plpgsql stable parallel safe as $$
 begin
   return df._leaf('HTTP', df._http_config('df.http', url, method, ',"body":' || pg_catalog.to_json(body)::text, headers::text,
-    timeout_seconds));
+    timeout_seconds, expect));
 end $$;
-comment on function df.http(text, text, text, anycompatible, numeric) is 'One HTTP call: GET POST PUT DELETE PATCH';
+comment on function df.http(text, text, text, anycompatible, numeric, text) is 'One HTTP call: GET POST PUT DELETE PATCH';
 
 -- A body of type jsonb, with a method and without. The order of the second's arguments keeps literals without a type,
 -- which mean text, from being ambiguous.
-create function df.http(url text, method text, body jsonb, headers anycompatible default null, timeout_seconds numeric default 30)
-returns text language plpgsql stable parallel safe as $$
-begin return df.http(url, method, body::text, headers, timeout_seconds); end $$;
-comment on function df.http(text, text, jsonb, anycompatible, numeric) is 'One HTTP call with a body of type jsonb';
-create function df.http(url text, body jsonb, timeout_seconds numeric default 30, headers anycompatible default null)
-returns text language plpgsql stable parallel safe as $$
-begin return df.http(url, 'POST', body::text, headers, timeout_seconds); end $$;
-comment on function df.http(text, jsonb, numeric, anycompatible) is 'One HTTP POST with a body of type jsonb';
+create function df.http(url text, method text, body jsonb, headers anycompatible default null, timeout_seconds numeric default 30,
+  expect text default null) returns text language plpgsql stable parallel safe as $$
+begin return df.http(url, method, body::text, headers, timeout_seconds, expect); end $$;
+comment on function df.http(text, text, jsonb, anycompatible, numeric, text) is 'One HTTP call with a body of type jsonb';
+create function df.http(url text, body jsonb, timeout_seconds numeric default 30, headers anycompatible default null,
+  expect text default null) returns text language plpgsql stable parallel safe as $$
+begin return df.http(url, 'POST', body::text, headers, timeout_seconds, expect); end $$;
+comment on function df.http(text, jsonb, numeric, anycompatible, text) is 'One HTTP POST with a body of type jsonb';
 
 -- parts has a default only because method before it has one.
 create function df.http_multipart(url text, method text default 'POST', parts anycompatible default null,
-  headers anycompatible default null, timeout_seconds numeric default 30) returns text
+  headers anycompatible default null, timeout_seconds numeric default 30, expect text default null) returns text
 language plpgsql stable parallel safe as $$
 declare
   problem constant text := df._parts_problem(parts::text::jsonb);
@@ -280,7 +287,8 @@ begin
     raise exception 'df.http_multipart: %', problem using errcode = 'invalid_parameter_value';
   end if;
   return df._leaf('HTTP_MULTIPART', df._http_config('df.http_multipart', url, method,
-    ',"parts":' || df._compact(parts::text, 'array', 'df.http_multipart: parts'), headers::text, timeout_seconds));
+    ',"parts":' || df._compact(parts::text, 'array', 'df.http_multipart: parts'), headers::text, timeout_seconds,
+    expect));
 end $$;
 comment on function df.http_multipart is 'Form upload; a part is {name, data_b64[, filename, content_type]}';
 

@@ -21,6 +21,16 @@ create function df._codes_pattern() returns text language sql immutable parallel
 return '^(([0-9A-Z]{5}|[0-9A-Z]{2}|[1-5][0-9]{2})( |$))*$';
 comment on function df._codes_pattern is 'What SQLSTATEs, their classes and HTTP codes look like in such a list';
 
+create function df._statuses(statuses text) returns text language plpgsql immutable parallel safe as $$
+begin
+  return pg_catalog.btrim(pg_catalog.regexp_replace(pg_catalog.lower(statuses), '[\s,]+', ' ', 'g'));
+end $$;
+comment on function df._statuses is 'HTTP statuses in lower case, separated by single spaces';
+
+create function df._statuses_pattern() returns text language sql immutable parallel safe
+return '^([1-5]([0-9][0-9]|xx)( |$))*$';
+comment on function df._statuses_pattern is 'What HTTP statuses and their classes look like in such a list';
+
 create function df._parts_problem(parts jsonb) returns text language plpgsql immutable parallel safe as $$
 begin
   if pg_catalog.jsonb_typeof(parts) is distinct from 'array' then
@@ -275,8 +285,8 @@ begin
   end if;
   unknown := df._unknown_key(config, case kind
     when 'SIGNAL' then array['signal_name', 'timeout_seconds']
-    when 'HTTP' then array['url', 'method', 'body', 'headers', 'timeout_seconds']
-    when 'HTTP_MULTIPART' then array['url', 'method', 'parts', 'headers', 'timeout_seconds']
+    when 'HTTP' then array['url', 'method', 'body', 'headers', 'timeout_seconds', 'expect']
+    when 'HTTP_MULTIPART' then array['url', 'method', 'parts', 'headers', 'timeout_seconds', 'expect']
     when 'FOR_EACH' then array['max_parallel', 'name']
     when 'RETRY' then array['max_attempts', 'delay', 'backoff', 'max_delay', 'on']
     when 'TIMEOUT' then array['seconds']
@@ -354,6 +364,8 @@ begin
     return df._headers_problem(config -> 'headers');
   elsif df._body_problem(config) is not null then
     return df._body_problem(config);
+  elsif df._statuses(config ->> 'expect') !~ df._statuses_pattern() then
+    return 'expect must list HTTP statuses (404) and classes of them (2xx)';
   end if;
   return df._number_problem(config, 'timeout_seconds', 0, 3155760000, false);
 end $$;
@@ -752,5 +764,8 @@ insert into df._client_routines (name) values
   ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_headers_problem'), ('_body_problem'),
   ('_http_problem'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
   ('_unbound_names'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_unbound_problem');
+  ('_try_jsonb'), ('_codes'), ('_codes_pattern'), ('_statuses'), ('_statuses_pattern'), ('_parts_problem'), ('_schedule_problem'),
+  ('_has_second_statement'), ('_statement_problem'), ('_unknown_key'), ('_number_problem'), ('_config_problem'),
+  ('_http_problem'), ('_fail_problem'), ('_node_problem'), ('_graph_problem'), ('_check');
 
 revoke execute on all functions in schema df from public;

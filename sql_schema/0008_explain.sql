@@ -664,7 +664,8 @@ begin
   else
     select array_agg(df._mark(s.inferred_status) order by s.node_id),
            array_agg(case when s.inferred_status in ('completed', 'failed') and t.took is not null
-                       then ' (' || df._duration(t.took) || ')' else '' end
+                       then ' (' || case when s.node_type in ('HTTP', 'HTTP_MULTIPART') then coalesce((s.result ->> 'status') || ', ', '')
+                                         else '' end || df._duration(t.took) || ')' else '' end
                      || coalesce(' ' || (s.progress ->> 'done') || '/' || (s.progress ->> 'total')
                                  || case when s.progress ->> 'failed' <> '0' then ', ' || (s.progress ->> 'failed') || ' failed '
                                            || (s.progress ->> 'first_failed') else '' end, '')

@@ -59,6 +59,13 @@ std::string rows_of(const boost::json::object& data) {
   return " (" + rows + (rows == "1" ? " row)" : " rows)");
 }
 
+// " (404, 12 ms)" for the result of an HTTP step.
+std::string answer_of(const boost::json::object& data) {
+  const std::string status = field(data, "status"), took = field(data, "duration_ms");
+  const bool is_answer = data.contains("encoding") && !status.empty() && !took.empty();
+  return is_answer ? " (" + status + ", " + took + " ms)" : "";
+}
+
 std::string until(const std::string& time) {
   return time.empty() ? "" : " until " + local_time(time);
 }
@@ -85,7 +92,7 @@ Sentence sentence(const store::HistoryEvent& event, dsl::EventKind kind, const s
     case dsl::EventKind::kStepStarted:
       return {"running", node, Colour::kCyan};
     case dsl::EventKind::kStepCompleted:
-      return {"done", node + rows_of(data), Colour::kGreen};
+      return {"done", node + rows_of(data) + answer_of(data), Colour::kGreen};
     case dsl::EventKind::kStepFailed:
       return failed(event, data, node);
     case dsl::EventKind::kTimerStarted:

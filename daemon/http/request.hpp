@@ -34,9 +34,10 @@ struct HttpRequest {
   std::optional<SecretText> body;
   std::optional<std::vector<HttpPart>> parts;  // set: a form upload, and `body` is not used
   std::chrono::milliseconds timeout{
-      30'000};                  // of the whole call, redirects included; the wait for a free slot is not
-  std::string role;             // whose allow entries and secrets hold
-  std::string idempotency_key;  // empty: no header. A header of that name in `headers` wins
+      30'000};                      // of the whole call, redirects included; the wait for a free slot is not
+  std::string role;                 // whose allow entries and secrets hold
+  std::string idempotency_key;      // empty: no header. A header of that name in `headers` wins
+  std::vector<std::string> expect;  // "404", "2xx": what is a result; empty: all but what says "later"
   std::size_t max_response_bytes = 0;  // 0: what the configuration says
 };
 
@@ -49,6 +50,7 @@ struct HttpResponse {
 
 // `code` is what a retry policy sees:
 //   http_408 http_429 http_5xx (the very number)   transient: the server says later
+//   http_404 and so on (the very number)   unexpected: not among the statuses that the step expects
 //   http_network   transient: name resolution, connection refused, reset or cut off
 //   http_timeout   transient: no full answer in time
 //   http_tls       permanent: the certificate is not to be trusted
@@ -59,10 +61,11 @@ struct HttpResponse {
 //   http_redirect  permanent: too many redirects, or one that cannot be followed
 //   http_response  permanent: an answer that is not HTTP or cannot be decoded
 struct HttpFailure {
-  enum class Class { kTransient, kPermanent };
+  // Retried by the standing policy; the same again, whoever retries it; retried where a df.retry says so.
+  enum class Class { kTransient, kPermanent, kUnexpected };
   Class failure_class = Class::kPermanent;
   std::string code;
-  std::string message;  // for people; never holds a secret, a path or a query
+  std::string message;  // for people; never holds a secret or a query
   std::string detail;   // the start of the response's body, where there was one
   std::optional<std::chrono::seconds> retry_after;
   std::optional<std::chrono::milliseconds> took = {};  // of a call that was made

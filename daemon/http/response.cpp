@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "daemon/http/encoding.hpp"
+#include "dsl/graph/rules.hpp"
 
 namespace durabled::daemon {
 namespace {
@@ -56,13 +57,31 @@ const std::string* RawHttpResponse::header(std::string_view name) const {
   return found == headers.end() ? nullptr : &found->second;
 }
 
-HttpOutcome judge_response(const RawHttpResponse& response, const std::string& call,
-                           std::chrono::milliseconds duration, std::chrono::system_clock::time_point now,
-                           const SecretScrubber& scrubber) {
+bool is_expected_status(int status, const std::vector<std::string>& expect) {
+  const std::string text = std::to_string(status);
+  return std::any_of(expect.begin(), expect.end(), [&](const std::string& each) {
+    return each == text || (each.ends_with("xx") && each[0] == text[0]);
+  });
+}
+
+bool is_failure_status(int status, const std::vector<std::string>& expect) {
+  return expect.empty() ? is_transient_status(status) : !is_expected_status(status, expect);
+}
+
+HttpOutcome judge_response(const RawHttpResponse& response, const std::string& call, const std::string& path,
+                           const std::vector<std::string>& expect, std::chrono::milliseconds duration,
+                           std::chrono::system_clock::time_point now, const SecretScrubber& scrubber) {
   const std::string body = scrubber.scrub(response.body);
-  if (is_transient_status(response.status)) {
+  const bool later = is_transient_status(response.status);
+  if (is_failure_status(response.status, expect)) {
     const std::string status = std::to_string(response.status);
-    HttpFailure failure{HttpFailure::Class::kTransient, "http_" + status, call + ": HTTP " + status, {}, {}};
+    HttpFailure failure{later ? HttpFailure::Class::kTransient : HttpFailure::Class::kUnexpected,
+                        "http_" + status,
+                        call + ": HTTP " + status,
+                        {},
+                        {}};
+    if (!expect.empty())
+      failure.message = call + path + ": HTTP " + status + ", expected " + dsl::joined_words(expect);
     failure.detail = excerpt(body);
     if (const std::string* value = response.header("retry-after"))
       failure.retry_after = parse_retry_after(*value, now);

@@ -133,6 +133,7 @@ OrMessage<HttpRequest> build(const dsl::Node& node, const dsl::HttpOptions& opti
                              const dsl::Bindings& bindings) {
   HttpRequest request;
   request.method = options.method;
+  request.expect = options.expect;
   auto url = fill(node.text, bindings);
   if (!url) return Unexpected{"url: " + url.error()};
   request.url = std::move(*url);

@@ -216,13 +216,13 @@ int HttpTransfer::on_connected(void* self, char* remote, char*, int, int) {
 
 std::optional<HttpOutcome> HttpTransfer::finish(CURLcode code, const HttpPolicy& policy) {
   // A server that says "later" at great length still says "later".
-  const bool enough = code == CURLE_OK || (too_large_ && is_transient_status(response_.status));
+  const bool enough = code == CURLE_OK || (too_large_ && is_failure_status(response_.status, wire_.expect));
   if (!enough) return Unexpected{failure(code)};
   if (too_large_ && wire_.uses_secrets) response_.body.clear();  // its end may be the beginning of a secret
   const bool followed = is_redirect(response_.status) && response_.header("location") != nullptr;
   if (followed && wire_.permit.redirects > 0) return follow(policy);
-  HttpOutcome outcome =
-      judge_response(response_, wire_.call(), elapsed(), std::chrono::system_clock::now(), scrubber_);
+  HttpOutcome outcome = judge_response(response_, wire_.call(), wire_.shown_path(), wire_.expect, elapsed(),
+                                       std::chrono::system_clock::now(), scrubber_);
   return outcome;
 }
 

@@ -143,11 +143,18 @@ UrlShown shown_of(const SecretText& url) {
 
 }  // namespace
 
+std::string WireRequest::shown_path() const {
+  constexpr std::size_t kMost = 200;
+  if (shown != UrlShown::kAll) return "";
+  return url.path.size() <= kMost ? url.path : url.path.substr(0, kMost) + "…";
+}
+
 Expected<WireRequest, HttpFailure> make_wire_request(const HttpRequest& request, const SecretStore& secrets,
                                                      const HttpPolicy& policy, SecretScrubber& scrubber) {
   Revealer reveal_text(request.role, secrets, scrubber);
   WireRequest wire;
   wire.method = request.method;
+  wire.expect = request.expect;
   if (!is_method(wire.method))
     reveal_text.fail("http_request", "the method must be GET, POST, PUT, DELETE or PATCH");
   const std::string url_text = reveal_url(request.url, reveal_text);

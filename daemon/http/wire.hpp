@@ -38,6 +38,10 @@ struct WireRequest {
   UrlShown shown = UrlShown::kAll;  // of `url`
   std::string place;                // "https://example.org", or what stands for it where that is not shown
 
+  std::vector<std::string> expect;  // see HttpRequest
+
+  // The path for messages, where it may be shown; "" otherwise.
+  std::string shown_path() const;
   std::string call() const { return method + ' ' + place; }  // names the call in messages
 };
 

@@ -137,12 +137,18 @@ Problem read_http(Node& node, std::string_view query) {
   auto& options = node.options.emplace<HttpOptions>();
   Config config(node.kind, query);
   config.text("url", node.text).require("url").text("method", options.method);
+  std::string expect;
   config.json_text("headers", options.headers).number("timeout_seconds", options.timeout_seconds);
+  config.text("expect", expect);
+  auto statuses = parse_expected_statuses(expect);
+  if (!statuses) return statuses.error();
+  options.expect = std::move(*statuses);
   if (node.kind == NodeKind::kHttp) {
-    return config.text("body", options.body).finish({"url", "method", "body", "headers", "timeout_seconds"});
+    return config.text("body", options.body)
+        .finish({"url", "method", "body", "headers", "timeout_seconds", "expect"});
   }
   return config.json_text("parts", options.parts)
-      .finish({"url", "method", "parts", "headers", "timeout_seconds"});
+      .finish({"url", "method", "parts", "headers", "timeout_seconds", "expect"});
 }
 
 Problem read_for_each(Node& node, std::string_view query) {

@@ -53,6 +53,9 @@ struct HttpOptions {
   std::optional<std::string>
       parts;  // kHttpMultipart only: text of a JSON array of {name, data_b64[, filename, content_type]}
   double timeout_seconds = 30;
+  // Statuses ("404") and classes ("2xx") that are results; every other is a failure. Empty: all but those that
+  // say "later" (5xx, 408, 429).
+  std::vector<std::string> expect = {};
   bool operator==(const HttpOptions&) const = default;
 };
 struct ForEachOptions {

@@ -13,8 +13,8 @@
 // kSleep          SLEEP           -          -           -               -            seconds
 // kWaitSchedule   WAIT_SCHEDULE   -          -           -               -            cron, or {"cron","timezone"} when not UTC
 // kWaitSignal     SIGNAL          -          -           -               -            {"signal_name"[,"timeout_seconds"]}
-// kHttp           HTTP            -          -           -               -            {"url","method"[,"body","headers"],"timeout_seconds"}
-// kHttpMultipart  HTTP_MULTIPART  -          -           -               -            {"url","method","parts"[,"headers"],"timeout_seconds"}
+// kHttp           HTTP            -          -           -               -            {"url","method"[,"body","headers"],"timeout_seconds"[,"expect"]}
+// kHttpMultipart  HTTP_MULTIPART  -          -           -               -            {"url","method","parts"[,"headers"],"timeout_seconds"[,"expect"]}
 // kForEach        FOR_EACH        rows       body        -               -            {"max_parallel","name"}
 // kRetry          RETRY           step       -           -               -            {"max_attempts","delay","backoff","max_delay"[,"on"]}
 // kTimeout        TIMEOUT         step       -           -               -            {"seconds"}

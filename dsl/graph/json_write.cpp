@@ -5,6 +5,7 @@
 #include "dsl/graph/duration.hpp"
 #include "dsl/graph/json.hpp"
 #include "dsl/graph/json_text.hpp"
+#include "dsl/graph/rules.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -43,6 +44,7 @@ std::string http_config(const Node& node) {
   if (options.parts) config.add("parts", *options.parts);
   if (options.headers) config.add("headers", *options.headers);
   config.add("timeout_seconds", format_seconds(options.timeout_seconds));
+  if (!options.expect.empty()) config.add("expect", quoted(joined_words(options.expect)));
   return config.take();
 }
 

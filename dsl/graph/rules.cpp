@@ -190,20 +190,49 @@ std::optional<std::string> apply_rules(Node& node) {
   return apply_kind_rules(node);
 }
 
-Expected<std::vector<std::string>, std::string> parse_retry_codes(std::string_view text) {
-  std::vector<std::string> codes;
-  std::string code;
-  const auto finish_code = [&] {
-    if (!code.empty()) codes.push_back(std::move(code));
-    code.clear();
-  };
+namespace {
+
+// What stands between spaces and commas.
+std::vector<std::string> split_words(std::string_view text) {
+  std::vector<std::string> words(1);
   for (const char c : text) {
-    if (is_sql_space(c) || c == ',')
-      finish_code();
-    else
-      code += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    if (!is_sql_space(c) && c != ',') {
+      words.back() += c;
+    } else if (!words.back().empty()) {
+      words.emplace_back();
+    }
   }
-  finish_code();
+  if (words.back().empty()) words.pop_back();
+  return words;
+}
+
+}  // namespace
+
+Expected<std::vector<std::string>, std::string> parse_expected_statuses(std::string_view text) {
+  std::vector<std::string> statuses = split_words(text);
+  for (std::string& each : statuses) {
+    std::replace(each.begin(), each.end(), 'X', 'x');
+    const bool is_class = each.size() == 3 && each.ends_with("xx");
+    const bool is_status = each.size() == 3 && std::all_of(each.begin(), each.end(), is_digit);
+    if ((!is_class && !is_status) || each[0] < '1' || each[0] > '5') {
+      return Unexpected{"expect must list HTTP statuses (404) and classes of them (2xx), found '" +
+                        shorten(each) + "'"};
+    }
+  }
+  return statuses;
+}
+
+std::string joined_words(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+Expected<std::vector<std::string>, std::string> parse_retry_codes(std::string_view text) {
+  std::vector<std::string> codes = split_words(text);
+  for (std::string& code : codes) {
+    for (char& c : code) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  }
   for (const std::string& each : codes) {
     const bool is_code =
         std::all_of(each.begin(), each.end(), [](char c) { return is_digit(c) || (c >= 'A' && c <= 'Z'); });

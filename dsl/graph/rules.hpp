@@ -31,6 +31,12 @@ std::optional<std::string> apply_rules(Node& node);
 // "40001 53 08" or "503, 429" as codes; error: the word that is none.
 Expected<std::vector<std::string>, std::string> parse_retry_codes(std::string_view text);
 
+// "200 404" or "2xx, 404" as statuses and classes, in lower case; error: the word that is neither.
+Expected<std::vector<std::string>, std::string> parse_expected_statuses(std::string_view text);
+
+// `words` with a space between each two.
+std::string joined_words(const std::vector<std::string>& words);
+
 // `text` cut to a readable length for a message, control characters as spaces.
 std::string shorten(std::string_view text, std::size_t max_bytes = 60);
 

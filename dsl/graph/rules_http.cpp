@@ -215,6 +215,9 @@ std::optional<std::string> apply_http_rules(Node& node) {
   if (auto problem = check_seconds(options.timeout_seconds, "timeout_seconds")) return problem;
   options.timeout_seconds = round_seconds(options.timeout_seconds);
   if (options.timeout_seconds <= 0) return "timeout_seconds must be greater than 0";
+  auto statuses = parse_expected_statuses(joined_words(options.expect));
+  if (!statuses) return statuses.error();
+  options.expect = std::move(*statuses);
   return std::nullopt;
 }
 

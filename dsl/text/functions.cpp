@@ -73,17 +73,25 @@ NodeIndex build_wait_for_signal(GraphBuilder& builder, const BoundCall& call) {
   return add(builder, call, std::move(node));
 }
 
+std::vector<std::string> expected_statuses(const BoundCall& call, std::size_t index) {
+  auto statuses = parse_expected_statuses(call.text(index, ""));
+  if (!statuses)
+    throw SyntaxError{"bad_argument", "df." + call.call().name + ": " + statuses.error(), "",
+                      call.find(index)->at};
+  return std::move(*statuses);
+}
+
 NodeIndex build_http(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kHttp, call.text(0));
-  node.options = HttpOptions{call.text(1, "POST"), call.optional_text(2), call.optional_text(3), std::nullopt,
-                             call.seconds(4, 30)};
+  node.options = HttpOptions{call.text(1, "POST"), call.optional_text(2), call.optional_text(3),
+                             std::nullopt,         call.seconds(4, 30),   expected_statuses(call, 5)};
   return add(builder, call, std::move(node));
 }
 
 NodeIndex build_http_multipart(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kHttpMultipart, call.text(0));
-  node.options = HttpOptions{call.text(1, "POST"), std::nullopt, call.optional_text(3), call.optional_text(2),
-                             call.seconds(4, 30)};
+  node.options = HttpOptions{call.text(1, "POST"),  std::nullopt,        call.optional_text(3),
+                             call.optional_text(2), call.seconds(4, 30), expected_statuses(call, 5)};
   return add(builder, call, std::move(node));
 }
 
@@ -184,10 +192,20 @@ const std::vector<Function>& functions() {
       {"wait_for_schedule", {{"cron", true}, {"timezone", false}}, build_wait_for_schedule},
       {"wait_for_signal", {{"name", true}, {"timeout_seconds", false}}, build_wait_for_signal},
       {"http",
-       {{"url", true}, {"method", false}, {"body", false}, {"headers", false}, {"timeout_seconds", false}},
+       {{"url", true},
+        {"method", false},
+        {"body", false},
+        {"headers", false},
+        {"timeout_seconds", false},
+        {"expect", false}},
        build_http},
       {"http_multipart",
-       {{"url", true}, {"method", false}, {"parts", true}, {"headers", false}, {"timeout_seconds", false}},
+       {{"url", true},
+        {"method", false},
+        {"parts", true},
+        {"headers", false},
+        {"timeout_seconds", false},
+        {"expect", false}},
        build_http_multipart},
       {"if", {{"cond", true}, {"then", true}, {"else", false}}, build_if},
       {"if_rows", {{"name", true}, {"then", true}, {"else", false}}, build_if_rows},

@@ -7,6 +7,7 @@
 
 #include "dsl/assert.hpp"
 #include "dsl/graph/duration.hpp"
+#include "dsl/graph/rules.hpp"
 #include "dsl/graph/sql_scan.hpp"
 #include "dsl/text/builder.hpp"
 
@@ -169,6 +170,7 @@ class Printer {
     if (options.headers) argument("headers => " + quoted(*options.headers));
     if (options.timeout_seconds != 30)
       argument("timeout_seconds => " + format_seconds(options.timeout_seconds));
+    if (!options.expect.empty()) argument("expect => " + quoted(joined_words(options.expect)));
   }
 
   void print_retry_options(const RetryOptions& options) {

@@ -12,8 +12,9 @@ using daemon::RawHttpResponse;
 using std::chrono::seconds;
 using std::chrono::system_clock;
 
-daemon::HttpOutcome judge(const RawHttpResponse& response) {
-  return daemon::judge_response(response, "GET https://example.org", 12ms, system_clock::now(), {});
+daemon::HttpOutcome judge(const RawHttpResponse& response, const std::vector<std::string>& expect = {}) {
+  return daemon::judge_response(response, "GET https://example.org", "/orders/7", expect, 12ms,
+                                system_clock::now(), {});
 }
 
 TEST_CASE("an answer's envelope has the fields of the language, in order", "[http][response][L4.1]") {
@@ -60,6 +61,28 @@ TEST_CASE("5xx, 408 and 429 are transient failures, every other status is an ans
     REQUIRE(outcome);
     CHECK(outcome->ok == (status < 300));
   }
+}
+
+TEST_CASE("with expected statuses every other is a failure, retried by itself where the server says later",
+          "[http][response]") {
+  for (const int status : {200, 204, 299, 404}) CHECK(judge({status, {}, ""}, {"2xx", "404"}));
+  CHECK(judge({503, {}, ""}, {"200", "503"}));
+  for (const int status : {199, 300, 302, 400, 403, 405, 418}) {
+    const auto outcome = judge({status, {}, "no such\norder"}, {"2xx", "404"});
+    REQUIRE(!outcome);
+    CHECK(outcome.error().code == "http_" + std::to_string(status));
+    CHECK(outcome.error().failure_class == daemon::HttpFailure::Class::kUnexpected);
+    CHECK(outcome.error().message ==
+          "GET https://example.org/orders/7: HTTP " + std::to_string(status) + ", expected 2xx 404");
+    CHECK(outcome.error().detail == "no such\norder");
+  }
+  for (const int status : {408, 429, 500, 503}) {
+    const auto outcome = judge({status, {{"Retry-After", "7"}}, ""}, {"2xx"});
+    REQUIRE(!outcome);
+    CHECK(is_transient(outcome.error()));
+    CHECK(outcome.error().retry_after == seconds(7));
+  }
+  CHECK(judge({404, {}, std::string(10'000, 'x')}, {"200"}).error().detail.size() < 510);
 }
 
 TEST_CASE("a long body is cut between characters in an error's detail", "[http][response]") {

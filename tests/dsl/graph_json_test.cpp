@@ -48,6 +48,9 @@ TEST_CASE("each kind has its JSON form", "[L3.17][S2.1]") {
       json_of("df.http('u', 'GET', 'b', '{\"A\":\"c\"}')") ==
       R"({"node_type":"HTTP","query":"{\"url\":\"u\",\"method\":\"GET\",\"body\":\"b\",\"headers\":{\"A\":\"c\"},\"timeout_seconds\":30}"})");
   CHECK(
+      json_of("df.http('u', expect => '2XX, 404')") ==
+      R"({"node_type":"HTTP","query":"{\"url\":\"u\",\"method\":\"POST\",\"timeout_seconds\":30,\"expect\":\"2xx 404\"}"})");
+  CHECK(
       json_of("df.retry('A', 3, 0.5, on => '53 503')") ==
       R"({"node_type":"RETRY","query":"{\"max_attempts\":3,\"delay\":0.5,\"backoff\":2,\"max_delay\":300,\"on\":\"53 503\"}",)"
       R"("left_node":{"node_type":"SQL","query":"A"}})");

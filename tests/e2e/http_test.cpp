@@ -44,6 +44,17 @@ TEST_CASE("a call completes with the envelope of its answer", "[L4.1]") {
   CHECK(alice.text("select at - started_at = (data ->> 'duration_ms')::int * interval '1 ms' from df.events "
                    "where kind = 'StepCompleted'") == "t");
 
+  const std::string unexpected = run_failing(alice, call(world, "/status/404", ", 'GET', expect => '2xx'"));
+  CHECK(holds(alice, unexpected, "j ->> 'code' = 'http_404' and (j ->> 'attempts')::int = 1"));
+  CHECK_THAT(unexpected, ContainsSubstring("GET http://127.0.0.1") &&
+                             ContainsSubstring("/status/404: HTTP 404, expected 2xx") &&
+                             ContainsSubstring("status 404"));
+  const int before = world.http.count("/status/410");
+  run_failing(alice, "df.retry(" + call(world, "/status/410", ", 'GET', expect => '2xx 404'") +
+                         ", 3, 0, on => '410')");
+  CHECK(world.http.count("/status/410") == before + 3);
+  CHECK(holds(alice, run_workflow(alice, call(world, "/status/503", ", 'GET', expect => '2xx 503'")),
+              "j @> '{\"status\": 503, \"ok\": false}'"));
   const std::string missing = run_workflow(alice, call(world, "/status/404"));
   CHECK(holds(alice, missing, "j @> '{\"status\": 404, \"ok\": false, \"body\": \"status 404\"}'"));
 

@@ -142,6 +142,8 @@ class Generator {
     if (node.kind == NodeKind::kHttpMultipart) options.parts = pick(kParts);
     if (chance(40)) options.headers = pick(kHeaders);
     if (chance(50)) options.timeout_seconds = seconds() + 0.5;
+    if (chance(30)) options.expect = {"2xx"};
+    if (chance(10)) options.expect = {"200", "404", "5xx"};
     node.options = std::move(options);
   }
 
