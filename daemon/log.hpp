@@ -1,5 +1,6 @@
 // The log: spdlog behind a few functions, so that only log.cpp knows it. Messages never hold a step's result
-// or a value of a variable at info level or above. A message is data, never a format string.
+// or a value of a variable at info level or above. A message is data, never a format string: control characters
+// are escaped, line breaks do not begin a line, and what is longer than 4 KiB is cut.
 #pragma once
 
 #include <string>

@@ -34,6 +34,26 @@ std::string silence_options(std::chrono::milliseconds lease_ttl) {
 
 }  // namespace
 
+std::string conninfo_problem(const std::string& conninfo) {
+  if (conninfo.empty()) return "";
+  const bool is_uri = conninfo.starts_with("postgresql://") || conninfo.starts_with("postgres://");
+  if (!parse(conninfo)) {
+    return is_uri
+               ? "is not a valid URI; in a user name or password write / as %2F, @ as %40, : as %3A, % as %25"
+               : "is not a valid connection string; write a URI, postgresql://USER@HOST/DATABASE, or "
+                 "keywords, 'host=HOST dbname=DATABASE user=USER'";
+  }
+  if (!is_uri) return "";
+  const std::string main = conninfo.substr(0, conninfo.find('?'));
+  const std::size_t at = main.find('@'), slash = main.find('/', main.find("://") + 3);
+  const bool at_is_unclear =
+      at != std::string::npos && (at > slash || main.find('@', at + 1) != std::string::npos);
+  const bool port_is_none =
+      conninfo_value(conninfo, "port").find_first_not_of("0123456789,") != std::string::npos;
+  if (!at_is_unclear && !port_is_none) return "";
+  return "can be read in two ways; in a user name, password or database write / as %2F, @ as %40, : as %3A";
+}
+
 std::string conninfo_value(const std::string& conninfo, const std::string& key) {
   const Options options = parse(conninfo);
   for (const PQconninfoOption* option = options.get(); option != nullptr && option->keyword != nullptr;

@@ -33,6 +33,11 @@ ConnectParams step_params(const std::string& base, const StepTarget& target, con
                           const std::string& own_role, const std::string& extra, bool pooled,
                           std::chrono::milliseconds lease_ttl);
 
+// Why libpq cannot read the string, or would read it in another way than it seems to be meant, as with a / or @
+// in a password that is not percent-encoded; "" when it can. Shows nothing of the string: libpq's own messages
+// repeat it, its password included.
+std::string conninfo_problem(const std::string& conninfo);
+
 // "user" or "dbname" as libpq would use it, or "" when only the environment or a default says it.
 std::string conninfo_value(const std::string& conninfo, const std::string& key);
 

@@ -6,13 +6,17 @@
 #include <utility>
 
 #include "daemon/cli/printable.hpp"
+#include "store/conninfo.hpp"
 #include "store/quiet_login.hpp"
 
 namespace durabled::daemon::cli {
 
 std::string Invocation::conninfo() const {
   const char* variable = std::getenv("DURABLED_DATABASE");
-  const std::string given = !database.empty() ? database : variable == nullptr ? "" : variable;
+  const bool is_given = !database.empty();
+  const std::string given = is_given ? database : variable == nullptr ? "" : variable;
+  if (const std::string problem = store::conninfo_problem(given); !problem.empty())
+    throw CommandError(ExitCode::kUsage, (is_given ? "--database " : "DURABLED_DATABASE ") + problem);
   const store::QuietLogin login = store::quiet_login(given, false);
   static bool told = false;
   if (login.warning && !std::exchange(told, true))

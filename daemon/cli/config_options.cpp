@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "store/conninfo.hpp"
+
 namespace durabled::daemon::cli {
 namespace {
 
@@ -68,6 +70,21 @@ config::Sources config_sources(const Invocation& invocation, const ConfigOptions
   }
   if (!invocation.database.empty()) sources.overrides["database"] = invocation.database;
   return sources;
+}
+
+config::Loaded load_config(const config::Sources& sources) {
+  config::Loaded loaded = config::load(sources);
+  const auto check = [&](const std::string& key, const std::string& path, const std::string& conninfo) {
+    const std::string problem = store::conninfo_problem(conninfo);
+    const auto origin = loaded.origin.find(key);
+    if (problem.empty()) return;
+    throw config::ConfigError((origin == loaded.origin.end() ? "default" : origin->second) + ": key '" +
+                              path + "': " + problem);
+  };
+  check("database", "database", loaded.config.database);
+  for (const auto& [role, conninfo] : loaded.config.identity.roles)
+    check("identity.roles", "identity.roles." + role, conninfo);
+  return loaded;
 }
 
 }  // namespace durabled::daemon::cli

@@ -24,4 +24,8 @@ void add_config_flags(CLI::App& command, ConfigOptions& options);   // those of 
 config::Sources config_sources(const Invocation& invocation, const ConfigOptions& options,
                                bool default_file = true);
 
+// Loads it, and checks what config::load() leaves to libpq: that connection strings are such. Throws
+// config::ConfigError, whose text shows nothing of them.
+config::Loaded load_config(const config::Sources& sources);
+
 }  // namespace durabled::daemon::cli

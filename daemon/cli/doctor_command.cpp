@@ -372,7 +372,7 @@ void print(const std::vector<Finding>& findings, bool healthy, bool json) {
 
 ExitCode examine(const Invocation& invocation, const ConfigOptions& options) {
   const config::Sources sources = config_sources(invocation, options);
-  const config::Config config = config::load(sources).config;
+  const config::Config config = load_config(sources).config;
   std::vector<Finding> findings;
   ExitCode unhealthy = ExitCode::kFailed;
   try {

@@ -176,7 +176,14 @@ std::string to_json(const Shown& shown) {
 }
 
 void print_field(const std::string& name, const std::string& value) {
-  std::cout << paint(Colour::kBold, name) << std::string(10 - name.size(), ' ') << value << '\n';
+  constexpr std::size_t kColumn = 10;
+  std::cout << paint(Colour::kBold, name) << std::string(kColumn - name.size(), ' ');
+  // A line of the value must not look like a field.
+  for (const char c : value) {
+    std::cout << c;
+    if (c == '\n') std::cout << std::string(kColumn, ' ');
+  }
+  std::cout << '\n';
 }
 
 void print_times(const store::InstanceDetail& instance) {
@@ -206,7 +213,7 @@ std::map<std::string, std::string> notes(const Shown& shown) {
 
 void print_instance(const Invocation& invocation, const Shown& shown, bool with_ids) {
   const store::InstanceDetail& instance = shown.instance;
-  print_field("Instance:", instance.id + (instance.label ? " (" + *instance.label + ')' : ""));
+  print_field("Instance:", instance.id + (instance.label ? " (" + one_line(*instance.label, 0) + ')' : ""));
   const bool is_under_way = instance.request && !has_ended(instance.status) &&
                             !(*instance.request == "pause" && instance.status == "paused");
   print_field("Status:", paint(status_colour(instance.status), instance.status) +

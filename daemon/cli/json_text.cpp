@@ -2,17 +2,19 @@
 
 #include <boost/json.hpp>
 
+#include "daemon/plain_text.hpp"
+
 namespace durabled::daemon::cli {
 
 std::string json_quote(std::string_view text) {
-  return boost::json::serialize(boost::json::string_view(text.data(), text.size()));
+  return json_with_escapes(boost::json::serialize(boost::json::string_view(text.data(), text.size())));
 }
 
 JsonObject& JsonObject::raw(std::string_view key, std::string_view json) {
   body_ += body_.empty() ? '{' : ',';
   body_ += json_quote(key);
   body_ += ':';
-  body_ += json;
+  body_ += json_with_escapes(json);
   return *this;
 }
 

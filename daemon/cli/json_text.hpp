@@ -1,5 +1,5 @@
 // JSON output, written as text: results and other JSON of the database go through untouched, digits and key
-// order included.
+// order included. Characters that would act on a terminal are \uNNNN, so that it is JSON there too.
 #pragma once
 
 #include <optional>

@@ -1,47 +1,59 @@
 #include "daemon/cli/printable.hpp"
 
+#include <sys/random.h>
+
 #include <array>
 #include <ostream>
+
+#include "daemon/plain_text.hpp"
 
 namespace durabled::daemon::cli {
 namespace {
 
-std::size_t length_of_colour(std::string_view text) {
-  constexpr std::array<std::string_view, 7> kCodes{"\033[0m",  "\033[1m",  "\033[2m", "\033[31m",
-                                                   "\033[32m", "\033[33m", "\033[36m"};
-  for (const std::string_view code : kCodes) {
-    if (text.starts_with(code)) return code.size();
-  }
-  return 0;
-}
+// Continuation bytes of UTF-8 only, which no valid text has by themselves; the last byte of a mark is the number.
+constexpr std::size_t kMarkBytes = 12;
+constexpr unsigned char kContinuation = 0x80;
 
-void append_hex(std::string& out, unsigned char byte) {
-  constexpr const char* kDigits = "0123456789abcdef";
-  out += "\\x";
-  out += kDigits[byte >> 4];
-  out += kDigits[byte & 15];
+const std::string& mark_beginning() {
+  static const std::string beginning = [] {
+    std::array<unsigned char, kMarkBytes> bytes{};
+    static_cast<void>(getrandom(bytes.data(), bytes.size(), 0));
+    std::string text;
+    for (const unsigned char byte : bytes) text += static_cast<char>(kContinuation | (byte & 0x3F));
+    return text;
+  }();
+  return beginning;
 }
 
 }  // namespace
 
+std::string colour_mark(int number) {
+  return mark_beginning() + static_cast<char>(kContinuation | (static_cast<unsigned>(number) & 0x3F));
+}
+
 std::string printable(std::string_view text) {
+  const std::string& mark = mark_beginning();
   std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
-    if (const std::size_t colour = byte == 0x1B ? length_of_colour(text.substr(i)) : 0; colour > 0) {
-      out += text.substr(i, colour);
-      i += colour - 1;
-    } else if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F) {
-      append_hex(out, byte);
-    } else if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {  // C1 in UTF-8
-      append_hex(out, static_cast<unsigned char>(next));
-      ++i;
-    } else {
-      out += text[i];
+  bool is_coloured = false;
+  const auto switch_to = [&](int number) {
+    out += "\033[" + std::to_string(number) + 'm';
+    is_coloured = number != 0;
+  };
+  while (!text.empty()) {
+    if (text.starts_with(mark) && text.size() > mark.size()) {
+      switch_to(static_cast<unsigned char>(text[mark.size()]) & 0x3F);
+      text.remove_prefix(mark.size() + 1);
+      continue;
     }
+    if (text.front() == '\n' && is_coloured) switch_to(0);
+    const std::size_t hidden = hidden_character(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    const std::size_t visible = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    const std::size_t length = hidden > 0 ? hidden : visible;
+    out += hidden > 0 ? with_escapes(text.substr(0, length), "\n\t") : std::string(text.substr(0, length));
+    text.remove_prefix(length);
   }
+  if (is_coloured) switch_to(0);
   return out;
 }
 

@@ -1,4 +1,5 @@
-// What a terminal is shown of text that others have written: no control character of theirs reaches it.
+// What a terminal is shown of text that others have written: no control character of theirs reaches it, nor a
+// colour, nor a mark that changes the direction of writing.
 #pragma once
 
 #include <iosfwd>
@@ -8,7 +9,13 @@
 
 namespace durabled::daemon::cli {
 
-// `text` with each control character (C0 but line feed and tab, DEL, C1) as \xNN. The codes of paint() stay.
+// What printable() turns into the terminal's code for that colour (0: none, 1: bold, …, 36: cyan). Nobody else can
+// write it, because it holds random bytes of this process. Takes no room: width_of() does not count it, and
+// one_line() keeps it.
+std::string colour_mark(int number);
+
+// `text` with each control or format character but line feed and tab as \xNN or \u{NNNN}, and with the terminal's
+// codes for the marks of colours. A colour ends with its line.
 std::string printable(std::string_view text);
 
 // While it lives, what is written to `stream` goes through printable().

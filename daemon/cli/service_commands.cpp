@@ -1,13 +1,18 @@
 // durabled run and dev: the service, alone or with a private Postgres.
+#include <sys/prctl.h>
+
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include "config/loader.hpp"
 #include "daemon/cli/command.hpp"
 #include "daemon/cli/config_options.hpp"
+#include "daemon/config_files.hpp"
 #include "daemon/dev_server.hpp"
+#include "daemon/log.hpp"
 #include "daemon/service.hpp"
 
 namespace durabled::daemon::cli {
@@ -18,7 +23,10 @@ ExitCode serve(const config::Sources& given) {
   const auto load = [given] {
     config::Sources sources = given;
     sources.environment = config::process_environment();
-    return config::load(sources).config;
+    config::Loaded loaded = load_config(sources);
+    configure_log(loaded.config.log);
+    for (const std::string& warning : file_warnings(loaded, sources.file.value_or(""))) log_warn(warning);
+    return std::move(loaded.config);
   };
   return run_service(load(), load) == 0 ? ExitCode::kOk : ExitCode::kFailed;
 }
@@ -33,8 +41,11 @@ void add_run_command(CLI::App& app, Invocation& invocation) {
   add_config_option(command, *options);
   add_config_flags(command, *options);
   add_database_option(command, invocation);
-  set_action(command, invocation,
-             [&invocation, options] { return serve(config_sources(invocation, *options)); });
+  set_action(command, invocation, [&invocation, options] {
+    // Its memory holds passwords, secrets and the keys of its worker.
+    prctl(PR_SET_DUMPABLE, 0);
+    return serve(config_sources(invocation, *options));
+  });
 }
 
 void add_dev_command(CLI::App& app, Invocation& invocation) {
@@ -58,7 +69,7 @@ void add_dev_command(CLI::App& app, Invocation& invocation) {
   set_action(command, invocation, [&invocation, options, dev] {
     // The file of a service on this machine is not meant for this.
     config::Sources config = config_sources(invocation, *options, false);
-    config::load(config);  // what is wrong with it is said before anything is made
+    load_config(config);  // what is wrong with it is said before anything is made
     DevServer server(*dev);
     config.overrides["database"] = server.conninfo();
     std::cout << server.greeting(invocation.program) << std::flush;

@@ -20,24 +20,25 @@ bool is_set(const char* variable) {
   return value != nullptr && *value != '\0';
 }
 
-const char* code(Colour colour) {
+// The terminal's number for it.
+int number_of(Colour colour) {
   switch (colour) {
     case Colour::kPlain:
-      return "";
+      return 0;
     case Colour::kBold:
-      return "\033[1m";
+      return 1;
     case Colour::kDim:
-      return "\033[2m";
+      return 2;
     case Colour::kRed:
-      return "\033[31m";
+      return 31;
     case Colour::kGreen:
-      return "\033[32m";
+      return 32;
     case Colour::kYellow:
-      return "\033[33m";
+      return 33;
     case Colour::kCyan:
-      return "\033[36m";
+      return 36;
   }
-  return "";
+  return 0;
 }
 
 bool begins_character(char c) {
@@ -68,7 +69,7 @@ std::size_t terminal_width() {
 
 std::string paint(Colour colour, const std::string& text) {
   if (colour == Colour::kPlain || !coloured()) return text;
-  return code(colour) + text + "\033[0m";
+  return colour_mark(number_of(colour)) + text + colour_mark(0);
 }
 
 Colour status_colour(const std::string& status) {
@@ -165,7 +166,7 @@ std::string Table::text() const {
   std::string result;
   const auto line = [&](const std::vector<Cell>& cells) {
     for (std::size_t i = 0; i + 1 < cells.size(); ++i)
-      result += paint(cells[i].colour, pad(cells[i].text, widths[i])) + "  ";
+      result += paint(cells[i].colour, pad(one_line(cells[i].text, 0), widths[i])) + "  ";
     result += paint(cells.back().colour, one_line(cells.back().text, last));
     result.erase(result.find_last_not_of(' ') + 1);
     result += '\n';

@@ -383,3 +383,60 @@ TEST_CASE("no control character of a workflow or its errors reaches a terminal",
       CHECK(output.find(control) == std::string::npos);
   }
 }
+
+TEST_CASE("a label cannot forge a line, a colour or the direction of writing", "[S3.10]") {
+  const Fixture fixture;
+  const std::string label = "mine\nStatus:   completed\n\033[32mgreen \u202Eesrever\u2066 \u200F\033[0m";
+  Sql sql(fixture.database.conninfo());
+  const std::string id = sql.text("insert into df.submit (dsl, label) values ($1, $2) returning id",
+                                  "df.wait_for_signal('x')", label);
+  const std::string database = " --database '" + fixture.database.conninfo() + "'";
+  for (const std::string& command : {"show " + id + database, "list" + database}) {
+    const std::string output = on_terminal(command);
+    INFO(command << ": " << output);
+    CHECK(output.find("mine Status:") != std::string::npos);
+    CHECK(output.find("\nStatus:   completed") == std::string::npos);
+    for (const char* mark : {"\033[32mgreen", "\u202E", "\u2066", "\u200F"})
+      CHECK(output.find(mark) == std::string::npos);
+  }
+  const std::string shown = on_terminal("show --json " + id + database);
+  INFO(shown);
+  CHECK(boost::json::parse(shown).at("label").as_string() == label);
+}
+
+TEST_CASE("a connection string that libpq cannot read is refused without a part of it", "[L6.19]") {
+  const TemporaryDirectory directory("durabled-cli");
+  const std::string file = (directory.path() / "durabled.yaml").string();
+  for (const std::string conninfo :
+       {"postgresql://durabled:S3cretPw@[::1/app", "postgresql://durabled:S3cret%ZZPw@h/app",
+        "postgresql://durabled:S3cret/Pw@h/app", "postgresql://durabled:S3cret@Pw@h/app",
+        "postgresql://durabled:S3cret?Pw@h/app", "host=h password=S3cret Pw", "password='S3cretPw",
+        "S3cretPw"}) {
+    const auto refused = [&](const CliOutcome& outcome, const std::string& place) {
+      INFO(conninfo << ": " << outcome.err);
+      CHECK(outcome.code == 2);
+      CHECK_THAT(outcome.err, ContainsSubstring(place));
+      CHECK_THAT(outcome.out + outcome.err, !ContainsSubstring("S3cret") && !ContainsSubstring("Pw"));
+    };
+    refused(cli({"list", "--database", conninfo}), "--database ");
+    refused(cli({"list"}, {{"DURABLED_DATABASE", conninfo}}), "DURABLED_DATABASE ");
+    refused(cli({"run"}, {{"DURABLED_DATABASE", conninfo}}),
+            "environment DURABLED_DATABASE: key 'database': ");
+    write_file(file, "log:\n  level: info\ndatabase: \"" + conninfo + "\"\n");
+    refused(cli({"run", "--config", file}), file + ":3: key 'database': ");
+    refused(cli({"doctor", "--config", file}), file + ":3: key 'database': ");
+    write_file(file, "identity:\n  roles:\n    alice: \"" + conninfo + "\"\n");
+    refused(cli({"run", "--config", file}), ": key 'identity.roles.alice': ");
+  }
+  for (const std::string conninfo :
+       {"postgresql://durabled:S3cret%40%2FPw@[::1]:1/app?passfile=/a@b/c",
+        "host=/nonexistent password='a b'", "postgresql:///app?host=/nonexistent&user=x",
+        "postgres://h1:1,h2:2/app"}) {
+    const CliOutcome outcome =
+        cli({"list", "--database",
+             conninfo + (conninfo.find('?') != std::string::npos ? "&connect_timeout=2" : "")});
+    INFO(conninfo << ": " << outcome.err);
+    CHECK(outcome.code == 3);
+    CHECK_THAT(outcome.err, !ContainsSubstring("S3cret"));
+  }
+}
