@@ -271,10 +271,10 @@ create function df.http(url text, method text, body jsonb, headers anycompatible
   expect text default null) returns text language plpgsql stable parallel safe as $$
 begin return df.http(url, method, body::text, headers, timeout_seconds, expect); end $$;
 comment on function df.http(text, text, jsonb, anycompatible, numeric, text) is 'One HTTP call with a body of type jsonb';
-create function df.http(url text, body jsonb, timeout_seconds numeric default 30, headers anycompatible default null,
-  expect text default null) returns text language plpgsql stable parallel safe as $$
-begin return df.http(url, 'POST', body::text, headers, timeout_seconds, expect); end $$;
-comment on function df.http(text, jsonb, numeric, anycompatible, text) is 'One HTTP POST with a body of type jsonb';
+create function df.http(url text, body jsonb, timeout_seconds numeric default 30, headers anycompatible default null)
+returns text language plpgsql stable parallel safe as $$
+begin return df.http(url, 'POST', body::text, headers, timeout_seconds); end $$;
+comment on function df.http(text, jsonb, numeric, anycompatible) is 'One HTTP POST with a body of type jsonb';
 
 -- parts has a default only because method before it has one.
 create function df.http_multipart(url text, method text default 'POST', parts anycompatible default null,

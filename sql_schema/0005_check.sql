@@ -759,13 +759,11 @@ end $$;
 comment on function df._unbound_problem(json) is 'A step of a graph that can only fail, because nothing binds a name';
 
 insert into df._client_routines (name) values
-  ('_try_jsonb'), ('_codes'), ('_codes_pattern'), ('_parts_problem'), ('_cron_value'), ('_cron_values'),
+  ('_try_jsonb'), ('_codes'), ('_codes_pattern'), ('_statuses'), ('_statuses_pattern'), ('_parts_problem'),
+  ('_cron_value'), ('_cron_values'),
   ('_zone_problem'), ('_schedule_problem'), ('_statements'), ('_statement_problem'), ('_fail_problem'),
   ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_headers_problem'), ('_body_problem'),
   ('_http_problem'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
   ('_unbound_names'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_unbound_problem');
-  ('_try_jsonb'), ('_codes'), ('_codes_pattern'), ('_statuses'), ('_statuses_pattern'), ('_parts_problem'), ('_schedule_problem'),
-  ('_has_second_statement'), ('_statement_problem'), ('_unknown_key'), ('_number_problem'), ('_config_problem'),
-  ('_http_problem'), ('_fail_problem'), ('_node_problem'), ('_graph_problem'), ('_check');
 
 revoke execute on all functions in schema df from public;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "config/loader.hpp"
 #include "daemon/cli/command.hpp"
@@ -24,8 +25,9 @@ ExitCode serve(const config::Sources& given) {
     config::Sources sources = given;
     sources.environment = config::process_environment();
     config::Loaded loaded = load_config(sources);
-    configure_log(loaded.config.log);
-    for (const std::string& warning : file_warnings(loaded, sources.file.value_or(""))) log_warn(warning);
+    const std::vector<std::string> warnings = file_warnings(loaded, sources.file.value_or(""));
+    if (!warnings.empty()) configure_log(loaded.config.log);  // the service does it later
+    for (const std::string& warning : warnings) log_warn(warning);
     return std::move(loaded.config);
   };
   return run_service(load(), load) == 0 ? ExitCode::kOk : ExitCode::kFailed;

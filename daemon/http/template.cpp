@@ -6,6 +6,7 @@
 
 #include "daemon/http/encoding.hpp"
 #include "dsl/assert.hpp"
+#include "dsl/value/http_text.hpp"
 
 namespace durabled::daemon {
 namespace {
@@ -21,16 +22,37 @@ std::string_view view(const json::string& text) {
   return {text.data(), text.size()};
 }
 
-// `text` as a template: secrets kept apart, everything else substituted.
-OrMessage<SecretText> fill(std::string_view text, const dsl::Bindings& bindings) {
+// `text` as a template: secrets kept apart, values put in as `kind` asks for.
+OrMessage<SecretText> fill(std::string_view text, dsl::HttpText kind, const dsl::Bindings& bindings) {
   auto result = SecretText::parse(text);
   if (!result) return result;
-  for (SecretText::Piece& piece : result->pieces()) {
-    if (piece.is_secret) continue;
-    auto filled = dsl::substitute_text(piece.text, bindings);
-    if (!filled) return Unexpected{filled.error().message};
-    piece.text = std::move(*filled);
+  // One literal, which may be empty, before, between and after the secrets.
+  std::vector<std::string> literals(1);
+  for (const SecretText::Piece& piece : result->pieces()) {
+    if (piece.is_secret) {
+      literals.emplace_back();
+    } else {
+      literals.back() += piece.text;
+    }
   }
+  auto filled = dsl::substitute_http(literals, kind, bindings);
+  if (!filled) {
+    const auto& [message, hint] = filled.error();
+    return Unexpected{hint.empty() ? message : message + "; " + hint};
+  }
+  std::vector<SecretText::Piece> pieces;
+  auto literal = filled->begin();
+  const auto add_literal = [&] {
+    if (!literal->empty()) pieces.push_back({false, std::move(*literal)});
+    ++literal;
+  };
+  add_literal();
+  for (SecretText::Piece& piece : result->pieces()) {
+    if (!piece.is_secret) continue;
+    pieces.push_back(std::move(piece));
+    add_literal();
+  }
+  result->pieces() = std::move(pieces);
   return result;
 }
 
@@ -45,7 +67,7 @@ OrMessage<std::vector<HttpHeader>> build_headers(const std::string& text, const 
   for (const auto& [key, value] : document.as_object()) {
     const std::string name(key);
     if (is_reserved_header(name)) return Unexpected{name + " cannot be set: it belongs to the connection"};
-    auto filled = fill(view(value.as_string()), bindings);
+    auto filled = fill(view(value.as_string()), dsl::HttpText::kPlain, bindings);
     if (!filled) return Unexpected{name + ": " + filled.error()};
     const auto& pieces = filled->pieces();
     if (!std::all_of(pieces.begin(), pieces.end(),
@@ -58,7 +80,7 @@ OrMessage<std::vector<HttpHeader>> build_headers(const std::string& text, const 
 }
 
 OrMessage<bool> fill_data(HttpPart& part, std::string_view text, const dsl::Bindings& bindings) {
-  auto filled = fill(trim_blanks(text), bindings);
+  auto filled = fill(trim_blanks(text), dsl::HttpText::kPlain, bindings);
   if (!filled) return Unexpected{"data_b64: " + filled.error()};
   if (filled->has_secrets()) {
     part.data = std::move(*filled);
@@ -80,7 +102,7 @@ OrMessage<HttpPart> build_part(const json::object& fields, const dsl::Bindings& 
       if (auto done = fill_data(part, text, bindings); !done) return Unexpected{done.error()};
       continue;
     }
-    auto filled = fill(text, bindings);
+    auto filled = fill(text, dsl::HttpText::kPlain, bindings);
     if (!filled) return Unexpected{key + ": " + filled.error()};
     if (!is_header_value(filled->display())) return Unexpected{key + " holds a line break or a NUL"};
     if (key == "filename")
@@ -134,7 +156,7 @@ OrMessage<HttpRequest> build(const dsl::Node& node, const dsl::HttpOptions& opti
   HttpRequest request;
   request.method = options.method;
   request.expect = options.expect;
-  auto url = fill(node.text, bindings);
+  auto url = fill(node.text, dsl::HttpText::kUrl, bindings);
   if (!url) return Unexpected{"url: " + url.error()};
   request.url = std::move(*url);
   if (options.headers) {
@@ -148,7 +170,7 @@ OrMessage<HttpRequest> build(const dsl::Node& node, const dsl::HttpOptions& opti
     request.parts = std::move(*parts);
     if (auto settled = settle_form_headers(request.headers); !settled) return Unexpected{settled.error()};
   } else if (options.body) {
-    auto body = fill(*options.body, bindings);
+    auto body = fill(*options.body, dsl::HttpText::kBody, bindings);
     if (!body) return Unexpected{"body: " + body.error()};
     request.body = std::move(*body);
     if (!any_header(request.headers, "content-type")) {

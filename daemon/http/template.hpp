@@ -18,7 +18,7 @@ struct HttpCallContext {
 };
 
 // Requires: `node` is kHttp or kHttpMultipart, as dsl::apply_rules() left it. Pure.
-//   url, body  substitute_text.
+//   url, body  values are encoded for the place where they stand: dsl::substitute_http().
 //   headers    parsed as a JSON object before its values are substituted, so that a value cannot add a
 //              header; a line break or NUL in a value is an error.
 //   parts      parsed as a JSON array first, likewise.

@@ -4,6 +4,7 @@
 
 #include "dsl/assert.hpp"
 #include "dsl/graph/habits.hpp"
+#include "dsl/graph/http_values.hpp"
 #include "dsl/graph/name_scopes.hpp"
 
 namespace durabled::dsl {
@@ -27,6 +28,7 @@ class Checker {
       warn(each.node, is_about_name, std::move(each.code), std::move(each.message), std::move(each.hint));
     }
     find_unbound();
+    for (NodeIndex index = 0; index < graph_.nodes.size(); ++index) check_http_values(index);
     std::stable_sort(found_.begin(), found_.end(),
                      [](const Found& a, const Found& b) { return a.node < b.node; });
     GraphDiagnostics all;
@@ -53,6 +55,11 @@ class Checker {
     found_.push_back(
         {node, make_diagnostic(Diagnostic::Severity::kWarning, source_ ? source_->text : std::string_view(),
                                at, std::move(code), std::move(message), std::move(hint))});
+  }
+
+  void check_http_values(NodeIndex index) {
+    for (UnencodedValue& each : unencoded_values(graph_[index]))
+      warn(index, false, "unencoded_value", std::move(each.message), std::move(each.hint));
   }
 
   void find_lost_breaks() {

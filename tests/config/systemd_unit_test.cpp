@@ -40,3 +40,7 @@ TEST_CASE("systemd is told when the daemon is ready, watches it, and always star
   CHECK(assignments.at("StartLimitIntervalSec") == "0");
   CHECK(durabled::config::parse_duration(assignments.at("WatchdogSec")));
 }
+
+TEST_CASE("a crash of the service leaves no file with its memory") {
+  CHECK(unit().at("LimitCORE") == "0");
+}

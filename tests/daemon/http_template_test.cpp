@@ -80,6 +80,43 @@ TEST_CASE("url, body and header values are substituted", "[http][template][L5.9]
   CHECK(request.idempotency_key == "key-1");
 }
 
+TEST_CASE("values are encoded for the place where they stand in JSON bodies and URLs", "[http][template]") {
+  Scene scene;
+  scene.bind("v", {{"name", "O'Brien \"Bob\" \\ x\nnew"},
+                   {"q", "a b&c=1"},
+                   {"evil", R"(x", "admin": true, "y": ")"},
+                   {"none", nullptr},
+                   {"dots", ".."}});
+  const auto body = [&](const std::string& text) {
+    scene.options.body = text;
+    const HttpRequest request = scene.request();
+    CHECK(header(request, "content-type") == "application/json");
+    return boost::json::parse(request.body->display()).as_object();
+  };
+  CHECK(text(body(R"({"name": "$v.name", "n": 3})").at("name")) == "O'Brien \"Bob\" \\ x\nnew");
+  CHECK(body(R"({"e": $v.none?})").at("e").is_null());
+  const auto injected = body(R"({"name": "$v.evil", "raw": $v.evil})");
+  CHECK(injected.size() == 2);
+  CHECK(text(injected.at("name")) == R"(x", "admin": true, "y": ")");
+  CHECK(text(injected.at("raw")) == R"(x", "admin": true, "y": ")");
+  CHECK(text(body(R"({"key": "{secret.KEY}", "q": "$v.q"})").at("key")) == "{secret.KEY}");
+  scene.options.body.reset();
+
+  const auto url = [&](const std::string& text) {
+    scene.node.text = text;
+    return scene.request().url.display();
+  };
+  CHECK(url("https://h/json?q=$v.q&z=1") == "https://h/json?q=a%20b%26c%3D1&z=1");
+  CHECK(url("https://h/{secret.A}/$v.q?k={secret.B}&q=$v.q") ==
+        "https://h/{secret.A}/a%20b%26c%3D1?k={secret.B}&q=a%20b%26c%3D1");
+  CHECK(url("{secret.A}/$v.q") == "{secret.A}/a%20b%26c%3D1");
+  scene.node.text = "https://h/files/$v.dots/x";
+  CHECK_THAT(scene.error(), ContainsSubstring("url: $v.dots makes"));
+  scene.node.text = "https://h/";
+  scene.options.body = R"({"e": $v.none})";
+  CHECK_THAT(scene.error(), ContainsSubstring("body: $v.none is NULL"));
+}
+
 TEST_CASE("a body without a content type is JSON or text", "[http][template]") {
   Scene scene;
   CHECK(header(scene.request(), "content-type") == "(none)");

@@ -32,6 +32,22 @@ std::string warnings_of(const std::string& text) {
 
 }  // namespace
 
+TEST_CASE("values that go into a call without being encoded are warned about") {
+  CHECK(warnings_of("'A' |=> 'v' ~> df.http('http://$v.host/x')") == "unencoded_value@16");
+  CHECK(warnings_of("'A' |=> 'v' ~> df.http('http://h/x?$v.q')") == "unencoded_value@16");
+  CHECK(warnings_of("'A' |=> 'v' ~> df.http('http://h/x?q=$v.q&$v.r=$v.s')") == "");
+  CHECK(warnings_of("'A' |=> 'v' ~> df.http('$v.url')") == "");
+  CHECK(warnings_of(
+            "'A' |=> 'v' ~> df.http('http://h/$v.a?b=$v.c', body => '{\"a\": \"$v.a\", \"b\": $v.b}')") ==
+        "");
+  CHECK(warnings_of("'A' |=> 'v' ~> df.http('http://h/', body => '{\"a\": \"$v.a\"')") ==
+        "unencoded_value@16");
+  CHECK(warnings_of("'A' |=> 'v' ~> df.http('http://h/', body => 'Dear $v.a')") == "");
+  CHECK(warnings_of("df.http('http://{host}/x')") == "");
+  CHECK_THAT(parse("'A' |=> 'v' ~> df.http('http://$v.host/x')").warnings.at(0).message,
+             ContainsSubstring("$v.host goes into the URL as it is"));
+}
+
 TEST_CASE("steps after what never ends are unreachable", "[L2.5]") {
   CHECK(warnings_of("@> 'A' ~> 'B'") == "unreachable@11");
   CHECK(warnings_of("'A' ~> @> 'B' ~> 'C' ~> 'D'") == "unreachable@18");

@@ -75,7 +75,7 @@ TEST_CASE("in the text log an end is one line without control characters or valu
                               return std::nullopt;
                             return all.substr(at, all.find('\n', at) - at);
                           }).value();
-  CHECK(log.starts_with("instance " + id + " (a | [31mbx"));
+  CHECK(log.starts_with("instance " + id + " (a | \\x1b[31m\\u{202e}b\\x9bx"));
   CHECK_THAT(log, ContainsSubstring("…) of alice failed after "));
   INFO(log);
   CHECK(log.ends_with(" s: 22P02 at node 00000000, attempt 1"));

@@ -44,6 +44,16 @@ TEST_CASE("a call completes with the envelope of its answer", "[L4.1]") {
   CHECK(alice.text("select at - started_at = (data ->> 'duration_ms')::int * interval '1 ms' from df.events "
                    "where kind = 'StepCompleted'") == "t");
 
+  // A value cannot leave its string, its path segment or its query value.
+  const std::string encoded = run_workflow(
+      alice,
+      R"($q$ SELECT 'O''Brien "Bob" \ x", "admin": true, "y": "' AS name, NULL AS none, 'a b&c=1' AS q $q$ |=> 'v' ~> )" +
+          call(world, "/echo/$v.q?q=$v.q", R"(, 'POST', '{"name": "$v.name", "e": $v.none?}')"));
+  CHECK(holds(alice, encoded,
+              "(((j ->> 'body')::jsonb ->> 'body')::jsonb) = jsonb_build_object('e', null, 'name', "
+              "'O''Brien \"Bob\" \\ x\", \"admin\": true, \"y\": \"')"));
+  CHECK(world.http.calls("/echo/a%20b%26c%3D1").at(0).query == "q=a%20b%26c%3D1");
+
   const std::string unexpected = run_failing(alice, call(world, "/status/404", ", 'GET', expect => '2xx'"));
   CHECK(holds(alice, unexpected, "j ->> 'code' = 'http_404' and (j ->> 'attempts')::int = 1"));
   CHECK_THAT(unexpected, ContainsSubstring("GET http://127.0.0.1") &&

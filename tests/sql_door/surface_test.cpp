@@ -111,10 +111,8 @@ TEST_CASE("constructors have the arguments and defaults of the contract", "[L1.3
       {"wait_for_schedule", "cron text, timezone text DEFAULT 'UTC'::text"},
       {"wait_for_signal", "name text, timeout_seconds anycompatible" + null + "unknown"},
       {"http", "url text, body jsonb, timeout_seconds numeric DEFAULT 30, headers anycompatible" + null +
-                   "unknown, expect text" + null +
-                   "text -> text | url text, method text DEFAULT 'POST'::text, "
-                   "body text" +
-                   null + "text, headers anycompatible" + null +
+                   "unknown -> text | url text, method text DEFAULT 'POST'::text, body text" + null +
+                   "text, headers anycompatible" + null +
                    "unknown, timeout_seconds numeric DEFAULT 30, expect text" + null +
                    "text -> text | url text, method text, body jsonb, headers anycompatible" + null +
                    "unknown, timeout_seconds numeric DEFAULT 30, expect text" + null + "text"},
