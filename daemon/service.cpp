@@ -44,8 +44,17 @@ class Service {
     watchdog();
     if (const auto warning = quiet_login().warning) log_warn(*warning);
     connect();
-    run_measured(io_);
-    return exit_code_;
+    for (bool broken = false;;) {
+      try {
+        if (std::exchange(broken, false) && tenure_) lost("an exception reached the event loop");
+        run_measured(io_);
+        return exit_code_;
+      } catch (const std::exception& e) {
+        // Nothing nearer to it has dealt with it (no memory, say): what is held is given up and read again.
+        log_error(std::string("in the event loop: ") + e.what());
+        broken = true;
+      }
+    }
   }
 
  private:

@@ -235,7 +235,7 @@ void Tenure::keep() {
       if (!theirs) return post_loss("others have declared this worker dead");
       clock_.synchronise(*theirs, before, Clock::local());
     }
-  } catch (const store::StoreError& e) {
+  } catch (const std::exception& e) {
     post_loss(e.what());
   }
 }
@@ -261,7 +261,7 @@ void Tenure::on_work_thread(Work work, Then then) {
         const auto owner = weak.lock();
         if (owner && !owner->stopping_) then(std::move(*box));
       });
-    } catch (const store::StoreError& e) {
+    } catch (const std::exception& e) {  // a StoreError, or no memory for what was read
       asio::post(self->io_, [weak, why = std::string(e.what())] {
         if (const auto owner = weak.lock()) owner->lose(why);
       });

@@ -355,28 +355,67 @@ comment on column df.vars.owner is 'The role whose workflows get it';
 comment on column df.vars.name is 'The identifier between the braces';
 comment on column df.vars.value is 'The text that replaces it';
 
--- Who else may send signals to whose instances: df.grant_signal. A null pattern fits every label, or every name.
+-- Who else may send signals to whose instances: df.grant_signal. A null pattern fits every label, or every name. An owner
+-- writes its own rows, and a grantee sees those that are for it: who asks is decided by the policies alone, because a
+-- function with the owner's rights cannot know who called it. The id is a secret of these two.
 create table df._signal_grants (
-  owner regrole not null,
+  id uuid primary key default pg_catalog.gen_random_uuid(),
+  owner regrole not null default df._me(),
   grantee regrole not null,
   label text,
   name text,
+  revoked boolean not null default false,
   unique nulls not distinct (owner, grantee, label, name)
 );
 comment on table df._signal_grants is 'Which role may see that instances of another wait for signals, and send them';
 
--- The role is a parameter because a function with the owner's rights cannot see who called it; nobody may ask for a role
--- that the session cannot act as.
-create function df._may_signal(p_role regrole, p_instance text, p_name text) returns boolean language plpgsql stable
+create function df._check_signal_grant() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  most constant int := 100;
+begin
+  if greatest(length(new.label), length(new.name)) > 1000 then
+    raise string_data_right_truncation using message = 'a pattern has at most 1000 characters';
+  elsif new.label ~ '(^|[^\\])(\\\\)*\\$' or new.name ~ '(^|[^\\])(\\\\)*\\$' then
+    raise invalid_escape_sequence using message = 'a LIKE pattern must not end with its escape character';
+  elsif not exists (select from pg_roles r where r.oid = new.grantee) then
+    raise undefined_object using message = format('role %s does not exist', new.grantee);
+  elsif (select count(*) from df._signal_grants g where g.owner = new.owner) >= most then
+    raise program_limit_exceeded using message = format('a role makes at most %s grants of signals', most),
+      hint = 'Grant to a role whose members approve, or use patterns.';
+  end if;
+  return new;
+end $$;
+comment on function df._check_signal_grant() is 'Trigger: refuses grants of signals that could not be used';
+create trigger check_signal_grant before insert on df._signal_grants for each row execute function df._check_signal_grant();
+
+-- A right to delete from a table is one to lock it, too: a grant is marked as revoked, and this removes it.
+create function df._remove_signal_grant() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from df._signal_grants where id = new.id and revoked;
+  return null;
+end $$;
+comment on function df._remove_signal_grant() is 'Trigger: removes a grant of signals that was revoked';
+create trigger remove_signal_grant after update on df._signal_grants for each row when (new.revoked)
+  execute function df._remove_signal_grant();
+
+create function df._grant_fits(p_grant uuid, p_instance text, p_name text) returns boolean language plpgsql stable
   security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
-  return pg_has_role(session_user, p_role::oid, 'member') and exists (
-    select from df.instances i join df._signal_grants g on g.owner = i.submitted_by
-    where i.id = p_instance and i.status in ('pending', 'running', 'paused') and pg_has_role(p_role::oid, g.grantee::oid, 'usage')
+  return exists (
+    select from df._signal_grants g join df.instances i on i.submitted_by = g.owner
+    where g.id = p_grant and i.id = p_instance and i.status in ('pending', 'running', 'paused')
       and (g.label is null or i.label like g.label) and (g.name is null or p_name like g.name));
 end $$;
-comment on function df._may_signal(regrole, text, text) is
-  'Whether the owner of an unfinished instance lets this role send it that signal';
+comment on function df._grant_fits(uuid, text, text) is 'Whether a grant of signals is for that signal of that unfinished instance';
+
+create function df._may_signal(p_instance text, p_name text) returns boolean language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  return exists (select from df._signal_grants g
+                 where pg_has_role(current_user, g.grantee::oid, 'usage') and df._grant_fits(g.id, p_instance, p_name));
+end $$;
+comment on function df._may_signal(text, text) is 'Whether the owner of an unfinished instance lets the caller send it that signal';
 
 -- Row-level security ----------------------------------------------------------------------------------------------
 
@@ -407,7 +446,11 @@ create policy visible on df.signals for select
 create policy send on df.signals for insert
   with check (sent_by = (select df._me()) and (
     exists (select from df.instances i where i.id = instance_id and i.submitted_by = (select df._me()))
-    or df._may_signal((select df._me()), instance_id, name)));
+    or df._may_signal(instance_id, name)));
+create policy own on df._signal_grants
+  using (owner = (select df._me())) with check (owner = (select df._me()));
+create policy given on df._signal_grants for select
+  using (pg_catalog.pg_has_role(current_user, grantee::oid, 'usage'));
 create policy own on df.vars
   using (owner = (select df._me())) with check (owner = (select df._me()));
 create policy everybody on df.workers for select using (true);

@@ -595,9 +595,10 @@ begin
       where instance_id operator(pg_catalog.=) p_instance
         and seq operator(pg_catalog.=) any (array(select value::bigint from pg_catalog.json_array_elements_text(turn.prune)))
       returning kind, at)
-    delete from df.signals s using gone
-    where gone.kind operator(pg_catalog.=) 'SignalReceived' and s.instance_id operator(pg_catalog.=) p_instance
-      and s.taken_at operator(pg_catalog.=) gone.at;
+    delete from df.signals s
+    where s.instance_id operator(pg_catalog.=) p_instance
+      and s.taken_at operator(pg_catalog.=) any (array(
+        select g.at from gone g where g.kind operator(pg_catalog.=) 'SignalReceived'));
   end if;
   if turn.start is not null then
     perform df._apply_start(p_instance, p_at, turn.start);

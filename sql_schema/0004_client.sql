@@ -75,7 +75,7 @@ declare
   current_status text := (select i.status from df.instances i where i.id = $1 and i.submitted_by = df._me());
   payload json;
 begin
-  if current_status is null and not df._may_signal(df._me(), $1, $2) then
+  if current_status is null and not df._may_signal($1, $2) then
     perform df._instance_status($1);  -- raises where the caller may not even see it
     raise insufficient_privilege using
       message = format('role %I may not send signal "%s" to instance %s, which belongs to another role', current_user, $2, $1),
@@ -102,28 +102,7 @@ create function df.signal(instance_id text, name text, data jsonb) returns text 
 comment on function df.signal(text, text, jsonb) is
   'Sends a signal with a payload of type jsonb';
 
--- Approvals by others. The rows are written with the owner's rights, because a right to delete from a table is also one to
--- lock it; `p_owner` is checked as in df._may_signal.
-create function df._change_signal_grant(p_owner regrole, p_grantee regrole, p_label text, p_name text, p_grant boolean)
-returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  changed bigint;
-begin
-  if not pg_has_role(session_user, p_owner::oid, 'member') then
-    raise insufficient_privilege using message = format('permission denied to act for role %s', p_owner);
-  elsif greatest(length(p_label), length(p_name)) > 1000 then
-    raise string_data_right_truncation using message = 'a pattern has at most 1000 characters';
-  elsif p_grant then
-    insert into df._signal_grants values (p_owner, p_grantee, p_label, p_name) on conflict do nothing;
-  else
-    delete from df._signal_grants g
-    where g.owner = p_owner and g.grantee = p_grantee and (p_label is null and p_name is null
-      or g.label is not distinct from p_label and g.name is not distinct from p_name);
-  end if;
-  get diagnostics changed = row_count;
-  return changed;
-end $$;
-comment on function df._change_signal_grant(regrole, regrole, text, text, boolean) is 'What df.grant_signal and df.revoke_signal do';
+-- Approvals by others -----------------------------------------------------------------------------------------------
 
 create function df._role_named(p_role text) returns regrole language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -139,7 +118,7 @@ begin
   if role is null then
     raise undefined_object using message = format('role "%s" does not exist', $1);
   end if;
-  perform df._change_signal_grant(df._me(), role, $2, $3, true);
+  insert into df._signal_grants (grantee, label, name) values (role, $2, $3) on conflict do nothing;
   return format('Role %I may send signals%s to instances of %I%s', $1, coalesce(' like ' || quote_literal($3), ''), current_user,
                 coalesce(' with labels like ' || quote_literal($2), ''));
 end $$;
@@ -154,7 +133,11 @@ declare
 begin
   if role is null then
     raise undefined_object using message = format('role "%s" does not exist', $1);
-  elsif df._change_signal_grant(df._me(), role, $2, $3, false) = 0 then
+  end if;
+  update df._signal_grants g set revoked = true
+  where g.owner = df._me() and g.grantee = role
+    and ($2 is null and $3 is null or g.label is not distinct from $2 and g.name is not distinct from $3);
+  if not found then
     return format('Role %I had no such right', $1);
   end if;
   return format('Role %I may no longer send %s signals to instances of %I', $1, case when $2 is null and $3 is null
@@ -279,5 +262,5 @@ comment on function df.target_database() is
 
 insert into df._client_routines (name) values
   ('_instance_status'), ('status'), ('result'), ('error'), ('_request'), ('cancel'), ('pause'), ('resume'),
-  ('signal'), ('_may_signal'), ('_change_signal_grant'), ('_role_named'), ('grant_signal'), ('revoke_signal'), ('await_instance'), ('_outside_workflow'), ('setvar'), ('getvar'), ('unsetvar'), ('clearvars'),
+  ('signal'), ('_may_signal'), ('_grant_fits'), ('_role_named'), ('grant_signal'), ('revoke_signal'), ('await_instance'), ('_outside_workflow'), ('setvar'), ('getvar'), ('unsetvar'), ('clearvars'),
   ('history'), ('version'), ('target_database');

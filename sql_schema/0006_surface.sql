@@ -406,37 +406,43 @@ begin
 end $$;
 comment on function df._waiting_instances(text) is 'The instances that may wait for something, of those that the caller may see';
 
--- The waits for signals that owners let this role see; the role is checked as in df._may_signal.
-create function df._granted_waits(p_role regrole, p_id text)
+-- The waits for signals that these grants are for. Who knows a grant's id is its owner or its grantee. Of each owner the
+-- newest 1000 instances are looked at: whoever is given a right did not ask for it, and is not to pay for a backlog.
+create function df._granted_waits(p_grants uuid[], p_id text)
 returns table (instance_id text, node_id text, kind text, name text, since timestamptz, until timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 begin
-  if not pg_has_role(session_user, p_role::oid, 'member') or not exists (select from df._signal_grants) then return; end if;
+  if p_grants = '{}' then return; end if;
   return query
-    select distinct i.id, w.node_id, w.kind, w.name, w.since, w.until
-    from df._signal_grants g
-    cross join lateral (
-      select x.id, x.label from df.instances x
-      where x.submitted_by = g.owner and x.worker_id is null and x.status in ('running', 'paused') and (p_id is null or x.id = p_id)
-      union all
-      select x.id, x.label from df.instances x
-      where x.submitted_by = g.owner and x.worker_id is not null and x.status in ('running', 'paused')
-        and (p_id is null or x.id = p_id)) i
-    cross join lateral df._waits(i.id) w
-    where g.owner <> p_role and pg_has_role(p_role::oid, g.grantee::oid, 'usage') and w.kind = 'signal'
-      and (g.label is null or i.label like g.label) and (g.name is null or w.name like g.name);
+    with given as materialized (select g.* from df._signal_grants g where g.id = any (p_grants)),
+    instances as materialized (
+      select i.id, i.label, i.submitted_by from (select distinct g.owner from given g) o
+      cross join lateral (
+        select x.id, x.label, x.submitted_by from df.instances x
+        where x.submitted_by = o.owner and x.status in ('running', 'paused') and (p_id is null or x.id = p_id)
+        order by x.created_at desc limit 1000) i
+      where exists (select from given g where g.owner = i.submitted_by and (g.label is null or i.label like g.label)))
+    select i.id, w.node_id, w.kind, w.name, w.since, w.until
+    from instances i cross join lateral df._waits(i.id) w
+    where w.kind = 'signal' and exists (
+      select from given g where g.owner = i.submitted_by and (g.label is null or i.label like g.label)
+                            and (g.name is null or w.name like g.name));
 end $$;
-comment on function df._granted_waits(regrole, text) is 'The waits of others for signals that a role may send';
+comment on function df._granted_waits(uuid[], text) is 'The waits of others for signals that grants are for';
 
 create function df._login_waits(p_id text)
 returns table (instance_id text, name text, since timestamptz, until timestamptz)
-language sql stable begin atomic
-  select i.id, pg_catalog.format('cannot log in as %s (%s)', p.login, p.sqlstate), p.since, p.next_try_at
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off
+  set enable_mergejoin = off set jit = off as $$
+begin
+  if not exists (select from df._login_problems) then return; end if;
+  return query
+  select i.id, format('cannot log in as %s (%s)', p.login, p.sqlstate), p.since, p.next_try_at
   from df._login_problems p
   join df.instances i on i.worker_id = p.worker_id and i.database = p.database
   where i.status = 'running' and ($1 is null or i.id = $1)
     and (p.role = '' or i.submitted_by::oid = (select r.oid from pg_catalog.pg_roles r where r.rolname::text = p.role));
-end;
+end $$;
 comment on function df._login_waits(text) is 'The instances whose steps wait because nobody can log in for them: why, and until when';
 
 -- Plain SQL that becomes a part of the query, so that a LIMIT looks at no more instances than it needs.
@@ -447,7 +453,9 @@ language sql stable begin atomic
   from df._waiting_instances($1) i(id) cross join lateral df._waits(i.id) w
   union all
   select w.instance_id, w.node_id, w.kind, w.name, w.since, w.until
-  from df._granted_waits(df._me(), $1) w where not df._is_operator()
+  from df._granted_waits(array(select g.id from df._signal_grants g where g.owner <> df._me()
+                               and pg_catalog.pg_has_role(current_user, g.grantee::oid, 'usage')), $1) w
+  where not df._is_operator() and pg_catalog.row_security_active('df._signal_grants')
   union all
   select l.instance_id, null, 'login', l.name, l.since, l.until from df._login_waits($1) l;
 end;

@@ -127,6 +127,9 @@ void Execution::activate(Frame* parent, std::size_t slot, NodeIndex node, std::s
   frame.slot = slot;
   frame.scope = std::move(scope);
   frame.names = std::move(names);
+  // With its places in live_, timers_ and its parent: a million rows that only wait are a gigabyte.
+  frame.cost = ByteCharge(meter_, sizeof(Frame) + 512 + 4 * frame.scope.size());
+  may_take(0);
   if (parent == nullptr) {
     root_ = std::move(owned);
   } else {

@@ -70,6 +70,8 @@ struct Execution::Frame {
   std::deque<std::set<std::int64_t>>
       kept;  // loop: seqs of the history of each kept iteration, the current one last
 
+  ByteCharge cost;  // of the frame itself
+
   Address address() const { return {node, scope}; }
 };
 

@@ -14,7 +14,7 @@ TEST_CASE("another role's instances, events, signals and variables are not shown
     attack.attempt(std::string("create view public.mine as select * from ") + table +
                    "; select * from public.mine");
   }
-  for (const char* table : {"df._worker_keys", "df._usage", "df._foreign_steps"}) {
+  for (const char* table : {"df._worker_keys", "df._usage"}) {
     attack.attempt_in_vain(std::string("select * from ") + table);
     attack.attempt_in_vain(std::string("delete from ") + table);
     attack.attempt_in_vain(std::string("select * from ") + table + " for update");
@@ -29,8 +29,8 @@ TEST_CASE("another role's instances, events, signals and variables are not shown
   for (const char* call :
        {"df.history('VICTIM')", "df.instance_info('VICTIM')", "df.instance_nodes('VICTIM')",
         "df.instance_executions('VICTIM')", "df.waiting('VICTIM')", "df._node_states('VICTIM')",
-        "df._stored_states('VICTIM')", "df._granted_waits('victim', null)", "df._graph('VICTIM')",
-        "df._output('VICTIM')", "df._execution_count('VICTIM')", "df._waits('VICTIM')",
+        "df._stored_states('VICTIM')", "df._granted_waits(array(select id from df._signal_grants), null)",
+        "df._graph('VICTIM')", "df._output('VICTIM')", "df._execution_count('VICTIM')", "df._waits('VICTIM')",
         "df._node_times('VICTIM')", "df._explain_instance('VICTIM')", "df.list_instances()",
         "df.list_instances(null, 100, null, null)", "df.getvar('password')", "df.waiting()",
         "df.list_instances(null, 100, $$the victim's secret$$)"}) {

@@ -271,8 +271,8 @@ TEST_CASE("a role's memory of foreign steps is bounded, without a daemon that pr
         Rows{{"alice", "1"}, {"mallory", "5"}});
   CHECK(mallory.text("select df._foreign_step('m', 'n19', '')") == "2");
   CHECK(alice.text("select df._foreign_step('a', 'n', '')") == "1");
-  owner.exec("update df._foreign_steps set at = at - interval '8 days' where role = 'mallory'");
+  owner.exec("update df._foreign_steps set at = at - interval '8 days' where role::text = 'mallory'");
   mallory.exec("select df._commit_foreign('m', 'new', '', '2')");
   mallory.exec("select df._commit_foreign('m', 'newer', '', '2')");
-  CHECK(owner.number("select count(*) from df._foreign_steps where role = 'mallory'") == 2);
+  CHECK(owner.number("select count(*) from df._foreign_steps where role::text = 'mallory'") == 2);
 }

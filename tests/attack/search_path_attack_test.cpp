@@ -95,7 +95,6 @@ TEST_CASE("a search path of one's own makes nobody somebody else", "[S3.5]") {
                                   "select df.waiting()",
                                   "select df.explain('VICTIM')",
                                   "select df.grant_usage('mallory', true, true)",
-                                  "select df._acting_role()",
                                   "select df._commit_foreign('VICTIM', 'x', '', '{}')",
                                   "select df._foreign_step('VICTIM', 'x', '')",
                                   R"(call df._commit_turn('KEY', 'VICTIM', 1, '1', null, 99, pg_catalog.now(),

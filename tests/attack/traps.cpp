@@ -141,9 +141,9 @@ std::set<std::string> unqualified_names(const std::string& body) {
   };
   // A function's name, or a keyword, before a parenthesis. Columns of an alias follow a parenthesis, too.
   const std::string bare = "(?:^|[^A-Za-z0-9_.])";
-  std::set<std::string> keywords{"coalesce", "exists", "any",   "array",   "values",  "and",
-                                 "or",       "not",    "if",    "when",    "lateral", "from",
-                                 "then",     "else",   "least", "greatest"};
+  std::set<std::string> keywords{"as",      "using", "coalesce", "exists", "any",   "array",
+                                 "values",  "and",   "or",       "not",    "if",    "when",
+                                 "lateral", "from",  "then",     "else",   "least", "greatest"};
   const std::regex alias("\\bas +([a-z]+) *\\(");
   for (auto i = std::sregex_iterator(text.begin(), text.end(), alias); i != std::sregex_iterator(); ++i)
     keywords.insert((*i)[1].str());

@@ -84,3 +84,14 @@ TEST_CASE("a statement whose references may take long is left to the daemon as a
   REQUIRE(run.running().size() == 1);
   CHECK(run.running().front().statement == "(template)");
 }
+
+TEST_CASE("rows that only wait are charged, too") {
+  EngineDriver run("df.for_each('rows', df.for_each('inner', df.sleep(100), 1000), 1000)",
+                   with_budget(4 << 20));
+  run.start();
+  run.complete(run.running("rows").address, rows(std::vector<std::string>(100, "1")));
+  for (int i = 0; i < 100 && !run.engine().is_exhausted(); ++i)
+    run.complete(run.running("inner").address, rows(std::vector<std::string>(100, "1")));
+  CHECK(run.engine().is_exhausted());
+  CHECK(run.engine().bytes() < 6 << 20);
+}

@@ -145,9 +145,15 @@ TEST_CASE("an owner lets another role approve: it sees the waits, sends the sign
   stranger.expects_error("P0002", "select df.signal($1, 'invoice-42')", id);
   approver.expects_error("42501", "insert into df.signals (instance_id, name) values ($1, 'other')", id);
   stranger.expects_error(
-      "42501", "select df._change_signal_grant('grant_approver', 'grant_stranger', null, null, true)");
-  CHECK(stranger.number("select count(*) from df._granted_waits('grant_approver', null)") == 0);
-  CHECK(stranger.text("select df._may_signal('grant_approver', $1, 'invoice-42')", id) == "f");
+      "42501", "insert into df._signal_grants (owner, grantee) values ('grant_approver', 'grant_stranger')");
+  CHECK(stranger.number("select count(*) from df._signal_grants") == 0);
+  CHECK(stranger.text("select df._may_signal($1, 'invoice-42')", id) == "f");
+  // A grant that nobody asked for does its grantee no harm.
+  CHECK_THAT(stranger.expects_error("22025", "select df.grant_signal('grant_approver', e'bad\\\\')"),
+             ContainsSubstring("must not end with its escape character"));
+  CHECK_THAT(stranger.expects_error(
+                 "54000", "select df.grant_signal('grant_approver', n::text) from generate_series(1, 101) n"),
+             ContainsSubstring("at most 100 grants"));
   CHECK(approver.number("select count(*) from df.signals") == 0);
   CHECK_THAT(approver.text("select df.signal($1, 'invoice-42', '{\"by\": \"me\"}')", id),
              ContainsSubstring("Signal \"invoice-42\" sent"));
