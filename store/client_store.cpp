@@ -37,6 +37,15 @@ Answer ClientStore::Impl::ask(const char* operation, const std::string& call, co
 ClientStore::ClientStore(const std::string& conninfo) : impl_(std::make_unique<Impl>(conninfo)) {}
 ClientStore::~ClientStore() = default;
 
+std::vector<std::string> ClientStore::variables() {
+  return transaction(impl_->connection(), "submit", [&](pqxx::work& work) {
+    std::vector<std::string> names;
+    for (const auto& row : exec_params(work, "select v.name from df.vars v where v.owner = df._me()"))
+      names.emplace_back(row[0].c_str());
+    return names;
+  });
+}
+
 Submitted ClientStore::submit(const Submission& submission) {
   Parameters parameters{{"dsl", submission.dsl}};
   put(parameters, "label", submission.label);

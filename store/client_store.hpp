@@ -130,6 +130,8 @@ class ClientStore {
   explicit ClientStore(const std::string& conninfo);
   ~ClientStore();
 
+  // The names of the variables that the role has set, of which an instance gets a copy.
+  std::vector<std::string> variables();
   // Inserts into df.submit. Not safe to repeat without an idempotency key.
   Submitted submit(const Submission& submission);
 

@@ -12,6 +12,7 @@
 #include "daemon/cli/schedule_times.hpp"
 #include "daemon/cli/statement_check.hpp"
 #include "daemon/cli/terminal.hpp"
+#include "daemon/cli/variable_check.hpp"
 #include "daemon/cli/workflow_text.hpp"
 #include "dsl/graph/json.hpp"
 #include "dsl/text/printer.hpp"
@@ -30,18 +31,6 @@ struct SubmitOptions {
   bool wait = false;
   std::optional<double> timeout_seconds;
 };
-
-std::map<std::string, std::string> variables(const std::vector<std::string>& settings) {
-  std::map<std::string, std::string> all;
-  for (const std::string& setting : settings) {
-    const auto equals = setting.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      throw CommandError(ExitCode::kUsage, "--var wants NAME=VALUE, not " + setting);
-    }
-    all[setting.substr(0, equals)] = setting.substr(equals + 1);
-  }
-  return all;
-}
 
 // What the text says in an enclosing df.start(…) counts where no option says otherwise. The row gets what
 // df.start encloses, so that nothing of it is said twice.
@@ -63,7 +52,15 @@ store::Submission checked_key(store::Submission submission) {
   return submission;
 }
 
-store::Submission submission(const Invocation& invocation, const SubmitOptions& options) {
+// A text, and what it says.
+struct ReadText {
+  std::string text;
+  dsl::ParsedWorkflow workflow;
+};
+
+// `read` stays empty with --no-check.
+store::Submission submission(const Invocation& invocation, const SubmitOptions& options,
+                             std::optional<ReadText>& read) {
   store::Submission result;
   result.dsl = read_workflow(options.source);
   result.label = options.label;
@@ -71,12 +68,13 @@ store::Submission submission(const Invocation& invocation, const SubmitOptions& 
   result.start_at = options.start_at;
   result.idempotency_key = options.idempotency_key;
   result.priority = options.priority;
-  result.vars = variables(options.vars);
+  result.vars = read_variables(options.vars);
   result.replace = options.replace;
   if (options.unseen) return checked_key(result);
   const auto parsed = check_workflow(result.dsl);
   if (!parsed) throw CommandError(ExitCode::kFailed, parsed.error().to_string());
   for (const dsl::Diagnostic& warning : parsed->warnings) warn(invocation.json, warning.to_string());
+  read = ReadText{result.dsl, *parsed};
   take_over(result, *parsed);
   return checked_key(result);
 }
@@ -91,9 +89,20 @@ void tell_of_holder(const Invocation& invocation, const store::Submitted& submit
            "workflow starts under the key");
 }
 
+void warn_of_variables(const Invocation& invocation, const ReadText& read,
+                       const std::map<std::string, std::string>& given, store::ClientStore& store) {
+  const dsl::VariableUses uses = dsl::find_variables(read.workflow.graph);
+  std::vector<std::string> of_role;
+  if (!uses.certain.empty()) of_role = store.variables();
+  for (const dsl::Diagnostic& warning : check_variables(uses, read.text, given, of_role))
+    warn(invocation.json, to_text(warning));
+}
+
 ExitCode submit(const Invocation& invocation, const SubmitOptions& options) {
-  const store::Submission workflow = submission(invocation, options);
+  std::optional<ReadText> read;
+  const store::Submission workflow = submission(invocation, options, read);
   PatientStore store(invocation);
+  if (read) warn_of_variables(invocation, *read, workflow.vars, store.store());
   const store::Submitted submitted = store.store().submit(workflow);
   if (!submitted.started) tell_of_holder(invocation, submitted);
   if (options.wait) return wait_for(invocation, store, submitted.id, options.timeout_seconds);
@@ -115,6 +124,7 @@ ExitCode submit(const Invocation& invocation, const SubmitOptions& options) {
 
 struct CheckOptions {
   WorkflowSource source;
+  std::vector<std::string> vars;  // "name=value"
   bool strict = false;
 };
 
@@ -167,7 +177,7 @@ void print_finding(const StatementFinding& finding) {
 void print_check(const dsl::ParsedWorkflow& workflow, const std::optional<StatementReport>& report) {
   std::cout << dsl::print_tree(workflow.graph) << next_times_text(workflow.graph);
   for (const dsl::Diagnostic& warning : workflow.warnings) {
-    std::cout << '\n' << paint(Colour::kYellow, "warning: ") << warning.to_string() << '\n';
+    std::cout << '\n' << paint(Colour::kYellow, "warning: ") << to_text(warning) << '\n';
   }
   if (!report) return;
   for (const StatementFinding& finding : report->findings) print_finding(finding);
@@ -179,13 +189,18 @@ void print_check(const dsl::ParsedWorkflow& workflow, const std::optional<Statem
 }
 
 ExitCode check(const Invocation& invocation, const CheckOptions& options) {
-  const auto parsed = check_workflow(read_workflow(options.source));
+  const auto given = read_variables(options.vars);
+  const std::string text = read_workflow(options.source);
+  auto parsed = check_workflow(text);
   if (!parsed) {
     if (invocation.json) {
       std::cout << JsonObject().boolean("ok", false).raw("error", to_json(parsed.error())).text() << '\n';
     }
     throw CommandError(ExitCode::kUsage, parsed.error().to_string());
   }
+  for (dsl::Diagnostic& warning :
+       check_variables(dsl::find_variables(parsed->graph), text, given, std::nullopt))
+    parsed->warnings.push_back(std::move(warning));
   std::optional<StatementReport> report;
   if (!invocation.database.empty()) report = check_statements(invocation.database, parsed->graph);
   bool fails = false, warns = !parsed->warnings.empty();
@@ -202,14 +217,18 @@ ExitCode check(const Invocation& invocation, const CheckOptions& options) {
   return ok ? ExitCode::kOk : ExitCode::kUsage;
 }
 
-void add_submit_options(CLI::App& command, SubmitOptions& options) {
-  add_workflow_options(command, options.source);
-  command.add_option("-l,--label", options.label, "A name for people; need not be unique")->type_name("TEXT");
-  command.add_option("--var", options.vars, "A variable {NAME} of the workflow; may be repeated")
+void add_variable_option(CLI::App& command, std::vector<std::string>& vars) {
+  command.add_option("--var", vars, "A variable {NAME} of the workflow; may be repeated")
       ->type_name("NAME=VALUE")
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);
+}
+
+void add_submit_options(CLI::App& command, SubmitOptions& options) {
+  add_workflow_options(command, options.source);
+  command.add_option("-l,--label", options.label, "A name for people; need not be unique")->type_name("TEXT");
+  add_variable_option(command, options.vars);
   command.add_option("--database-name", options.database_name, "The database that its SQL steps run in")
       ->type_name("NAME");
   command.add_option("-p,--priority", options.priority, "Higher goes first; default 0")
@@ -250,6 +269,7 @@ void add_workflow_commands(CLI::App& app, Invocation& invocation) {
                   "Exits with 2 when the workflow would fail, or with --strict when there is a warning.");
   auto check_options = std::make_shared<CheckOptions>();
   add_workflow_options(checking, check_options->source);
+  add_variable_option(checking, check_options->vars);
   checking.add_flag("--strict", check_options->strict, "Exit with 2 when there is a warning, too");
   checking
       .add_option("-d,--database", invocation.database,

@@ -50,6 +50,11 @@ Expected<dsl::ParsedWorkflow, dsl::Diagnostic> check_workflow(const std::string&
   return dsl::parse_workflow(text, limits);
 }
 
+std::string to_text(const dsl::Diagnostic& diagnostic) {
+  if (!diagnostic.excerpt.empty()) return diagnostic.to_string();
+  return diagnostic.message + (diagnostic.hint.empty() ? "" : "\nhint: " + diagnostic.hint);
+}
+
 std::string to_json(const dsl::Diagnostic& diagnostic) {
   const bool error = diagnostic.severity == dsl::Diagnostic::Severity::kError;
   return JsonObject()

@@ -26,6 +26,8 @@ std::string read_workflow(const WorkflowSource& source);
 // The check of a client: it refuses what no daemon would take, whatever that one's limits are.
 Expected<dsl::ParsedWorkflow, dsl::Diagnostic> check_workflow(const std::string& text);
 
+// For people; without line and column when it has no place.
+std::string to_text(const dsl::Diagnostic& diagnostic);
 // JSON of a diagnostic: severity, code, message, line, column, hint.
 std::string to_json(const dsl::Diagnostic& diagnostic);
 

@@ -221,16 +221,8 @@ std::set<std::string> names_in_code(std::string_view sql) {
 
 std::set<std::string> variable_names(std::string_view text) {
   std::set<std::string> names;
-  for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
-    const std::size_t close = text.find('}', open);
-    if (close == std::string_view::npos) break;
-    std::string name(text.substr(open + 1, close - open - 1));
-    const bool is_name =
-        !name.empty() && (name[0] < '0' || name[0] > '9') &&
-        std::all_of(name.begin(), name.end(), [](char c) {
-          return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        });
-    if (is_name && name != "sys_instance_id" && name != "sys_label") names.insert(std::move(name));
+  for (auto place = next_variable(text, 0); place; place = next_variable(text, place->begin + 1)) {
+    if (place->name != "sys_instance_id" && place->name != "sys_label") names.emplace(place->name);
   }
   return names;
 }

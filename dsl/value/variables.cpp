@@ -14,6 +14,19 @@ bool opens_reference(std::string_view text, std::size_t open) {
 
 }  // namespace
 
+std::optional<VariablePlace> next_variable(std::string_view text, std::size_t from) {
+  for (std::size_t open = text.find('{', from); open != std::string_view::npos;
+       open = text.find('{', open + 1)) {
+    std::size_t end = open + 1;
+    while (end < text.size() && is_name_char(text[end])) ++end;
+    const bool is_name =
+        end < text.size() && text[end] == '}' && end > open + 1 && is_name_start(text[open + 1]);
+    if (is_name)
+      return VariablePlace{text.substr(open + 1, end - open - 1), open, opens_reference(text, open)};
+  }
+  return std::nullopt;
+}
+
 ExpandedTemplate expand_variables(std::string_view text, const Variables& variables, const Names& names) {
   ExpandedTemplate expanded;
   const auto append = [&expanded](std::string_view piece, bool is_inserted) {
@@ -21,19 +34,13 @@ ExpandedTemplate expand_variables(std::string_view text, const Variables& variab
     expanded.inserted.resize(expanded.text.size(), is_inserted);
   };
   std::size_t copied = 0;
-  for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
-    std::size_t end = open + 1;
-    while (end < text.size() && is_name_char(text[end])) ++end;
-    const bool is_candidate =
-        end < text.size() && text[end] == '}' && end > open + 1 && is_name_start(text[open + 1]);
-    if (!is_candidate) continue;
-    const std::string_view name = text.substr(open + 1, end - open - 1);
-    const auto variable = variables.find(name);
+  for (auto place = next_variable(text, 0); place; place = next_variable(text, place->begin + 1)) {
+    const auto variable = variables.find(place->name);
     if (variable == variables.end()) continue;
-    if (opens_reference(text, open) && names.find(name) != nullptr) continue;
-    append(text.substr(copied, open - copied), false);
+    if (place->is_reference && names.find(place->name) != nullptr) continue;
+    append(text.substr(copied, place->begin - copied), false);
     append(variable->second, true);
-    copied = end + 1;
+    copied = place->begin + place->name.size() + 2;
     if (expanded.text.size() > kMaxSubstituted) {
       expanded.is_too_long = true;
       return expanded;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,17 @@ struct ExpandedTemplate {
   bool is_own(std::size_t position) const { return position < text.size() && !inserted[position]; }
   bool is_own(std::size_t position, char c) const { return is_own(position) && text[position] == c; }
 };
+
+// Where {identifier} stands.
+struct VariablePlace {
+  std::string_view name;  // a view of the text
+  std::size_t begin = 0;  // of the brace
+  // ${identifier}, which is a reference where a result has that name.
+  bool is_reference = false;
+};
+
+// The first that begins at or after `from`. Linear in what it passes over.
+std::optional<VariablePlace> next_variable(std::string_view text, std::size_t from);
 
 // Replaces each {identifier} that `variables` knows, once. Everything else, {secret.X} and JSON's braces
 // included, stays; so does ${identifier} when a result of that name is in `names`, because it is a reference.

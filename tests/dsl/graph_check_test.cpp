@@ -1,6 +1,7 @@
 // Warnings: the traps of the language, and what is no trap.
 #include "dsl/graph/check.hpp"
 #include "dsl/graph/json.hpp"
+#include "dsl/graph/variable_uses.hpp"
 #include "tests/dsl/text_dump.hpp"
 #include "tests/support/catch.hpp"
 
@@ -30,7 +31,30 @@ std::string warnings_of(const std::string& text) {
   return result;
 }
 
+// The variables of a text, those that are certain with a "!".
+std::string variables_of(const std::string& text) {
+  std::string result;
+  const VariableUses uses = find_variables(parse(text).graph);
+  for (const std::string& name : uses.all)
+    result += (result.empty() ? "" : " ") + name + (uses.certain.contains(name) ? "!" : "");
+  return result;
+}
+
 }  // namespace
+
+TEST_CASE("a variable is certain in SQL code and in templates, not where braces may mean something else") {
+  CHECK(variables_of("'SELECT {a}, f({b}), tbl_{c} FROM {d}.t'") == "a! b! c! d!");
+  CHECK(variables_of("'SELECT ''{a}''::text[], \"{b}\" /* {c} */ -- {d}'") == "a b c d");
+  CHECK(variables_of("'SELECT E''\\''{a}'' || {b}'") == "a b!");
+  CHECK(variables_of("'DO $$ BEGIN PERFORM {a}, ''{b}''; END $$'") == "a! b");
+  CHECK(variables_of("'SELECT ''{a}'', {a}'") == "a!");
+  CHECK(variables_of("'SELECT 1 AS a' |=> 'v' ~> 'SELECT ${v}'") == "v");
+  CHECK(variables_of("'SELECT {}, {1}, { a }, {a-b}, {ü}, {secret.A}'") == "");
+  CHECK(
+      variables_of("df.http('http://{h}/{secret.A}', body => 'Dear {who}', headers => '{\"X\": \"{x}\"}')") ==
+      "h! who! x!");
+  CHECK(variables_of("df.sleep('{s}') ~> df.break('${b}')") == "b s!");
+}
 
 TEST_CASE("values that go into a call without being encoded are warned about") {
   CHECK(warnings_of("'A' |=> 'v' ~> df.http('http://$v.host/x')") == "unencoded_value@16");

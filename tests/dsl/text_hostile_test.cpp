@@ -57,6 +57,13 @@ TEST_CASE("a mebibyte of anything else is answered quickly") {
   }
 }
 
+TEST_CASE("a mebibyte of braces in a template is answered quickly") {
+  const Stopwatch stopwatch;
+  const std::string braces = repeat("{", kMebibyte - 100) + "}";
+  CHECK(parse_workflow("'SELECT 1 " + braces + "' |=> 'a'", {}));
+  CHECK(parse_workflow("'SELECT 1' |=> 'a' ~> df.break('" + braces + "')", {}));
+}
+
 TEST_CASE("JSON that is too deep or too long is refused") {
   const Stopwatch stopwatch;
   for (const char* piece :

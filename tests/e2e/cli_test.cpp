@@ -198,6 +198,45 @@ TEST_CASE("check --strict exits with 2 when there is a warning", "[S4.5][S4.9]")
   CHECK(cli({"check", "--strict", "-e", "'SELECT 1'"}).code == 0);
 }
 
+TEST_CASE("check warns about variables that nothing sets, and about those that nothing uses", "[S4.5]") {
+  const std::string text =
+      "'SELECT 1'\n~> 'SELECT {region}, ''{list}'', {sys_label}' ~> df.http('http://h/{secret.A}')";
+  const CliOutcome bare = cli({"check", "-e", text});
+  CHECK(bare.code == 0);
+  CHECK_THAT(bare.out, ContainsSubstring("warning: line 2, column 12: nothing sets the variable {region}") &&
+                           ContainsSubstring("--var region=VALUE") && !ContainsSubstring("variable {list}") &&
+                           !ContainsSubstring("variable {sys") && !ContainsSubstring("variable {secret"));
+  CHECK(cli({"check", "--strict", "-e", text}).code == 2);
+  const CliOutcome good = cli({"check", "--strict", "-e", text, "--var", "region=north", "--var", "list=a"});
+  CHECK(good.code == 0);
+  CHECK_THAT(good.out, !ContainsSubstring("warning"));
+  const CliOutcome typo = cli({"check", "-e", text, "--var", "regoin=north"});
+  CHECK_THAT(typo.out, ContainsSubstring("warning: --var gives regoin, but the workflow has no {regoin}\n"
+                                         "hint: did you mean {region}?") &&
+                           ContainsSubstring("nothing sets the variable {region}"));
+  const auto json = cli({"check", "--json", "-e", text, "--var", "y=3"}).json();
+  const auto& warnings = json.at("warnings").as_array();
+  REQUIRE(warnings.size() == 2);
+  CHECK(warnings[0].at("code").as_string() == "unset_variable");
+  CHECK(warnings[0].at("line").as_int64() == 2);
+  CHECK(warnings[1].at("code").as_string() == "unused_variable");
+}
+
+TEST_CASE("submit warns about variables that neither --var nor the role sets", "[S4.4]") {
+  Fixture fixture;
+  Sql(fixture.app).exec("select df.setvar('kept', 'old')");
+  const CliOutcome outcome =
+      fixture.run({"submit", "-e", "'SELECT {kept}, {given}, {gone}'", "--var", "given=1", "--var", "y=3"});
+  CHECK(outcome.code == 0);
+  CHECK(outcome.out.size() == 9);
+  CHECK_THAT(outcome.err, ContainsSubstring("warning: line 1, column 26: nothing sets the variable {gone}") &&
+                              ContainsSubstring("warning: --var gives y, but the workflow has no {y}") &&
+                              !ContainsSubstring("variable {kept}") &&
+                              !ContainsSubstring("variable {given}"));
+  CHECK(fixture.run({"submit", "-e", "'SELECT {kept}'"}).err.empty());
+  CHECK(fixture.run({"submit", "-e", "'SELECT {gone}'", "--no-check"}).err.empty());
+}
+
 TEST_CASE("check --database has the server parse the statements whose text is known, and runs none",
           "[S4.5]") {
   Fixture fixture;
