@@ -86,6 +86,14 @@ std::string conninfo_text(const ConnectParams& params) {
   return text;
 }
 
+// An empty password would not do: libpq takes no notice of it.
+std::string without_password(const std::string& conninfo) {
+  auto params = conninfo_params(conninfo);
+  if (!params) return conninfo;
+  std::erase_if(*params, [](const auto& param) { return param.first == "password"; });
+  return conninfo_text(*params);
+}
+
 std::string redacted(const std::string& conninfo) {
   const Options options = parse(conninfo);
   std::string text;
@@ -101,10 +109,11 @@ std::string redacted(const std::string& conninfo) {
 ConnectParams step_params(const std::string& base, const StepTarget& target, const std::string& login,
                           const std::string& own_role, const std::string& extra, bool pooled,
                           std::chrono::milliseconds lease_ttl) {
-  ConnectParams params = {{"dbname", base.empty() ? "dbname=''" : base}};
+  // The daemon's password is for its own role: another one logs in by the passfile, or by identity.roles.
+  const std::string shared = login == own_role ? base : without_password(base);
+  ConnectParams params = {{"dbname", shared.empty() ? "dbname=''" : shared}};
   params.emplace_back("dbname", target.database);
   params.emplace_back("user", login);
-  if (login != own_role) params.emplace_back("password", "");
   if (conninfo_value(base, "connect_timeout").empty()) params.emplace_back("connect_timeout", "10");
   params.emplace_back("application_name", "durabled step");
   params.emplace_back("client_encoding", "UTF8");
