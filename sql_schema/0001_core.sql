@@ -13,13 +13,15 @@ create table df.schema_migrations (
   number int primary key,
   name text not null,
   applied_at timestamptz not null default now(),
-  applied_by name not null default current_user
+  applied_by name not null default current_user,
+  checksum text
 );
 comment on table df.schema_migrations is 'One row for each migration of this schema that has been applied';
 comment on column df.schema_migrations.number is 'Of the file in sql_schema/';
 comment on column df.schema_migrations.name is 'The file''s name';
 comment on column df.schema_migrations.applied_at is 'When it was applied';
 comment on column df.schema_migrations.applied_by is 'The role that applied it';
+comment on column df.schema_migrations.checksum is 'Of the file, by which a durabled of another build finds that it differs';
 
 create table df.settings (
   name text primary key,

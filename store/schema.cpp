@@ -1,5 +1,9 @@
 #include "store/schema.hpp"
 
+#include <cstdio>
+#include <map>
+#include <string_view>
+
 #include "sql_schema/migrations.hpp"
 #include "store/guard.hpp"
 #include "store/locks.hpp"
@@ -51,9 +55,34 @@ int installed_version(pqxx::transaction_base& transaction) {
   return transaction.exec("select coalesce(max(number), 0) from df.schema_migrations")[0][0].as<int>();
 }
 
+// FNV-1a, 64 bits: tells builds apart, and protects from nothing.
+std::string checksum(const sql_schema::Migration& migration) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : std::string_view(migration.sql)) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 0x100000001b3;
+  }
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
+  return text;
+}
+
 std::string record_sql(const sql_schema::Migration& migration) {
-  return "insert into df.schema_migrations (number, name) values (" + std::to_string(migration.number) +
-         ", '" + migration.name + "')";
+  return "insert into df.schema_migrations (number, name, checksum) values (" +
+         std::to_string(migration.number) + ", '" + migration.name + "', '" + checksum(migration) + "')";
+}
+
+// The migration that another build installed in another form, or "". A schema from before there were checksums
+// has none.
+std::string differing_migration(pqxx::transaction_base& transaction) {
+  std::map<int, std::string> installed;
+  for (const pqxx::row& row : transaction.exec(
+           "select m.number, coalesce(to_jsonb(m) ->> 'checksum', '') from df.schema_migrations m"))
+    installed[row[0].as<int>()] = row[1].c_str();
+  for (const sql_schema::Migration& migration : sql_schema::migrations()) {
+    if (installed[migration.number] != checksum(migration)) return migration.name;
+  }
+  return "";
 }
 
 [[noreturn]] void refuse_newer(int installed) {
@@ -77,7 +106,14 @@ void require_current_schema(pqxx::connection& connection) {
                          owner[0][1].c_str() + "; it must log in as " + name);
   }
   const int installed = installed_version(session);
-  if (installed == known_version()) return;
+  if (installed == known_version()) {
+    const std::string differing = differing_migration(session);
+    if (differing.empty()) return;
+    throw StoreError(StoreError::Kind::kPermanent, "schema",
+                     "the schema df was installed by another build of durabled, whose " + differing +
+                         " differs; run that build, use another database, or make the schema again (durabled "
+                         "uninstall and durabled init: workflows and their history are lost)");
+  }
   if (installed > known_version()) refuse_newer(installed);
   throw StoreError(StoreError::Kind::kPermanent, "schema",
                    installed == 0 ? "the schema df is not installed in this database; run: durabled init"

@@ -289,10 +289,10 @@ TEST_CASE("upgrade --print is what is missing, and refuses another version than 
   CHECK(cli({"upgrade", "--print", "--database", older.conninfo()}).code == 1);
   CHECK(cli({"upgrade", "--print"}, {{"PGHOST", "/nonexistent"}}).code == 3);
   const std::string whole = without_psql_commands(cli({"init", "--print"}).out);
-  const std::string last = "'0004_client');\n";
-  REQUIRE(whole.find(last) != std::string::npos);
+  const std::size_t last = whole.find("'0004_client', '");
+  REQUIRE(last != std::string::npos);
   Sql sql(older.conninfo());
-  sql.exec(whole.substr(0, whole.find(last) + last.size()) + "commit");
+  sql.exec(whole.substr(0, whole.find(";\n", last) + 2) + "commit");
   const CliOutcome script = cli({"upgrade", "--print", "--database", older.conninfo()});
   REQUIRE(script.code == 0);
   CHECK(script.out.size() < whole.size());
@@ -602,4 +602,13 @@ TEST_CASE("run refuses a database without the schema, and says what to do", "[S4
   const CliOutcome outcome = cli({"run", "--database", database.conninfo()});
   CHECK(outcome.code == 1);
   CHECK_THAT(outcome.err, ContainsSubstring("durabled init"));
+}
+
+TEST_CASE("run refuses a schema that another build has installed", "[S4.2]") {
+  const TestDatabase database = fresh_database();
+  Sql(database.conninfo()).exec("update df.schema_migrations set checksum = 'another' where number = 3");
+  const CliOutcome outcome = cli({"run", "--database", database.conninfo()});
+  CHECK(outcome.code == 1);
+  CHECK_THAT(outcome.err,
+             ContainsSubstring("installed by another build of durabled, whose 0003_protocol differs"));
 }
