@@ -48,55 +48,114 @@ begin
   end loop;
   if p_delegate then
     execute format('grant execute on function df.grant_usage(text, boolean, boolean), df.revoke_usage(text) to %I', p_role);
+    execute format('grant insert (gives, role_name, include_http, with_grant), select (answer) on df._usage_requests to %I', p_role);
     execute format('grant execute on function df.metrics() to %I with grant option', p_role);
   end if;
 end $$;
 comment on function df._grant_or_revoke(boolean, text, boolean, boolean) is 'The grants behind df.grant_usage and df.revoke_usage';
 
-create function df.grant_usage(role_name text, include_http boolean default false, with_grant boolean default false)
-returns text language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+-- Who asks is the role that makes the row of a request, and no role can make one in another's name: the column that says
+-- who asked cannot be given. The role of the session decides nothing, because PostgreSQL runs one role's functions in
+-- another's session: when a materialized view is refreshed, when a table is analyzed, for a foreign key.
+create table df._usage_requests (
+  id bigint generated always as identity primary key,
+  gives boolean not null,
+  role_name text,
+  include_http boolean,
+  with_grant boolean,
+  requested_by regrole not null default df._me(),
+  answer text
+);
+comment on table df._usage_requests is 'What df.grant_usage and df.revoke_usage ask for; a row is answered and removed at once';
+
+alter table df._usage_requests enable row level security;
+create policy ask on df._usage_requests for insert with check (requested_by = (select df._me()));
+create policy answered on df._usage_requests for select using (requested_by = (select df._me()));
+
+create function df._give_usage(p_by regrole, p_role text, p_http boolean, p_delegate boolean) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  by_owner constant boolean := pg_has_role(p_by::oid, current_user, 'member');
 begin
-  if include_http and not df._may_http(quote_ident(session_user)::regrole) then
+  if p_http and not df._may_http(p_by) then
     raise insufficient_privilege using message = 'a role that may not use df.http cannot grant it';
   end if;
   -- What a role had before, from the owner or by hand, no delegate may take away by giving it again.
   delete from df._usage u where not exists (select from pg_roles r where r.oid = u.grantee);
-  if pg_has_role(session_user, current_user, 'member')
-     or not exists (select from pg_namespace n, aclexplode(n.nspacl) a
-                    where n.nspname = 'df' and a.grantee = to_regrole(quote_ident(role_name))) then
-    insert into df._usage values (quote_ident(role_name)::regrole, quote_ident(session_user)::regrole)
+  if by_owner or not exists (select from pg_namespace n, aclexplode(n.nspacl) a
+                             where n.nspname = 'df' and a.grantee = to_regrole(quote_ident(p_role))) then
+    insert into df._usage values (quote_ident(p_role)::regrole, p_by)
     on conflict (grantee) do update set granted_by = excluded.granted_by;
   end if;
-  perform df._grant_or_revoke(true, role_name, include_http, with_grant);
+  perform df._grant_or_revoke(true, p_role, p_http, p_delegate);
   -- The owner makes a role df_operator the operators' by letting it in; nobody else can.
-  if role_name = 'df_operator' and pg_has_role(session_user, current_user, 'member') then
+  if p_role = 'df_operator' and by_owner then
     delete from df._operator;
-    insert into df._operator values (quote_ident(role_name)::regrole);
+    insert into df._operator values (quote_ident(p_role)::regrole);
   end if;
-  return format('Role %I may use durable workflows%s', role_name, case when include_http then ', HTTP included' else '' end);
+  return format('Role %I may use durable workflows%s', p_role, case when p_http then ', HTTP included' else '' end);
+end $$;
+comment on function df._give_usage(regrole, text, boolean, boolean) is 'What df.grant_usage does when the role p_by calls it';
+
+create function df._take_usage(p_by regrole, p_role text) returns text language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  let_in text;
+begin
+  if p_role = current_user then
+    raise invalid_parameter_value using message = format('role %I owns the schema', p_role);
+  elsif not pg_has_role(p_by::oid, current_user, 'member')
+        and not exists (select from df._usage u where u.grantee = to_regrole(quote_ident(p_role)) and u.granted_by = p_by) then
+    raise insufficient_privilege using message = format('role %I was not given usage by %s', p_role, p_by);
+  end if;
+  perform df._grant_or_revoke(false, p_role, true, false);
+  delete from df._usage where grantee = quote_ident(p_role)::regrole;
+  let_in := (select string_agg(u.grantee::text, ', ' order by u.grantee::text) from df._usage u
+             where u.granted_by = to_regrole(quote_ident(p_role)) and exists (select from pg_roles r where r.oid = u.grantee));
+  return format('Role %I may no longer use durable workflows', p_role)
+    || coalesce('; the roles that it let in still may: ' || let_in, '');
+end $$;
+comment on function df._take_usage(regrole, text) is 'What df.revoke_usage does when the role p_by calls it';
+
+-- Before the row is there, so that the insert can return the answer. A row that the policy refuses takes it all back.
+create function df._answer_usage() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  new.answer := case when new.gives then df._give_usage(new.requested_by, new.role_name, new.include_http, new.with_grant)
+                else df._take_usage(new.requested_by, new.role_name) end;
+  return new;
+end $$;
+comment on function df._answer_usage() is 'Trigger: grants or revokes with the rights of the owner';
+create trigger answer before insert on df._usage_requests for each row execute function df._answer_usage();
+
+create function df._forget_usage_request() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from df._usage_requests r where r.id = new.id;
+  return null;
+end $$;
+comment on function df._forget_usage_request() is 'Trigger: removes a request that has been answered';
+create trigger forget after insert on df._usage_requests for each row execute function df._forget_usage_request();
+
+create function df.grant_usage(role_name text, include_http boolean default false, with_grant boolean default false)
+returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  said text;
+begin
+  insert into df._usage_requests (gives, role_name, include_http, with_grant) values (true, $1, $2, $3)
+  returning answer into said;
+  return said;
 end $$;
 comment on function df.grant_usage(text, boolean, boolean) is
   'Lets a role submit workflows and manage its own; additive. include_http: also df.http; with_grant: it may pass this on, '
   'and df.metrics() too';
 
-create function df.revoke_usage(role_name text) returns text language plpgsql security definer
-  set search_path = pg_catalog, pg_temp as $$
+create function df.revoke_usage(role_name text) returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  let_in text;
+  said text;
 begin
-  if role_name = current_user then
-    raise invalid_parameter_value using message = format('role %I owns the schema', role_name);
-  elsif not pg_has_role(session_user, current_user, 'member')
-        and not exists (select from df._usage u where u.grantee = to_regrole(quote_ident(role_name))
-                        and u.granted_by = quote_ident(session_user)::regrole) then
-    raise insufficient_privilege using message = format('role %I was not given usage by %I', role_name, session_user);
-  end if;
-  perform df._grant_or_revoke(false, role_name, true, false);
-  delete from df._usage where grantee = quote_ident(role_name)::regrole;
-  let_in := (select string_agg(u.grantee::text, ', ' order by u.grantee::text) from df._usage u
-             where u.granted_by = to_regrole(quote_ident(role_name)) and exists (select from pg_roles r where r.oid = u.grantee));
-  return format('Role %I may no longer use durable workflows', role_name)
-    || coalesce('; the roles that it let in still may: ' || let_in, '');
+  insert into df._usage_requests (gives, role_name) values (false, $1) returning answer into said;
+  return said;
 end $$;
 comment on function df.revoke_usage(text) is 'Takes back what df.grant_usage gave';
 

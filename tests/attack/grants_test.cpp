@@ -39,9 +39,10 @@ TEST_CASE("a role has nothing, is given usage, and has nothing again, whatever i
     database.server().create_role(role);
     CHECK(privileges(owner, role) == "");
     CHECK_THAT(owner.text("select df.grant_usage($1)", role), ContainsSubstring("may use durable workflows"));
-    CHECK(owner.text("select has_function_privilege($1, 'df.http(text, text, text, anycompatible, numeric, text)', "
-                     "'execute')",
-                     role) == "f");
+    CHECK(owner.text(
+              "select has_function_privilege($1, 'df.http(text, text, text, anycompatible, numeric, text)', "
+              "'execute')",
+              role) == "f");
     owner.exec("select df.grant_usage($1, true)", role);
     owner.exec("select df.grant_usage($1)", role);  // additive: it takes nothing away
     CHECK(owner.text("select df._may_http($1::regrole)", owner.text("select quote_ident($1)", role)) == "t");
@@ -225,4 +226,67 @@ TEST_CASE("a claim tells whether the role may make HTTP calls") {
   const std::string worker = owner.text("select worker_id from df._register('w', 'h', 1, '1', false)");
   CHECK(owner.exec("select role, may_http from df._poll($1, 10) where kind = 'claimed' order by role",
                    worker) == Rows{{"grants_http", "t"}, {"grants_no_http", "f"}});
+}
+
+// PostgreSQL runs a role's functions as that role in sessions of others, where session_user is not their maker.
+TEST_CASE("a delegate gains nothing from functions of its own that run in sessions of others",
+          "[smoke][S2.17]") {
+  PostgresServer server;  // of its own, because of the role df_operator
+  const TestDatabase database = server.fresh_database();
+  for (const char* role : {"lead", "alice"}) server.create_role(role);
+  server.create_role("df_operator", "nologin");  // of no meaning here before the owner gives it one
+  Sql owner(database.conninfo()), super(database.conninfo("postgres"));
+  owner.exec("select df.grant_usage('lead', with_grant => true), df.grant_usage('alice', true)");
+  super.exec("grant create on database " + database.name() + " to lead");
+  Sql lead(database.conninfo("lead")), alice(database.conninfo("alice"));
+  lead.exec(
+      "create schema lair; grant usage on schema lair to public;"
+      "create table lair.attempts (who name, session name, said text);"
+      // Writes down what came of it; an attempt that fails does not end the statement that it rides on.
+      "create function lair.attempt(statement text) returns void language plpgsql as $$ begin "
+      "  execute statement; "
+      "  insert into lair.attempts values (current_user, session_user, 'done'); "
+      "exception when others then "
+      "  insert into lair.attempts values (current_user, session_user, sqlerrm); end $$;"
+      "create function lair.attempts() returns int language plpgsql as $$ begin "
+      "  perform lair.attempt('select df.revoke_usage(''alice'')'); "
+      "  perform lair.attempt('select df.grant_usage(''lead'', include_http => true)'); "
+      "  perform lair.attempt('insert into df._usage_requests (gives, role_name, requested_by) values "
+      "(false, "
+      "''alice'', 10)'); "
+      "  perform lair.attempt('select df.grant_usage(''df_operator'')'); "
+      "  return 1; end $$");
+  const auto require_nothing_won = [&](const std::string& session) {
+    INFO("in a session of " << session);
+    CHECK(super.exec("select who, session, said from lair.attempts order by said collate \"C\"") ==
+          Rows{{"lead", session, "a role that may not use df.http cannot grant it"},
+               {"lead", session, "done"},  // df_operator may use what any role may use
+               {"lead", session, "permission denied for table _usage_requests"},
+               {"lead", session, "role alice was not given usage by lead"}});
+    CHECK(owner.exec("select df._may_http('lead'::regrole), df._may_http('alice'::regrole), "
+                     "has_schema_privilege('alice', 'df', 'usage'), (select count(*) from df._operator), "
+                     "(select granted_by from df._usage where grantee = 'df_operator'::regrole), "
+                     "(select count(*) from df._usage_requests)") == Rows{{"f", "t", "t", "0", "lead", "0"}});
+    lead.exec("delete from lair.attempts");
+  };
+
+  lead.exec("create materialized view lair.summary as select lair.attempts() with no data");
+  super.exec("refresh materialized view lair.summary");
+  require_nothing_won("postgres");
+
+  lead.exec(
+      "create function lair.helper() returns int language sql security definer as 'select lair.attempts()'");
+  owner.exec("select lair.helper()");
+  require_nothing_won("durabled_owner");
+
+  lead.exec(
+      "create table lair.parents (id int primary key); "
+      "create table lair.children (parent int references lair.parents on delete cascade); "
+      "create function lair.fire() returns trigger language plpgsql as "
+      "  $$ begin perform lair.attempts(); return old; end $$; "
+      "create trigger fire before delete on lair.children for each row execute function lair.fire(); "
+      "insert into lair.parents values (1); insert into lair.children values (1); "
+      "grant select, delete on lair.parents to alice");
+  alice.exec("delete from lair.parents where id = 1");
+  require_nothing_won("alice");
 }
