@@ -1,4 +1,5 @@
 #include "store/client_impl.hpp"
+#include "store/schema_check.hpp"
 
 namespace durabled::store {
 
@@ -15,11 +16,23 @@ void rethrow_with_grant(const StoreError& error, const char* operation, pqxx::co
                    error.sqlstate());
 }
 
+namespace {
+
+void require_trusted_schema(pqxx::connection& connection) {
+  Transaction work(connection);
+  if (find_trusted_schema(work)) return;
+  // Said here, because somebody could make a schema df before the next statement.
+  throw StoreError(StoreError::Kind::kPermanent, "connect", "schema \"df\" does not exist", "3F000");
+}
+
+}  // namespace
+
 std::unique_ptr<pqxx::connection> ClientStore::Impl::connect(const std::string& conninfo) {
   return guarded("connect", [&] {
     auto connection = std::make_unique<pqxx::connection>(conninfo);
     forbid_reconnect(*connection);
     connection->set_client_encoding("UTF8");
+    require_trusted_schema(*connection);
     return connection;
   });
 }

@@ -3,6 +3,7 @@
 #include "store/guard.hpp"
 #include "store/locks.hpp"
 #include "store/pqxx_compat.hpp"
+#include "store/schema_check.hpp"
 #include "store/step_session.hpp"
 #include "store/transaction.hpp"
 
@@ -95,6 +96,7 @@ SchemaFacts schema_facts(const std::string& conninfo) {
   return guarded("look at the schema", [&] {
     pqxx::connection connection(conninfo);
     Transaction session(connection);
+    static_cast<void>(find_trusted_schema(session));
     SchemaFacts facts;
     const pqxx::row rights = session.exec(
         "select has_schema_privilege(oid, 'usage') and has_table_privilege('df.submit', 'insert') "

@@ -51,7 +51,9 @@ int known_version() {
 }
 
 int installed_version(pqxx::transaction_base& transaction) {
-  if (transaction.exec("select to_regclass('df.schema_migrations')")[0][0].is_null()) return 0;
+  if (!find_trusted_schema(transaction) ||
+      transaction.exec("select to_regclass('df.schema_migrations')")[0][0].is_null())
+    return 0;
   return transaction.exec("select coalesce(max(number), 0) from df.schema_migrations")[0][0].as<int>();
 }
 
@@ -93,6 +95,24 @@ std::string differing_migration(pqxx::transaction_base& transaction) {
 }
 
 }  // namespace
+
+bool find_trusted_schema(pqxx::transaction_base& transaction) {
+  // The session's role too: the owner of a database can have every session of it begin with another one.
+  const pqxx::result found = transaction.exec(
+      "select pg_catalog.quote_ident(o.rolname), pg_catalog.quote_ident(m.rolname) "
+      "from pg_catalog.pg_namespace n join pg_catalog.pg_roles o on o.oid operator(pg_catalog.=) n.nspowner "
+      "left join pg_catalog.pg_roles m on m.rolsuper and not o.rolsuper "
+      "and (m.rolname operator(pg_catalog.=) current_user or m.rolname operator(pg_catalog.=) session_user) "
+      "where n.nspname operator(pg_catalog.=) 'df'::pg_catalog.name limit 1");
+  if (found.empty()) return false;
+  if (found[0][1].is_null()) return true;
+  const std::string owner = found[0][0].c_str();
+  throw StoreError(StoreError::Kind::kPermanent, "schema",
+                   "the schema df belongs to role " + owner + ", and role " + found[0][1].c_str() +
+                       " is a superuser: functions that " + owner +
+                       " defined there would run with a superuser's rights\nhint: Log in as " + owner +
+                       ", or as a role that it has let in with df.grant_usage.");
+}
 
 void require_current_schema(pqxx::connection& connection) {
   Transaction session(connection);
@@ -183,7 +203,7 @@ void make_schema(pqxx::work& work) {
   if (found.empty()) work.exec("create schema df");
 }
 
-// An upgrade belongs to the schema's owner, also when a superuser or another member runs it.
+// An upgrade belongs to the schema's owner, also when another member runs it.
 void become_owner(pqxx::work& work) {
   const pqxx::row owner = work.exec(
       "select quote_ident(pg_get_userbyid(nspowner)), pg_has_role(nspowner, 'member'), "
@@ -304,10 +324,24 @@ std::string print_uninstall() {
          kUninstall + ";\n";
 }
 
+namespace {
+
+// A schema df that somebody made for something else is not dropped.
+void require_ours(pqxx::transaction_base& work) {
+  if (!find_trusted_schema(work)) return;  // nothing to drop
+  const pqxx::result ours = work.exec(
+      "select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'df' and "
+      "c.relname = 'schema_migrations' and c.relkind = 'r' and c.relowner = n.nspowner");
+  if (ours.empty()) refuse("there is a schema df, but durabled did not install it: it stays");
+}
+
+}  // namespace
+
 void uninstall(const std::string& conninfo) {
   guarded("uninstall schema", [&] {
     pqxx::connection connection(conninfo);
     Transaction work(connection);
+    require_ours(work);
     work.exec("set local client_min_messages = warning");
     work.exec(kUninstall);
     work.commit();

@@ -213,6 +213,66 @@ TEST_CASE("init says which grant is missing, in whose schema it would install, a
              ContainsSubstring("df_operator stays"));
 }
 
+// SET ROLE would be no protection: the traps undo it.
+TEST_CASE("no command runs as a superuser what is in another role's schema df", "[smoke][S3.1]") {
+  TestDatabase database = database_with("mallory", "");
+  Sql super(database.conninfo("postgres"));
+  super.exec("grant create on database " + database.name() + " to mallory");
+  Sql mallory(database.conninfo("mallory"));
+  mallory.exec(
+      "create schema df; create table df.evidence (command text, name text); "
+      "create function df.spring(command text) returns int language plpgsql as $$ begin "
+      "  perform pg_catalog.set_config('role', 'none', false); "
+      "  insert into df.evidence values (command, current_user); return 10; end $$; "
+      "create view df.schema_migrations as select df.spring('version') as number, 'x' as name");
+  for (const char* table : {"instances", "nodes", "workers", "events", "signals", "submit", "_operator"}) {
+    mallory.exec(std::string("create view df.") + table + " as select df.spring('" + table +
+                 "') as id, 'x' as status, 'x' as name");
+  }
+  mallory.exec(
+      "create function df.status(text) returns text language sql as $$ select df.spring('status')::text $$; "
+      "create function df.prune(interval) returns bigint language sql as $$ select df.spring('prune') $$; "
+      "create function df._renew_installation(out before text, out after text, out daemons int) language sql "
+      "as $$ select 'a', 'b', df.spring('renew') $$");
+  const std::vector<std::vector<std::string>> commands{{"metrics"},
+                                                       {"workers"},
+                                                       {"list"},
+                                                       {"waiting"},
+                                                       {"show", "abcdefgh"},
+                                                       {"history", "abcdefgh"},
+                                                       {"logs", "abcdefgh"},
+                                                       {"cancel", "abcdefgh"},
+                                                       {"signal", "abcdefgh", "go"},
+                                                       {"prune", "--older-than", "1d", "--yes"},
+                                                       {"submit", "-e", "'select 1'"},
+                                                       {"doctor"},
+                                                       {"init"},
+                                                       {"upgrade"},
+                                                       {"upgrade", "--print"},
+                                                       {"renew-installation"},
+                                                       {"uninstall", "--yes"},
+                                                       {"run", "--config", "/dev/null"}};
+  // The second time the session begins as mallory, whose functions would go back to the superuser.
+  for (const char* setting : {"reset role", "set role = mallory"}) {
+    super.exec("alter database " + database.name() + " " + setting);
+    for (const std::vector<std::string>& command : commands) {
+      const Answer answer = durabled_command(database.conninfo("postgres"), command);
+      INFO(command[0] << ": " << answer.text);
+      CHECK(answer.code != 0);
+      CHECK_THAT(answer.text, ContainsSubstring("belongs to role mallory") &&
+                                  ContainsSubstring("postgres is a superuser"));
+    }
+  }
+  super.exec("set role none");
+  CHECK(super.exec("select * from df.evidence") == Rows{});
+  // The traps do spring: under their maker.
+  durabled_command(database.conninfo("mallory"), {"upgrade"});
+  CHECK(super.exec("select distinct name from df.evidence") == Rows{{"mallory"}});
+  CHECK_THAT(durabled_command(database.conninfo("mallory"), {"uninstall", "--yes"}).text,
+             ContainsSubstring("durabled did not install it"));
+  CHECK(super.text("select count(*) from pg_namespace where nspname = 'df'") == "1");
+}
+
 TEST_CASE("nobody without rights holds up an upgrade, and who holds it up with rights is named", "[smoke]") {
   const TestDatabase database = fresh_database();
   database.server().create_role("mallory");
