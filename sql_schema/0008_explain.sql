@@ -343,7 +343,9 @@ begin
       when given.kind = 'node' then quote_literal(given.value) || '::pg_catalog.text'
       when given.kind = 'bool' then given.value::boolean::text
       when given.kind = 'interval' then quote_literal(given.value) || '::pg_catalog.interval'
-      when given.kind = 'number' and what is distinct from 'on' then '(' || given.value::numeric || ')'
+      when given.kind = 'number' and what is distinct from 'on' then case
+        when given.value::numeric::text ~ '[0-9]' then '(' || given.value::numeric || ')'
+        else quote_literal(given.value::numeric) || '::pg_catalog.numeric' end  -- NaN and the infinities are no literals
       else quote_literal(given.value) end;
   end loop;
   execute format('select df.%I(%s)', p_function, list) into node;
