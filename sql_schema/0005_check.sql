@@ -473,7 +473,7 @@ end $$;
 comment on function df._graph_problem is 'What is wrong with a graph, and where';
 
 create function df._check(graph text, max_depth integer default 256, max_nodes integer default 10000,
-  max_bytes integer default 1048576) returns void language plpgsql stable parallel unsafe as $$
+  max_bytes integer default 1048576) returns void language plpgsql stable parallel unsafe set jit = off as $$
 declare
   problem constant text := df._graph_problem(graph, max_depth, max_nodes, max_bytes);
 begin
