@@ -139,9 +139,11 @@ void add_commands(CLI::App& app, Invocation& invocation) {
 }
 
 int run(int argc, char** argv) {
+  // What is piped reaches a terminal too, by way of grep or head. JSON has escapes of its own.
+  const bool escapes_itself = wants_json(argc, argv);
   std::optional<PrintableOutput> out, err;
-  if (isatty(STDOUT_FILENO) == 1) out.emplace(std::cout);
-  if (isatty(STDERR_FILENO) == 1) err.emplace(std::cerr);
+  if (!escapes_itself || isatty(STDOUT_FILENO) == 1) out.emplace(std::cout);
+  if (!escapes_itself || isatty(STDERR_FILENO) == 1) err.emplace(std::cerr);
   Invocation invocation;
   if (argc > 0) invocation.program = program_name(argv[0]);
   CLI::App app("Durable workflows in SQL, for any PostgreSQL", "durabled");

@@ -1,4 +1,4 @@
-// What a terminal is shown of text that others have written: no control character of theirs reaches it, nor a
+// What readers and terminals are shown of text that others have written: no control character of theirs, nor a
 // colour, nor a mark that changes the direction of writing.
 #pragma once
 

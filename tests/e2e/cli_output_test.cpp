@@ -405,6 +405,28 @@ TEST_CASE("a label cannot forge a line, a colour or the direction of writing", "
   CHECK(boost::json::parse(shown).at("label").as_string() == label);
 }
 
+TEST_CASE("what is piped holds no control character of others either", "[S3.10]") {
+  Fixture fixture;
+  const std::string hostile = "\033[31m\r\nStatus:   completed\u202E";
+  const std::string insert = "insert into df.submit (dsl, label) values ($1, $2) returning id";
+  const std::string waiting = fixture.sql.text(insert, "df.wait_for_signal('x')", hostile);
+  const std::string failed = fixture.sql.text(insert, "'select 1'", hostile);
+  fixture.sql.exec(
+      "update df.instances set status = 'failed', completed_at = now(), error = "
+      "jsonb_build_object('message', $2::text) where id = $1",
+      failed, hostile);
+  const auto require_escaped = [](const std::string& text) {
+    INFO(text);
+    CHECK(text.find("[31m") != std::string::npos);  // it was there to be shown
+    CHECK(text.find("\nStatus:   completed") == std::string::npos);
+    for (const char* hidden : {"\033", "\r", "\u202E"}) CHECK(text.find(hidden) == std::string::npos);
+  };
+  require_escaped(fixture.run({"list"}).out);
+  require_escaped(fixture.run({"show", waiting}).out);
+  require_escaped(fixture.run({"show", failed}).out);
+  CHECK(fixture.run({"show", "--json", waiting}).json().at("label").as_string() == hostile);
+}
+
 TEST_CASE("a connection string that libpq cannot read is refused without a part of it") {
   const TemporaryDirectory directory("durabled-cli");
   const std::string file = (directory.path() / "durabled.yaml").string();
