@@ -254,7 +254,7 @@ void Coordinator::handle_committed(StepId id, store::CommitOutcome outcome) {
       }
       end_step(instance, id);
       return raw ? proceed(instance) : turn_committed(instance);
-    // Reading it anew tells whether it is gone. If it is not, the step has failed for a reason of its own.
+    // Reading it again tells whether it is gone. If it is not, the step has failed for a reason of its own.
     case store::CommitOutcome::Kind::kLeaseLost:
     case store::CommitOutcome::Kind::kRefused:
       return reload(instance, id, std::move(outcome.failure));

@@ -129,7 +129,7 @@ class Coordinator {
 
   std::size_t held() const { return instances_.size(); }
   const HeldByRole& held_by_role() const { return held_by_role_; }
-  // The roles whose instances' results take more than so many bytes.
+  // The roles whose instances' results take more than `bytes`.
   std::set<store::RoleId> roles_over(std::size_t bytes) const;
   bool holds(const std::string& id) const { return instances_.count(id) > 0; }
   std::set<std::string> roles() const;  // of the instances that are held

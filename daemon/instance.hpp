@@ -75,7 +75,7 @@ struct Coordinator::Instance {
   std::string request;                  // the last one that was read
   std::optional<dsl::Failure> fatal;    // after a reload: why it has to fail
   std::string new_start;                // what the text says of itself, to be written with the next turn
-  bool put_back = false;                // it is leaving to be claimed anew
+  bool put_back = false;                // the pending turn returns it to `pending`; it will be claimed again
   std::optional<dsl::Time> timer;       // as in Coordinator::timers_
   std::optional<dsl::Time> states_due;  // as in Coordinator::states_due_
   dsl::Time begun{};                    // of InstanceStarted

@@ -18,7 +18,7 @@ namespace asio = boost::asio;
 using Clock_ = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kHousekeeping{1};
-constexpr int kReconcile = 10;  // every so many rounds of housekeeping
+constexpr int kReconcile = 10;  // rounds of housekeeping between two reconciliations
 
 // A statement that failed so can be sent again on the same connection: nothing happened, and nothing is lost.
 constexpr std::chrono::milliseconds kRetryPause{50};

@@ -273,7 +273,7 @@ comment on function df._roles_with_work(timestamptz, oid, oid[]) is 'The roles t
 -- One round of a daemon: takes due instances, and reads which of those that it holds want attention. Row kinds: 'claimed';
 -- 'attention'; 'ended' (not by a daemon's turn, error and seconds tell how and after what time); 'next' (wake_at: when the next becomes due; more: it could not take all; role_oid: the role served last).
 -- Roles take turns, beginning after p_after; within a role, the highest priority goes first, then what was due first. p_each:
--- at most so many of each role. Of the roles in p_busy nothing is claimed: the daemon has enough of theirs.
+-- a limited number of each role. Of the roles in p_busy nothing is claimed: the daemon has enough of theirs.
 -- Of the instances with which the daemon has died twice (suspects), one is held at a time until it has recorded something.
 -- Stops at p_limit instances, or once it would read more than p_bytes, but takes one at least. A text of more than p_text
 -- bytes is not read: its length is in dsl_bytes, and it fails.
@@ -299,7 +299,7 @@ declare
   share int;
   served oid := p_after;
   upcoming timestamptz;
-  alone boolean;  -- no suspect is held that has not shown that it is none
+  alone boolean;  -- no other suspect is held
   skipped boolean := false;
 begin
   -- For this transaction: what a crash of the server loses of it was followed by nothing durable.

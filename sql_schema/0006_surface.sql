@@ -256,7 +256,7 @@ declare
   states constant json := df._stored_states(p_id);
 begin
   if instance_status is null then
-    return;  -- there is none that the caller may see
+    return;  -- the caller may not see it, or it does not exist
   end if;
   select coalesce(jsonb_object_agg(x.node || ':' || x.scope, x.iteration), '{}') into iterations
   from (select e.node, e.scope, max((e.data ->> 'iteration')::bigint) as iteration from df.events e

@@ -68,7 +68,7 @@ void Pipeline::flush() {
 void Pipeline::pump() {
   flush();
   if (!lost_ && PQconsumeInput(conn_) == 0) lost_ = true;
-  // A step may listen, and commit: what it is told is of no use to anybody.
+  // A step may LISTEN and commit; its notifications are discarded.
   while (PGnotify* notification = PQnotifies(conn_)) PQfreemem(notification);
 }
 

@@ -6,7 +6,7 @@
 namespace durabled::store {
 
 // Whether there is a schema df. Throws StoreError (kPermanent) when the role that works here is a superuser and the
-// schema belongs to a role that is none: whatever is called, read or inserted there may run functions of that role,
+// schema belongs to a role that is not a superuser: whatever is called, read or inserted there may run functions of that role,
 // and they would have the rights of a superuser. SET ROLE is no way out, because such a function can undo it.
 bool find_trusted_schema(pqxx::transaction_base& transaction);
 

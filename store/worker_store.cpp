@@ -159,7 +159,7 @@ PollResult WorkerStore::poll(int worker, const PollRequest& request) {
       return exec_params(
           alone,
           "select kind, id, token, status, dsl, label, vars, role, database,"
-          // A time beyond what a count of microseconds can hold (infinity above all) is none.
+          // A time beyond what a count of microseconds can hold (infinity above all) means no wake-up.
           " case when wake_at operator(pg_catalog.<) '2200-01-01'::pg_catalog.timestamptz"
           " then (extract(epoch from wake_at) operator(pg_catalog.*) 1000000)::bigint end as wake_at, "
           "request, request_reason, started, may_http, error, seconds, role_oid, dsl_bytes, bytes, more"

@@ -71,7 +71,7 @@ void add_dev_command(CLI::App& app, Invocation& invocation) {
   set_action(command, invocation, [&invocation, options, dev] {
     // The file of a service on this machine is not meant for this.
     config::Sources config = config_sources(invocation, *options, false);
-    load_config(config);  // what is wrong with it is said before anything is made
+    load_config(config);  // report a bad configuration before creating any files
     DevServer server(*dev);
     config.overrides["database"] = server.conninfo();
     std::cout << server.greeting(invocation.program) << std::flush;

@@ -36,7 +36,7 @@ struct WireRequest {
   bool payload_has_secret = false;  // body or parts
   bool uses_secrets = false;        // anywhere
   UrlShown shown = UrlShown::kAll;  // of `url`
-  std::string place;                // "https://example.org", or what stands for it where that is not shown
+  std::string place;                // "https://example.org", or a placeholder where it is not shown
 
   std::vector<std::string> expect;  // see HttpRequest
 

@@ -34,7 +34,7 @@ Expected<ParsedWorkflow, Diagnostic> parse_workflow(std::string_view text, const
 // The same, but a workflow that can only fail when it runs is given with its `errors`, instead of the first of them.
 Expected<ParsedWorkflow, Diagnostic> read_workflow(std::string_view text, const GraphLimits& limits);
 
-// What parse_workflow() says of a text of so many bytes, more than `limits` allow.
+// The diagnostic of parse_workflow() for a text of `bytes` bytes, more than `limits` allow.
 Diagnostic text_too_long(std::size_t bytes, const GraphLimits& limits);
 
 }  // namespace durabled::dsl

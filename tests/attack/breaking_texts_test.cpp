@@ -224,7 +224,7 @@ TEST_CASE("whatever an error, a notice or a notification says, it is text", "[S3
             "select c.i, c.t, g.message, g.detail, g.hint from corpus c left join caught g using (i) where"
             " (c.t || ' ', c.t || ' ', c.t || ' ') is distinct from (g.message, g.detail, g.hint)") ==
         Rows{});
-  // What is said at a login comes before anything of the daemon's is.
+  // Notices of a login arrive before any statement of the daemon is sent.
   Sql super(world.database().conninfo("postgres"));
   super.exec(
       "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'durabled step'"

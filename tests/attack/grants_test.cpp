@@ -115,10 +115,10 @@ TEST_CASE("a client may execute what the files of the schema list for clients, a
   }
   // By name, so that nobody takes the last assertion for one about an empty list.
   CHECK(owner.text("select has_function_privilege('grants_listed', 'df.status(text)', 'execute')") == "t");
-  CHECK(owner.exec(
-            "select p.proname from pg_proc p where p.pronamespace = 'df'::regnamespace and p.proname in "
-            "('_apply_turn', '_commit_turns', '_poll', '_prune_batch', 'metrics', 'prune') "
-            "and has_function_privilege('grants_listed', p.oid, 'execute')") == Rows{});
+  CHECK(
+      owner.exec("select p.proname from pg_proc p where p.pronamespace = 'df'::regnamespace and p.proname in "
+                 "('_apply_turn', '_commit_turns', '_poll', '_prune_batch', 'metrics', 'prune') "
+                 "and has_function_privilege('grants_listed', p.oid, 'execute')") == Rows{});
   // What a later migration adds is nobody's.
   owner.exec("create function df.added_later() returns int language sql return 1");
   owner.exec("revoke all on function df.added_later() from public; select df.grant_usage('grants_listed')");
