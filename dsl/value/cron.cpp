@@ -191,6 +191,7 @@ Expected<CronSchedule, std::string> CronSchedule::parse(std::string_view express
   schedule.days_ = static_cast<std::uint32_t>(bits[2]);
   schedule.months_ = static_cast<std::uint32_t>(bits[3]);
   schedule.weekdays_ = static_cast<std::uint32_t>((bits[4] & 0x7F) | (has_bit(bits[4], 7) ? 1U : 0U));
+  schedule.any_hour_ = fields[1] == "*";
   schedule.any_day_ = fields[2].front() == '*';
   schedule.any_weekday_ = fields[4].front() == '*';
   const auto words = split(timezone);
@@ -240,6 +241,23 @@ std::optional<Time> CronSchedule::next(Time after) const {
   const date::time_zone* zone = find_zone(timezone_);
   if (zone == nullptr) return std::nullopt;
   using std::chrono::seconds;
+  if (any_hour_) {
+    // A schedule that names no hour counts minutes as they pass: through both of two equal hours when clocks go
+    // back, and through none that is skipped.
+    auto instant = std::chrono::floor<std::chrono::minutes>(std::chrono::floor<seconds>(after));
+    for (int i = 0; i < 26 * 60; ++i) {
+      instant += std::chrono::minutes{1};
+      const auto local = zone->to_local(instant).time_since_epoch();
+      const std::chrono::sys_days day{std::chrono::floor<std::chrono::days>(local)};
+      const auto minute =
+          std::chrono::duration_cast<std::chrono::minutes>(local - day.time_since_epoch()).count();
+      const std::chrono::year_month_day date{day};
+      if (has_bit(minutes_, static_cast<unsigned>(minute % 60)) &&
+          has_bit(months_, static_cast<unsigned>(date.month())) && matches(date))
+        return Time{instant};
+    }
+    after = Time{instant};
+  }
   const auto after_seconds = std::chrono::floor<seconds>(after);
   const auto local = zone->to_local(after_seconds).time_since_epoch();
   const auto first_minute = std::chrono::floor<std::chrono::minutes>(local);

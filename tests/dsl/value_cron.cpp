@@ -117,6 +117,17 @@ TEST_CASE("a local time that comes twice runs once, the first time", "[L3.3]") {
   CHECK(next("0 3 * * *", "2026-10-25T00:30:00", "Europe/Berlin") == "2026-10-25T02:00");
 }
 
+TEST_CASE(
+    "a schedule that names no hour runs through both of two equal hours, and through none that is skipped",
+    "[L3.3]") {
+  CHECK(next("*/5 * * * *", "2026-10-25T00:50:00", "Europe/Berlin") == "2026-10-25T00:55");
+  CHECK(next("*/5 * * * *", "2026-10-25T00:55:00", "Europe/Berlin") == "2026-10-25T01:00");
+  CHECK(next("*/5 * * * *", "2026-10-25T01:55:00", "Europe/Berlin") == "2026-10-25T02:00");
+  CHECK(next("30 * * * *", "2026-10-25T00:30:00", "Europe/Berlin") == "2026-10-25T01:30");
+  CHECK(next("30 * * * *", "2026-03-29T00:30:00", "Europe/Berlin") == "2026-03-29T01:30");
+  CHECK(next("30 * 1 1 *", "2026-10-25T00:30:00", "Europe/Berlin") == "2026-12-31T23:30");
+}
+
 TEST_CASE("a wrong expression is refused with the field and what it allows", "[L3.3]") {
   CHECK_THAT(error_of("60 * * * *"), ContainsSubstring("minute \"60\"") && ContainsSubstring("0-59"));
   CHECK_THAT(error_of("* 24 * * *"), ContainsSubstring("hour") && ContainsSubstring("0-23"));
