@@ -35,7 +35,7 @@ struct Config {
   struct Steps {
     int connections = 16;             // in total, but for the reserve
     int connections_per_role = 12;    // in all databases
-    int connections_reserve = 16;     // beyond these, one for each role that has none
+    int connections_reserve = 16;     // beyond these, one for each role without a connection
     Milliseconds timeout{3'600'000};  // a step that lasts longer fails; 0: it may last for ever
     Milliseconds idle_timeout{60'000};
     Milliseconds max_connect_pause{60'000};  // between tries to log in

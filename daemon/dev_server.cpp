@@ -53,7 +53,7 @@ int claim_port(int port) {
   return bound ? ntohs(address.sin_port) : 0;
 }
 
-// The number that a text begins with; 0 when there is none.
+// The number that a text begins with; 0 if it does not begin with one.
 int number_in(const std::string& text) {
   int number = 0;
   std::istringstream in(text);

@@ -105,19 +105,21 @@ comment on function df.signal(text, text, jsonb) is
 -- Approvals by others -----------------------------------------------------------------------------------------------
 
 create function df._role_named(p_role text) returns regrole language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  found_role constant regrole := (select r.oid::regrole from pg_roles r where r.rolname = p_role);
 begin
-  return (select r.oid::regrole from pg_roles r where r.rolname = p_role);
+  if found_role is null then
+    raise undefined_object using message = format('role "%s" does not exist', p_role);
+  end if;
+  return found_role;
 end $$;
-comment on function df._role_named(text) is 'A role by its name, or NULL';
+comment on function df._role_named(text) is 'A role by its name; an error where there is no such role';
 
 create function df.grant_signal(grantee text, label text default null, name text default null) returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   role constant regrole := df._role_named($1);
 begin
-  if role is null then
-    raise undefined_object using message = format('role "%s" does not exist', $1);
-  end if;
   insert into df._signal_grants (grantee, label, name) values (role, $2, $3) on conflict do nothing;
   return format('Role %I may send signals%s to instances of %I%s', $1, coalesce(' like ' || quote_literal($3), ''), current_user,
                 coalesce(' with labels like ' || quote_literal($2), ''));
@@ -131,9 +133,6 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   role constant regrole := df._role_named($1);
 begin
-  if role is null then
-    raise undefined_object using message = format('role "%s" does not exist', $1);
-  end if;
   update df._signal_grants g set revoked = true
   where g.owner = df._me() and g.grantee = role
     and ($2 is null and $3 is null or g.label is not distinct from $2 and g.name is not distinct from $3);

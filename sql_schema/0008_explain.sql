@@ -354,7 +354,7 @@ end $$;
 comment on function df._apply_call(text, jsonb) is 'What a constructor makes of its arguments';
 
 -- A text in postfix order, so that reading and evaluating it need no recursion. Instructions: string, number, bool and null
--- push a literal; cast, cut (to so many characters), loop (@>), parenthesis, operator and call work on what is on top.
+-- push a literal; cast, cut (to a number of characters), loop (@>), parenthesis, operator and call work on what is on top.
 -- All infix operators bind alike, from the left, and @> binds tighter: for each parenthesis and call that is open, one
 -- operator and a count of @> wait for their operand. Raises what is wrong with the text.
 create function df._postfix(p_text text) returns table (instruction text, value text, names text, arguments int)

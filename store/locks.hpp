@@ -6,7 +6,7 @@
 
 namespace durabled::store {
 
-// The sessions that have locks on tables of df, in words; empty when there are none. What an upgrade waits for.
+// The sessions that have locks on tables of df, in words; empty if there are no such sessions. What an upgrade waits for.
 std::string lock_holders(pqxx::work& work);
 
 // The sessions that wait for a lock which excludes what the daemon and its clients do, and whom they wait for. Whatever

@@ -16,7 +16,7 @@ struct QuietLogin {
 // to a server, not to a pooler that passes no startup options on.
 QuietLogin quiet_login(const std::string& conninfo, bool send_options);
 
-// Why libpq would not use a passfile: it is not a file, or others may read it. Nothing when it would, or when there is none.
+// Why libpq would not use a passfile: it is not a file, or others may read it. nullopt if libpq would use it, or if it does not exist.
 std::optional<std::string> passfile_problem(const std::string& path);
 
 // Where no passfile is.

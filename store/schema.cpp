@@ -75,7 +75,7 @@ std::string record_sql(const sql_schema::Migration& migration) {
 }
 
 // The migration that another build installed in another form, or "". A schema from before there were checksums
-// has none.
+// has no checksum, and so differs.
 std::string differing_migration(pqxx::transaction_base& transaction) {
   std::map<int, std::string> installed;
   for (const pqxx::row& row : transaction.exec(

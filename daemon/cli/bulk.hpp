@@ -25,7 +25,7 @@ void add_bulk_options(CLI::App& command, BulkOptions& options);
 ExitCode steer_many(const Invocation& invocation, BulkAction action, const BulkOptions& options,
                     const std::optional<std::string>& reason);
 
-// "yes" or "y" on a terminal; throws CommandError (kUsage) when there is none to ask on.
+// "yes" or "y" on a terminal; throws CommandError (kUsage) when stdin is not a terminal.
 bool confirmed(const std::string& question);
 
 }  // namespace durabled::daemon::cli

@@ -19,7 +19,7 @@ namespace durabled::dsl {
 //   Without positions: the last branch has no name and an earlier one has. Sequences are no trap: their
 //   result is their last step's.
 // - "unbound_name": a name referenced, by $name or df.if_rows, but bound on no path before it. What a branch, a loop
-//   or a for_each may have bound counts as bound after it. An error where it stands in the code of a statement,
+//   or a for_each may have bound counts as bound after it. An error where it is in the code of a statement,
 //   because that step can only fail; in a string it is text.
 // - those of graph/habits.hpp.
 //

@@ -20,7 +20,7 @@ struct Finding {
 // - "busy_loop": a loop without a condition in which nothing waits.
 // - "odd_schedule": a step of a cron field that is longer than its range (*/90 in the minutes).
 // - "unused_name": a name that nothing refers to, but for that of the workflow's own result. Not where a {variable}
-//   stands in a template, because it may hold a reference.
+//   is in a template, because it may hold a reference.
 //
 // In that order, and each in the order of the nodes. Linear in the size of the graph.
 std::vector<Finding> find_habits(const Graph& graph);

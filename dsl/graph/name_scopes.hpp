@@ -16,7 +16,7 @@ struct UnboundName {
   NodeIndex node;  // whose template references it
   std::string name;
   std::size_t offset = 0;   // kSql: where in the node's text its first reference begins
-  bool is_certain = false;  // it stands in the code of a statement, which can only fail
+  bool is_certain = false;  // it is in the code of a statement, which can only fail
 };
 
 // Every name that a node references although no path before it binds one, once a node, in preorder.

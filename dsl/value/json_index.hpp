@@ -17,7 +17,7 @@ class JsonIndex {
   explicit JsonIndex(std::string_view text) : text_(text) {}
 
   // What `part` leads to from `container`, a slice of the text: the last member of that name, as jsonb has it,
-  // or the element of that index, counted from 0. nullopt when there is none.
+  // or the element of that index, counted from 0. nullopt when it does not exist.
   std::optional<std::string_view> part(std::string_view container, const std::string& part);
 
  private:

@@ -56,7 +56,7 @@ std::vector<std::pair<std::size_t, std::size_t>> reference_places(std::string_vi
 std::set<std::string> variable_names(std::string_view text);
 
 // Of the names that a statement references, those that stand in its code and not only inside strings. None where a
-// {variable} stands in it, which may hold anything.
+// {variable} occurs in it, which may hold anything.
 std::set<std::string> names_in_code(std::string_view sql);
 
 }  // namespace durabled::dsl
