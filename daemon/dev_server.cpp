@@ -202,7 +202,7 @@ void DevServer::initialise() {
        "--auth-local=peer", "--auth-host=reject", "--encoding=UTF8", "--locale=C", "--no-sync"},
       log.number());
   if (status != 0)
-    throw std::runtime_error("initdb failed:\n" + last_lines(folder_->read("initdb.log", before)));
+    throw std::runtime_error("initdb failed:\n" + last_messages(folder_->read("initdb.log", before)));
   fs::rename(fresh, data());
 }
 
@@ -221,7 +221,7 @@ void DevServer::start() {
   }
   process_ = start_as_server(std::move(command), log.number());
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  const auto logged = [&] { return last_lines(folder_->read("server.log", log_begin_)); };
+  const auto logged = [&] { return last_messages(folder_->read("server.log", log_begin_)); };
   while (!store::can_connect(conninfo("postgres", "postgres"))) {
     if (has_ended()) throw std::runtime_error("PostgreSQL did not start:\n" + logged());
     if (std::chrono::steady_clock::now() > deadline) {
@@ -252,7 +252,7 @@ void DevServer::watch() {
 
 std::optional<std::string> DevServer::death() const {
   if (!died_) return std::nullopt;
-  return "PostgreSQL has ended:\n" + last_lines(folder_->read("server.log", log_begin_));
+  return "PostgreSQL has ended:\n" + last_messages(folder_->read("server.log", log_begin_));
 }
 
 bool DevServer::has_ended() {

@@ -85,16 +85,19 @@ std::string output_as_server(std::vector<std::string> argv) {
   return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : "";
 }
 
-std::string last_lines(const std::string& text) {
-  constexpr std::size_t kLines = 20;
-  std::istringstream in(text);
-  std::deque<std::string> lines;
+std::string last_messages(const std::string& log) {
+  constexpr std::size_t kMessages = 20;
+  std::istringstream in(log);
+  std::deque<std::string> messages;
   for (std::string line; std::getline(in, line);) {
-    lines.push_back(line);
-    if (lines.size() > kLines) lines.pop_front();
+    const bool goes_on = !line.empty() && line[0] == '\t';  // as the server writes the second line of anything
+    const bool is_added = line.find("] STATEMENT:  ") != line.npos || line.find("] CONTEXT:  ") != line.npos;
+    if (goes_on || is_added) continue;
+    messages.push_back(line);
+    if (messages.size() > kMessages) messages.pop_front();
   }
   std::string last;
-  for (const std::string& line : lines) last += line + '\n';
+  for (const std::string& message : messages) last += message + '\n';
   return last;
 }
 

@@ -29,7 +29,8 @@ int run_as_server(std::vector<std::string> argv, int log);
 // The same; returns what it wrote, which must not be much: "" when it could not be started or failed.
 std::string output_as_server(std::vector<std::string> argv);
 
-// The last lines of a text, for messages.
-std::string last_lines(const std::string& text);
+// The last messages of a log that PostgreSQL's programs wrote, for people: without the statements and contexts
+// that the server adds to a message, each of which may be many lines long.
+std::string last_messages(const std::string& log);
 
 }  // namespace durabled::daemon
