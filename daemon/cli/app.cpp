@@ -62,6 +62,37 @@ void add_completion_command(CLI::App& app, Invocation& invocation) {
   });
 }
 
+void add_manual_command(CLI::App& app, Invocation& invocation) {
+  CLI::App& command = add_command(app, "manual", "Print the manual page of the program or of a command",
+                                  "durabled manual submit | man -l -\n"
+                                  "durabled manual --directory ~/.local/share/man/man1");
+  struct Options {
+    std::string command, directory;
+  };
+  auto options = std::make_shared<Options>();
+  command.add_option("command", options->command, "A command; the program itself by default");
+  command
+      .add_option("--directory", options->directory,
+                  "Write the pages of all commands into this directory instead")
+      ->type_name("DIR")
+      ->excludes("command");
+  set_action(command, invocation, [&app, options] {
+    if (!options->directory.empty()) {
+      write_manual(app, options->directory);
+      return ExitCode::kOk;
+    }
+    const CLI::App* shown = nullptr;
+    if (!options->command.empty()) {
+      const auto found =
+          app.get_subcommands([&](const CLI::App* one) { return one->get_name() == options->command; });
+      if (found.empty()) throw CommandError(ExitCode::kUsage, "unknown command '" + options->command + "'");
+      shown = found.front();
+    }
+    std::cout << manual_page(app, shown);
+    return ExitCode::kOk;
+  });
+}
+
 ExitCode perform(const Invocation& invocation) {
   try {
     const ExitCode code = invocation.action();
@@ -136,6 +167,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_report_commands(app, invocation);
   add_doctor_command(app, invocation);
   add_completion_command(app, invocation);
+  add_manual_command(app, invocation);
 }
 
 int run(int argc, char** argv) {

@@ -20,4 +20,10 @@ void add_commands(CLI::App& app, Invocation& invocation);
 // Throws CommandError (kUsage) for another shell.
 std::string completion_script(const CLI::App& app, const std::string& shell);
 
+// The manual page, in groff's man macros, of the program (`command` is null) or of one of its subcommands.
+std::string manual_page(const CLI::App& app, const CLI::App* command);
+// Writes all of them, durabled.1 and durabled-COMMAND.1, into a directory that is made where it is missing.
+// Throws std::ios_base::failure or std::filesystem::filesystem_error.
+void write_manual(const CLI::App& app, const std::string& directory);
+
 }  // namespace durabled::daemon::cli

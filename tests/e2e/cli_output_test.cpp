@@ -347,7 +347,7 @@ TEST_CASE("a configuration that cannot be used is named by file, line and key, a
   CHECK_THAT(cli({"run", "--help"}).out, ContainsSubstring("/etc/durabled/durabled.yaml"));
 }
 
-TEST_CASE("an installation holds the program and the completion of its commands", "[S4.10]") {
+TEST_CASE("an installation holds the program, and the completion and the manual of its commands", "[S4.10]") {
   const TemporaryDirectory directory("durabled-install");
   const std::filesystem::path program = kBinary;
   run({.argv = {"/usr/bin/env", "cmake", "-DCMAKE_INSTALL_PREFIX=" + directory.path().string(), "-P",
@@ -359,6 +359,25 @@ TEST_CASE("an installation holds the program and the completion of its commands"
   CHECK(read_file(directory.path() / "share/zsh/site-functions/_durabled") == cli({"completion", "zsh"}).out);
   CHECK(read_file(directory.path() / "share/fish/vendor_completions.d/durabled.fish") ==
         cli({"completion", "fish"}).out);
+  CHECK(read_file(directory.path() / "share/man/man1/durabled.1") == cli({"manual"}).out);
+  CHECK(read_file(directory.path() / "share/man/man1/durabled-submit.1") == cli({"manual", "submit"}).out);
+}
+
+TEST_CASE("every command has a manual page with its options and examples, as they are written") {
+  const TemporaryDirectory directory("durabled-manual");
+  REQUIRE(cli({"manual", "--directory", directory.path()}).code == 0);
+  int pages = 0;
+  for (const auto& page : std::filesystem::directory_iterator(directory.path())) {
+    INFO(page.path());
+    const std::string text = read_file(page.path());
+    CHECK_THAT(text, ContainsSubstring(".SH OPTIONS\n") && ContainsSubstring(".SH EXAMPLES\n.EX\n"));
+    ++pages;
+  }
+  CHECK(pages >= 24);
+  const std::string submit = read_file(directory.path() / "durabled-submit.1");
+  CHECK_THAT(submit, ContainsSubstring("\n\\fB\\-l,\\-\\-label\\fR \\fITEXT\\fR\nA name for people"));
+  CHECK_THAT(submit, ContainsSubstring("\n  \\(aqSELECT 41 AS n\\(aq |=> \\(aqx\\(aq ~> "));
+  CHECK(cli({"manual", "submi"}).code == 2);
 }
 
 TEST_CASE("no control character of a workflow or its errors reaches a terminal", "[S3.10]") {
