@@ -7,6 +7,8 @@
 namespace durabled::sim {
 namespace {
 
+constexpr std::size_t kShortData = 1024;  // of a signal, which comes unasked
+
 std::string member(const std::string& json, const char* key) {
   const auto found = dsl::json_member(json, key);
   return found ? dsl::json_text(*found) : "";
@@ -31,13 +33,13 @@ dsl::Event read_event(const std::string& json, dsl::Time at) {
 
 }  // namespace
 
-void FakeStore::submit(const std::string& id, const std::string& dsl, store::RoleId role) {
+Row& FakeStore::submit(const std::string& id, const std::string& dsl, store::RoleId role) {
   Row row;
   row.role = role;
   row.id = id;
   row.dsl = dsl;
   row.wake_at = now;
-  rows_[id] = std::move(row);
+  return rows_[id] = std::move(row);
 }
 
 void FakeStore::signal(const std::string& id, const std::string& name, const std::string& data) {
@@ -60,26 +62,84 @@ void FakeStore::request(const std::string& id, const std::string& what) {
     row.error = R"({"message":"cancelled","code":"cancelled"})";
     ++row.token;
     row.wake_at.reset();
+    row.completed_at = now;
     return;
   }
   if (row.worker != 0) return;
   if (what == "pause") {
-    row.status = "paused";
-    row.wake_at.reset();
+    row.status = "paused";  // wake_at stays: a start that was set for later is kept
   } else if (what == "resume" && row.status == "paused") {
-    row.status = row.token == 0 ? "pending" : "running";
-    row.wake_at = now;
+    row.status = row.started ? "running" : "pending";
+    row.wake_at = row.wake_at.value_or(now);
+    row.error.clear();
   }
 }
 
-void FakeStore::release(int worker) {
+bool FakeStore::heartbeat(int worker) {
+  const auto found = workers_.find(worker);
+  if (found == workers_.end()) return false;
+  found->second = now;
+  return true;
+}
+
+int FakeStore::release(int worker) {
   workers_.erase(worker);
+  int released = 0;
   for (auto& [id, row] : rows_) {
     if (row.worker != worker) continue;
+    ++released;
     row.worker = 0;
     row.attention = row.ended();
     if (!row.ended()) row.wake_at = now;
   }
+  return released;
+}
+
+int FakeStore::release_dead(int worker, std::chrono::milliseconds ttl) {
+  std::vector<int> dead;
+  for (const auto& [other, heard_of] : workers_) {
+    if (other != worker && heard_of < now - ttl) dead.push_back(other);
+  }
+  int released = 0;
+  for (const int one : dead) released += release(one);
+  return released;
+}
+
+std::vector<std::pair<std::string, std::int64_t>> FakeStore::held(int worker) const {
+  std::vector<std::pair<std::string, std::int64_t>> result;
+  for (const auto& [id, row] : rows_) {
+    if (row.worker == worker && !row.ended()) result.emplace_back(id, row.token);
+  }
+  return result;
+}
+
+int FakeStore::give_back(int worker, const std::vector<std::pair<std::string, std::int64_t>>& instances) {
+  int given_back = 0;
+  for (const auto& [id, token] : instances) {
+    const auto found = rows_.find(id);
+    if (found == rows_.end()) continue;
+    Row& row = found->second;
+    if (row.worker != worker || row.token != token || row.ended()) continue;
+    ++given_back;
+    row.worker = 0;
+    row.attention = false;
+    row.wake_at = now;
+  }
+  return given_back;
+}
+
+int FakeStore::prune(std::chrono::seconds age, int batch) {
+  std::vector<const Row*> old;
+  for (const auto& [id, row] : rows_) {
+    if (row.completed_at && *row.completed_at < now - age) old.push_back(&row);
+  }
+  std::sort(old.begin(), old.end(),
+            [](const Row* a, const Row* b) { return a->completed_at < b->completed_at; });
+  old.resize(std::min(old.size(), static_cast<std::size_t>(batch)));
+  std::vector<std::string> ids;
+  for (const Row* row : old) ids.push_back(row->id);
+  for (const std::string& id : ids) rows_.erase(id);
+  return static_cast<int>(ids.size());
 }
 
 void FakeStore::deliver() {
@@ -98,8 +158,9 @@ std::vector<store::Signal> FakeStore::untaken(const std::string& id) const {
   for (const StoredSignal& signal : signals_) {
     if (signal.instance != id || signal.taken) continue;
     // As if the data of every other one were long.
-    result.push_back({signal.id, signal.name, signal.id % 2 == 0 ? std::optional(signal.data) : std::nullopt,
-                      signal.sent_at});
+    const bool is_short = signal.id % 2 == 0 && signal.data.size() <= kShortData;
+    result.push_back(
+        {signal.id, signal.name, is_short ? std::optional(signal.data) : std::nullopt, signal.sent_at});
   }
   return result;
 }
@@ -126,12 +187,33 @@ store::ClaimedInstance FakeStore::read(Row& row) {
   return instance;
 }
 
+std::size_t FakeStore::bytes(const Row& row, std::size_t longest_text) const {
+  std::size_t sum = row.dsl.size() > longest_text ? 0 : row.dsl.size();
+  for (const auto& [seq, event] : row.events) sum += 100 + event.data.size();
+  for (const store::Signal& signal : untaken(row.id))
+    sum += 100 + signal.name.size() + signal.data.value_or("").size();
+  return sum;
+}
+
+FakeStore::Due FakeStore::due(const store::PollRequest& request) {
+  Due result;
+  for (auto& [id, row] : rows_) {
+    if (row.free() && *row.wake_at <= now && request.busy.count(row.role) == 0)
+      result[{row.role <= request.after, row.role}].push_back(&row);
+  }
+  for (auto& [order, rows] : result) {
+    std::stable_sort(rows.begin(), rows.end(), [](const Row* a, const Row* b) {
+      return std::pair(-a->priority, *a->wake_at) < std::pair(-b->priority, *b->wake_at);
+    });
+  }
+  return result;
+}
+
 // Roles take turns, as in df._poll.
 store::PollResult FakeStore::poll(int worker, const store::PollRequest& request) {
   store::PollResult result;
   if (workers_.count(worker) == 0) return result;  // the real one says that it is not registered
   deliver();
-  std::map<std::pair<bool, store::RoleId>, std::vector<Row*>> due;  // the role after request.after first
   for (auto& [id, row] : rows_) {
     if (row.ended() && row.attention && (row.worker == worker || row.worker == 0)) {
       row.attention = false;
@@ -141,16 +223,21 @@ store::PollResult FakeStore::poll(int worker, const store::PollRequest& request)
       row.attention = false;
       result.attention.push_back({id, row.token, row.request, "", untaken(id)});
     }
-    if (row.worker == 0 && row.wake_at && *row.wake_at <= now && request.busy.count(row.role) == 0)
-      due[{row.role <= request.after, row.role}].push_back(&row);
   }
   int room = request.limit;
+  std::size_t spent = 0;
+  bool full = false;
   result.served = request.after;
+  const Due roles = due(request);
   const std::size_t each = static_cast<std::size_t>(request.each.value_or(room));
-  for (std::size_t turn = 0; turn < each && room > 0; ++turn) {
-    for (auto& [order, rows] : due) {
-      if (room == 0 || rows.size() <= turn) continue;
+  for (std::size_t turn = 0; turn < each && room > 0 && !full; ++turn) {
+    for (const auto& [order, rows] : roles) {
+      if (room == 0 || full || rows.size() <= turn) continue;
       Row& row = *rows[turn];
+      const std::size_t size = bytes(row, request.longest_text);
+      full = spent > 0 && spent + size > request.bytes;
+      if (full) continue;
+      spent += std::max<std::size_t>(size, 1);
       --room;
       result.served = order.second;
       row.worker = worker;
@@ -158,10 +245,16 @@ store::PollResult FakeStore::poll(int worker, const store::PollRequest& request)
       row.wake_at.reset();
       row.attention = false;
       row.status = "running";
+      row.started = true;
       result.claimed.push_back(read(row));
+      if (row.dsl.size() > request.longest_text) result.claimed.back().dsl.clear();
     }
   }
-  result.more = room == 0;
+  result.more = full || room == 0;
+  for (const auto& [id, row] : rows_) {
+    if (request.limit > 0 && row.free() && *row.wake_at > now)
+      result.next_wake = std::min(result.next_wake.value_or(*row.wake_at), *row.wake_at);
+  }
   return result;
 }
 
@@ -215,6 +308,7 @@ void FakeStore::apply_turn(Row& row, const std::string& turn, dsl::Time at) {
   const std::string prune(dsl::json_member(turn, "prune").value_or("[]"));
   for (dsl::JsonWalker walker(prune); walker.next();)
     row.events.erase(std::stoll(std::string(walker.value())));
+  if (const auto start = dsl::json_member(turn, "start")) put_back(row, std::string(*start));
   const std::string status = member(turn, "status");
   if (status.empty()) return;
   if (status == "waiting" || status == "paused") return put_down(row, turn, status);
@@ -222,6 +316,7 @@ void FakeStore::apply_turn(Row& row, const std::string& turn, dsl::Time at) {
   row.worker = 0;
   row.wake_at.reset();
   row.attention = false;
+  row.completed_at = at;
   row.error = member(turn, "error");
   if (const std::string seq = member(turn, "result_seq"); !seq.empty()) row.result_seq = std::stoll(seq);
 }
@@ -249,6 +344,15 @@ void FakeStore::put_down(Row& row, const std::string& turn, const std::string& s
   } else if (waiting && !wake_at.empty()) {
     row.wake_at = dsl::parse_time(wake_at).value();
   }
+}
+
+void FakeStore::put_back(Row& row, const std::string& start) {
+  if (!dsl::json_member(start, "body")) return;
+  row.dsl = member(start, "body");
+  row.status = row.request == "pause" ? "paused" : "pending";
+  row.wake_at = std::max(dsl::parse_time(member(start, "start_at")).value(), now);
+  row.worker = 0;
+  row.attention = row.started = false;
 }
 
 std::string FakeStore::result(const std::string& id) const {

@@ -1,5 +1,6 @@
-// The tables and functions of sql_schema/0003_protocol.sql in memory, as far as coordinators see them, with
-// what must never happen checked at each write.
+// The tables and functions of sql_schema/0003_protocol.sql in memory, as far as daemons see them, with what must
+// never happen checked at each write. tests/store/contract_*_test.cpp hold it to what PostgreSQL does. Left out:
+// idempotency keys, and the parking of instances whose daemons die.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,10 @@ struct Row {
   std::string id, dsl;
   store::RoleId role = 1;
   std::string status = "pending";
-  std::optional<dsl::Time> wake_at;
-  int worker = 0;  // 0: nobody
+  int priority = 0;
+  std::optional<dsl::Time> wake_at, completed_at;
+  int worker = 0;        // 0: nobody
+  bool started = false;  // it was claimed, and not put back since then
   std::int64_t token = 0;
   std::string request;
   bool attention = false;
@@ -34,19 +37,27 @@ struct Row {
   std::int64_t seen_seq = 0;  // the last one when the token was given out
 
   bool ended() const { return status == "completed" || status == "failed" || status == "cancelled"; }
+  bool free() const { return worker == 0 && wake_at && status != "paused"; }
 };
 
 class FakeStore {
  public:
   dsl::Time now{};
 
-  void submit(const std::string& id, const std::string& dsl, store::RoleId role = 1);
+  Row& submit(const std::string& id, const std::string& dsl, store::RoleId role = 1);
   void signal(const std::string& id, const std::string& name, const std::string& data);
   void request(const std::string& id, const std::string& what);  // df.cancel, df.pause, df.resume
 
-  void enter(int worker) { workers_.insert(worker); }
-  // What the release of a dead worker does: its instances are free, it is forgotten.
-  void release(int worker);
+  void enter(int worker) { workers_[worker] = now; }
+  // False: it is not registered any more.
+  bool heartbeat(int worker);
+  // What the release of a dead worker does: its instances, whose number it returns, are free, and it is forgotten.
+  int release(int worker);
+  // Of each worker but `worker` that was silent for so long.
+  int release_dead(int worker, std::chrono::milliseconds ttl);
+  std::vector<std::pair<std::string, std::int64_t>> held(int worker) const;
+  int give_back(int worker, const std::vector<std::pair<std::string, std::int64_t>>& instances);
+  int prune(std::chrono::seconds age, int batch);
   store::PollResult poll(int worker, const store::PollRequest& request);
   std::optional<store::TurnProblem> commit(int worker, const store::Turn& turn);
   std::optional<store::ClaimedInstance> reclaim(int worker, const std::string& id);
@@ -75,12 +86,17 @@ class FakeStore {
   void insert(Row& row, dsl::Event event);
   void apply_turn(Row& row, const std::string& turn, dsl::Time at);
   void put_down(Row& row, const std::string& turn, const std::string& status);
+  void put_back(Row& row, const std::string& start);
+  using Due =
+      std::map<std::pair<bool, store::RoleId>, std::vector<Row*>>;  // the role after request.after first
+  Due due(const store::PollRequest& request);
+  std::size_t bytes(const Row& row, std::size_t longest_text) const;
   store::ClaimedInstance read(Row& row);
   std::vector<store::Signal> untaken(const std::string& id) const;
 
   std::map<std::string, Row> rows_;
   std::vector<StoredSignal> signals_;
-  std::set<int> workers_;
+  std::map<int, dsl::Time> workers_;  // when each was heard of last
   std::map<std::string, int> effects_, effects_alone_;
   std::set<std::string> completed_steps_;
 };
