@@ -7,10 +7,10 @@
 
 #include "daemon/instance.hpp"
 #include "dsl/assert.hpp"
+#include "dsl/engine/event_data.hpp"
 #include "dsl/graph/json.hpp"
 #include "dsl/text/parser.hpp"
 #include "dsl/value/json_slice.hpp"
-#include "dsl/value/pg_types.hpp"
 
 namespace durabled::daemon {
 
@@ -97,17 +97,11 @@ void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
 }
 
 void Coordinator::fail_invalid(Instance& instance, const dsl::Diagnostic& problem) {
-  dsl::Failure failure{"invalid_workflow", "{\"message\":", false, true};
-  dsl::append_json_string(failure.json, problem.to_string());
-  failure.json += ",\"code\":\"invalid_workflow\",\"reason\":";
-  dsl::append_json_string(failure.json, problem.code);
-  failure.json +=
-      ",\"line\":" + std::to_string(problem.line) + ",\"column\":" + std::to_string(problem.column);
-  if (!problem.hint.empty()) {
-    failure.json += ",\"hint\":";
-    dsl::append_json_string(failure.json, problem.hint);
-  }
-  failure.json += "}";
+  dsl::Failure failure{"invalid_workflow", problem.to_string()};
+  failure.hint = problem.hint;
+  failure.add_text("reason", problem.code);
+  failure.more.emplace_back("line", std::to_string(problem.line));
+  failure.more.emplace_back("column", std::to_string(problem.column));
   fail(instance, failure);
 }
 
@@ -130,16 +124,10 @@ void Coordinator::begin_anew(Instance& instance, const store::ClaimedInstance& c
   if (parsed->database) instance.database = *parsed->database;
   instance.graph = std::make_shared<const dsl::Graph>(std::move(parsed->graph));
   set_variables(instance, claimed, instance.label);
-  std::string data = "{\"graph\":" + dsl::to_json(*instance.graph);
-  if (!parsed->warnings.empty()) {
-    data += ",\"warnings\":[";
-    for (std::size_t i = 0; i < parsed->warnings.size(); ++i) {
-      if (i > 0) data += ',';
-      dsl::append_json_string(data, parsed->warnings[i].to_string());
-    }
-    data += ']';
-  }
-  const dsl::Event started = make_event(instance, EventKind::kInstanceStarted, {}, 0, data + "}");
+  std::vector<std::string> warnings;
+  for (const dsl::Diagnostic& warning : parsed->warnings) warnings.push_back(warning.to_string());
+  const dsl::Event started = make_event(instance, EventKind::kInstanceStarted, {}, 0,
+                                        dsl::event_data::instance_started(*instance.graph, warnings));
   instance.prologue.push_back(started);
   if (apply(instance, started)) proceed(instance);
 }
@@ -188,11 +176,11 @@ void Coordinator::park(Instance& instance, const std::string& why) {
   TurnDraft draft;
   instance.run.reset();
   instance.leaving = true;
-  draft.status = "paused";
+  draft.status = TurnDraft::Status::kPaused;
   draft.request = instance.request;
   draft.error = dsl::make_failure("corrupt_history", why, 0, 0,
                                   "Its history does not fit its workflow; look at df.history.")
-                    .json;
+                    .json();
   send_turn(instance, draft);
 }
 
@@ -200,9 +188,9 @@ void Coordinator::park(Instance& instance, const std::string& why) {
 void Coordinator::fail(Instance& instance, const dsl::Failure& failure) {
   TurnDraft draft;
   draft.events.push_back(
-      make_event(instance, EventKind::kInstanceFailed, {}, 0, "{\"error\":" + failure.json + "}"));
-  draft.status = "failed";
-  draft.error = failure.json;
+      make_event(instance, EventKind::kInstanceFailed, {}, 0, dsl::event_data::instance_failed(failure)));
+  draft.status = TurnDraft::Status::kFailed;
+  draft.error = failure.json();
   instance.leaving = true;
   ends_with(instance, draft);
   send_turn(instance, draft);
@@ -444,7 +432,7 @@ void Coordinator::schedule(Instance& instance) {
 // What people see of an instance that runs may be as old as a step may be that is not marked running.
 void Coordinator::add_node_states(Instance& instance, TurnDraft& draft) {
   const bool due = instance.states_due && *instance.states_due <= now_();
-  if (!instance.run || (draft.status.empty() && !due)) return;
+  if (!instance.run || (draft.status == TurnDraft::Status::kGoesOn && !due)) return;
   draft.states = instance.run->node_states();
   if (!instance.states_due) return;
   states_due_.erase({*instance.states_due, instance.id});
@@ -511,7 +499,7 @@ void Coordinator::mark_running(Instance& instance, Step& step, dsl::Time now) {
   TurnDraft draft;
   if (record(instance, draft,
              make_event(instance, EventKind::kStepStarted, step.address, step.attempt,
-                        step.alone ? "{\"guarantee\":\"at-least-once\"}" : "")))
+                        step.alone ? dsl::event_data::step_started_at_least_once() : "")))
     send_turn(instance, draft);
 }
 

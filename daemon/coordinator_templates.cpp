@@ -1,11 +1,12 @@
 // Statements whose references take long to replace: that is done off the event loop, for each role one at a
 // time, and not while much of what the role's statements became still waits to be sent.
 
+#include <algorithm>
 #include <regex>
 #include <utility>
 
 #include "daemon/instance.hpp"
-#include "dsl/value/pg_types.hpp"
+#include "dsl/value/json_writer.hpp"
 #include "dsl/value/substitute.hpp"
 
 namespace durabled::daemon {
@@ -133,21 +134,9 @@ std::optional<dsl::Failure> Coordinator::over_budget(const Instance& instance) c
 
 namespace {
 
-// `member` (",\"x\":…") before the last brace of the object `json`.
-void insert_member(std::string& json, const std::string& member) {
-  const std::size_t brace = json.rfind('}');
-  if (brace != std::string::npos) json.insert(brace, member);
-}
-
-}  // namespace
-
-namespace {
-
 // What to write instead, where PostgreSQL can only say that the syntax is wrong.
 std::string syntax_hint(const dsl::Failure& failure, const std::string& text) {
-  if (failure.code != "42601" || failure.json.find("\"hint\":") != std::string::npos ||
-      text.size() > 16 << 10)
-    return {};
+  if (failure.code != "42601" || !failure.hint.empty() || text.size() > 16 << 10) return {};
   static const std::regex kFrom(
       R"(\b(?:from|join)\s{1,20}\$([A-Za-z_][A-Za-z0-9_]{0,62})(?![A-Za-z0-9_.?\[]))", std::regex::icase);
   static const std::regex kVariable(R"(\{([A-Za-z_][A-Za-z0-9_]{0,62})\})");
@@ -167,29 +156,24 @@ std::string syntax_hint(const dsl::Failure& failure, const std::string& text) {
 void Coordinator::annotate(const Instance& instance, Step& step) {
   constexpr std::size_t kMostOfStatement = 4096;
   if (step.outcome.result && !step.warnings.empty()) {
-    std::string member = ",\"warnings\":[";
-    for (const std::string& warning : step.warnings) {
-      if (member.back() != '[') member += ',';
-      dsl::append_json_string(member, warning);
-    }
-    insert_member(*step.outcome.result, member + ']');
+    auto result = dsl::JsonWriter::extending(std::move(*step.outcome.result));
+    result.key("warnings").list();
+    for (const std::string& warning : step.warnings) result.text(warning);
+    step.outcome.result = result.close().close().take();
   }
   if (!step.outcome.failure || step.is_http) return;
-  if (step.outcome.failure->json.find("\"position\":") == std::string::npos) return;
+  dsl::Failure& failure = *step.outcome.failure;
+  const bool has_position = std::any_of(failure.more.begin(), failure.more.end(),
+                                        [](const auto& member) { return member.first == "position"; });
+  if (!has_position) return;
   std::string statement = step.statement.sql.substr(0, kMostOfStatement);
   if (statement.size() < step.statement.sql.size()) {
     while (!statement.empty() && (statement.back() & 0xC0) == 0x80) statement.pop_back();
     statement.pop_back();
     statement += "…";
   }
-  std::string member = ",\"statement\":";
-  dsl::append_json_string(member, statement);
-  if (const std::string hint = syntax_hint(*step.outcome.failure, (*instance.graph)[step.address.node].text);
-      !hint.empty()) {
-    member += ",\"hint\":";
-    dsl::append_json_string(member, hint);
-  }
-  insert_member(step.outcome.failure->json, member);
+  failure.add_text("statement", statement);
+  if (failure.hint.empty()) failure.hint = syntax_hint(failure, (*instance.graph)[step.address.node].text);
 }
 
 }  // namespace durabled::daemon

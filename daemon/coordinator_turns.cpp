@@ -7,8 +7,8 @@
 #include "daemon/coordinator.hpp"
 #include "daemon/instance.hpp"
 #include "dsl/assert.hpp"
+#include "dsl/engine/event_data.hpp"
 #include "dsl/value/json_slice.hpp"
-#include "dsl/value/pg_types.hpp"
 
 namespace durabled::daemon {
 
@@ -54,11 +54,12 @@ bool Coordinator::record(Instance& instance, TurnDraft& draft, dsl::Event event)
 void Coordinator::finish_draft(Instance& instance, TurnDraft& draft, const dsl::Event& last) {
   const auto error = dsl::json_member(last.data, "error");
   if (last.kind == EventKind::kInstanceCompleted) {
-    draft.status = "completed";
+    draft.status = TurnDraft::Status::kCompleted;
     const auto seq = dsl::json_member(last.data, "result_seq");
     draft.result_seq = seq ? std::stoll(std::string(*seq)) : last.seq;
   } else if (last.kind == EventKind::kInstanceFailed || last.kind == EventKind::kInstanceCancelled) {
-    draft.status = last.kind == EventKind::kInstanceFailed ? "failed" : "cancelled";
+    draft.status =
+        last.kind == EventKind::kInstanceFailed ? TurnDraft::Status::kFailed : TurnDraft::Status::kCancelled;
     draft.error = std::string(error.value_or("null"));
   } else {
     return;
@@ -69,7 +70,7 @@ void Coordinator::finish_draft(Instance& instance, TurnDraft& draft, const dsl::
 
 void Coordinator::ends_with(Instance& instance, const TurnDraft& draft) {
   const auto seconds = std::chrono::duration<double>(now_() - instance.begun).count();
-  instance.end = {instance.id, instance.label, instance.role, draft.status, draft.error, seconds};
+  instance.end = {instance.id, instance.label, instance.role, to_string(draft.status), draft.error, seconds};
 }
 
 // The next turn of an instance, if there is anything to do and the slot allows it.
@@ -135,12 +136,12 @@ void Coordinator::proceed(Instance& instance) {
         step.state = Step::State::kExecuted;  // parked: it is rolled back when the instance goes
         return;
       }
-      draft.events.insert(draft.events.begin(), instance.prologue.begin(), instance.prologue.end());
+      draft.open_with(instance.prologue);
       instance.prologue_sent = true;
       draft.start = instance.new_start;
       add_node_states(instance, draft);
       instance.slot_taken = true;
-      std::string turn = draft.json(event.at);
+      std::string turn = draft.for_step(event.at);
       step_port_.commit(
           id, {options_.worker.key, instance.id, instance.token, std::move(event), std::move(turn)});
       return proceed(instance);
@@ -161,7 +162,7 @@ bool Coordinator::settle(Instance& instance, TurnDraft& draft) {
       if (const auto why = over_budget(instance)) {
         return record(instance, draft,
                       make_event(instance, EventKind::kInstanceFailed, {}, 0,
-                                 "{\"error\":" + why->json + "}")) &&
+                                 dsl::event_data::instance_failed(*why))) &&
                settle(instance, draft);
       }
     }
@@ -195,10 +196,8 @@ bool Coordinator::take_signal(Instance& instance, TurnDraft& draft, bool& ok) {
         turn_port_.fetch_signal(instance.id, signal->id);
       return false;
     }
-    std::string data = "{\"signal_name\":";
-    dsl::append_json_string(data, signal->name);
-    data += ",\"timed_out\":false,\"data\":" + *signal->data + "}";
-    dsl::Event event = make_event(instance, EventKind::kSignalReceived, *waiter, 0, std::move(data));
+    dsl::Event event = make_event(instance, EventKind::kSignalReceived, *waiter, 0,
+                                  dsl::event_data::signal_received(signal->name, *signal->data));
     draft.signals.push_back({signal->id, event.at});
     instance.inbox.erase(signal);
     ok = record(instance, draft, std::move(event));
@@ -244,7 +243,7 @@ void Coordinator::put_down_if_idle(Instance& instance, TurnDraft& draft) {
   if ((has_work || instance.fetching != 0) && !draining_ && !instance.paused) return;
   const auto timer = instance.run->next_timer();
   if (!draining_ && !instance.paused && timer && timer->fire_at < now_() + kStayAwake) return;
-  draft.status = instance.paused ? "paused" : "waiting";
+  draft.status = instance.paused ? TurnDraft::Status::kPaused : TurnDraft::Status::kWaiting;
   draft.inbox = instance.inbox.size();
   draft.request = instance.request;
   if (timer) draft.wake_at = timer->fire_at;
@@ -257,12 +256,12 @@ void Coordinator::send_turn(Instance& instance, const TurnDraft& draft) {
   TurnDraft whole = draft;
   add_node_states(instance, whole);
   if (!instance.prologue_sent) {
-    whole.events.insert(whole.events.begin(), instance.prologue.begin(), instance.prologue.end());
+    whole.open_with(instance.prologue);
     whole.start = instance.new_start;
     instance.prologue_sent = true;
   }
   instance.slot_taken = instance.turn_pending = true;
-  instance.turn_json = whole.json(instance.id, instance.token, now_());
+  instance.turn_json = whole.for_batch(instance.id, instance.token, now_());
   turn_port_.commit({instance.id, instance.turn_json, instance.token});
 }
 
@@ -393,9 +392,8 @@ dsl::Event Coordinator::make_failed(Instance& instance, const dsl::Address& addr
     retry =
         std::max(*retry, now_() + std::chrono::microseconds(static_cast<std::int64_t>(*retry_after * 1e6)));
   }
-  std::string data = "{\"error\":" + failure.json;
-  if (retry) data += ",\"retry_at\":\"" + dsl::format_time(*retry) + '"';
-  return make_event(instance, EventKind::kStepFailed, address, attempt, data + "}");
+  return make_event(instance, EventKind::kStepFailed, address, attempt,
+                    dsl::event_data::step_failed(failure, retry));
 }
 
 // A step that ended without a transaction to commit in: it failed, ran alone, or was a call. Into the draft.
@@ -407,14 +405,14 @@ bool Coordinator::conclude(Instance& instance, Step& step, TurnDraft& draft) {
     step.state = Step::State::kMarking;
     return record(instance, draft,
                   make_event(instance, EventKind::kStepStarted, step.address, step.attempt,
-                             "{\"guarantee\":\"at-least-once\"}"));
+                             dsl::event_data::step_started_at_least_once()));
   }
   dsl::Event event;
   if (step.outcome.result) {
     if (step.outcome.at_least_once &&
         !record(instance, draft,
                 make_event(instance, EventKind::kStepStarted, step.address, step.attempt,
-                           "{\"guarantee\":\"at-least-once\"}"))) {
+                           dsl::event_data::step_started_at_least_once()))) {
       return false;
     }
     event = make_event(instance, EventKind::kStepCompleted, step.address, step.attempt,

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "dsl/value/json_slice.hpp"
-#include "dsl/value/pg_types.hpp"
+#include "dsl/value/json_writer.hpp"
 
 namespace durabled::daemon {
 namespace {

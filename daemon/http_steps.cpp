@@ -7,7 +7,6 @@
 #include "daemon/http/idempotency_key.hpp"
 #include "daemon/http/template.hpp"
 #include "dsl/value/json_slice.hpp"
-#include "dsl/value/pg_types.hpp"
 
 namespace durabled::daemon {
 namespace {
@@ -22,12 +21,7 @@ HttpResult to_result(HttpOutcome outcome, dsl::NodeIndex node, int attempt) {
   }
   const HttpFailure& error = outcome.error();
   dsl::Failure failure = dsl::make_failure(error.code, error.message, node, attempt);
-  if (!error.detail.empty()) {
-    failure.json.pop_back();
-    failure.json += ",\"detail\":";
-    dsl::append_json_string(failure.json, error.detail);
-    failure.json += '}';
-  }
+  failure.detail = error.detail;
   failure.transient = error.failure_class == HttpFailure::Class::kTransient;
   failure.final = error.failure_class == HttpFailure::Class::kPermanent;
   result.failure = std::move(failure);

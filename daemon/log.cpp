@@ -5,7 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "daemon/plain_text.hpp"
-#include "dsl/value/pg_types.hpp"
+#include "dsl/value/json_writer.hpp"
 
 namespace durabled::daemon {
 namespace {

@@ -1,81 +1,91 @@
 #include "daemon/turn.hpp"
 
-#include "dsl/value/json_slice.hpp"
-#include "dsl/value/pg_types.hpp"
-
 namespace durabled::daemon {
 namespace {
 
-using dsl::append_json_string;
+using dsl::JsonWriter;
 
 // `at`: the turn's time, which most of its events share to within microseconds.
-void append_event(std::string& json, const dsl::Event& event, dsl::Time at) {
-  json += "{\"seq\":" + std::to_string(event.seq) + ",\"kind\":\"" + std::string(dsl::to_string(event.kind)) +
-          '"';
-  if (event.address.node != dsl::kNoNode) {
-    json += ",\"node\":\"" + dsl::node_id(event.address.node) + "\",\"scope\":\"" + event.address.scope + '"';
-  }
-  if (event.at != at) json += ",\"at_us\":" + std::to_string((event.at - at).count());
-  if (event.took) json += ",\"took_us\":" + std::to_string(event.took->count());
-  if (event.attempt > 0) json += ",\"attempt\":" + std::to_string(event.attempt);
-  if (!event.data.empty()) {
-    json += ",\"data\":";
-    dsl::append_clean_json(json, event.data);
-  }
-  json += '}';
+void write_event(JsonWriter& json, const dsl::Event& event, dsl::Time at) {
+  json.object().number("seq", event.seq).member("kind", dsl::to_string(event.kind));
+  if (event.address.node != dsl::kNoNode)
+    json.member("node", dsl::node_id(event.address.node)).member("scope", event.address.scope);
+  if (event.at != at) json.number("at_us", (event.at - at).count());
+  if (event.took) json.number("took_us", event.took->count());
+  if (event.attempt > 0) json.number("attempt", event.attempt);
+  if (!event.data.empty()) json.key("data").cleaned(event.data);
+  json.close();
 }
 
-void append_numbers(std::string& json, const char* key, const std::vector<std::int64_t>& numbers) {
-  if (numbers.empty()) return;
-  json += std::string(",\"") + key + "\":[";
-  for (std::size_t i = 0; i < numbers.size(); ++i) json += (i > 0 ? "," : "") + std::to_string(numbers[i]);
-  json += ']';
-}
-
-void append_signals(std::string& json, const std::vector<TakenSignal>& signals, dsl::Time at) {
+void write_signals(JsonWriter& json, const std::vector<TakenSignal>& signals, dsl::Time at) {
   if (signals.empty()) return;
-  json += ",\"signals\":";
-  for (const TakenSignal& signal : signals) {
-    json += std::string(&signal == &signals.front() ? "[" : ",") + "{\"id\":" + std::to_string(signal.id) +
-            ",\"at_us\":" + std::to_string((signal.at - at).count()) + '}';
-  }
-  json += ']';
+  json.key("signals").list();
+  for (const TakenSignal& signal : signals)
+    json.object().number("id", signal.id).number("at_us", (signal.at - at).count()).close();
+  json.close();
 }
 
-void append_text(std::string& json, const char* key, const std::string& text) {
-  if (text.empty()) return;
-  json += std::string(",\"") + key + "\":";
-  append_json_string(json, text);
+void write_prune(JsonWriter& json, const std::vector<std::int64_t>& seqs) {
+  if (seqs.empty()) return;
+  json.key("prune").list();
+  for (const std::int64_t seq : seqs) json.number(seq);
+  json.close();
 }
 
 }  // namespace
 
-std::string TurnDraft::json(dsl::Time at) const {
-  if (empty()) return "";
-  std::string json = "{\"events\":[";
-  for (std::size_t i = 0; i < events.size(); ++i) {
-    if (i > 0) json += ',';
-    append_event(json, events[i], at);
+const char* to_string(TurnDraft::Status status) {
+  switch (status) {
+    case TurnDraft::Status::kGoesOn:
+      return "";
+    case TurnDraft::Status::kWaiting:
+      return "waiting";
+    case TurnDraft::Status::kPaused:
+      return "paused";
+    case TurnDraft::Status::kCompleted:
+      return "completed";
+    case TurnDraft::Status::kFailed:
+      return "failed";
+    case TurnDraft::Status::kCancelled:
+      return "cancelled";
   }
-  json += ']';
-  append_signals(json, signals, at);
-  append_numbers(json, "prune", prune);
-  if (!start.empty()) json += ",\"start\":" + start;
-  if (!states.empty()) json += ",\"states\":" + states;
-  append_text(json, "status", status);
-  if (status == "waiting" || status == "paused") json += ",\"inbox\":" + std::to_string(inbox);
-  append_text(json, "request", request);
-  if (wake_at) append_text(json, "wake_at", dsl::format_time(*wake_at));
-  if (result_seq > 0) json += ",\"result_seq\":" + std::to_string(result_seq);
-  if (!error.empty()) json += ",\"error\":" + error;
-  return json + '}';
+  return "";
 }
 
-std::string TurnDraft::json(const std::string& instance_id, std::int64_t token, dsl::Time at) const {
-  std::string text = json(at);
-  if (text.empty()) text = "{}";
-  return "{\"instance\":\"" + instance_id + "\",\"token\":" + std::to_string(token) + ",\"at\":\"" +
-         dsl::format_time(at) + '"' + (text.size() > 2 ? "," : "") + text.substr(1);
+void TurnDraft::open_with(const std::vector<dsl::Event>& prologue) {
+  events.insert(events.begin(), prologue.begin(), prologue.end());
+}
+
+void TurnDraft::write(JsonWriter& json, dsl::Time at) const {
+  json.key("events").list();
+  for (const dsl::Event& event : events) write_event(json, event, at);
+  json.close();
+  write_signals(json, signals, at);
+  write_prune(json, prune);
+  if (!start.empty()) json.raw("start", start);
+  if (!states.empty()) json.raw("states", states);
+  if (status != Status::kGoesOn) json.member("status", to_string(status));
+  if (status == Status::kWaiting || status == Status::kPaused)
+    json.number("inbox", static_cast<std::int64_t>(inbox));
+  if (!request.empty()) json.member("request", request);
+  if (wake_at) json.member("wake_at", dsl::format_time(*wake_at));
+  if (result_seq > 0) json.number("result_seq", result_seq);
+  if (!error.empty()) json.raw("error", error);
+}
+
+std::string TurnDraft::for_step(dsl::Time at) const {
+  if (empty()) return "";
+  JsonWriter json;
+  json.object();
+  write(json, at);
+  return json.close().take();
+}
+
+std::string TurnDraft::for_batch(const std::string& instance_id, std::int64_t token, dsl::Time at) const {
+  JsonWriter json;
+  json.object().member("instance", instance_id).number("token", token).member("at", dsl::format_time(at));
+  if (!empty()) write(json, at);
+  return json.close().take();
 }
 
 bool starts_from_row(const dsl::ParsedWorkflow& workflow) {
@@ -83,19 +93,21 @@ bool starts_from_row(const dsl::ParsedWorkflow& workflow) {
 }
 
 std::string start_json(const dsl::ParsedWorkflow& workflow) {
-  std::string json;
-  const auto append = [&json](const char* key, const std::optional<std::string>& text) {
+  JsonWriter json;
+  bool any = false;
+  json.object();
+  const auto member = [&](const char* name, const std::optional<std::string>& text) {
     if (!text) return;
-    json += std::string(json.empty() ? "{\"" : ",\"") + key + "\":";
-    append_json_string(json, *text);
+    json.member(name, *text);
+    any = true;
   };
-  append("label", workflow.label);
-  append("database", workflow.database);
-  if (workflow.priority) append("priority", std::to_string(*workflow.priority));
-  if (starts_from_row(workflow)) append("body", workflow.body);
-  append("start_at", workflow.start_at);
-  append("idempotency_key", workflow.idempotency_key);
-  return json.empty() ? json : json + '}';
+  member("label", workflow.label);
+  member("database", workflow.database);
+  if (workflow.priority) member("priority", std::to_string(*workflow.priority));
+  if (starts_from_row(workflow)) member("body", workflow.body);
+  member("start_at", workflow.start_at);
+  member("idempotency_key", workflow.idempotency_key);
+  return any ? json.close().take() : "";
 }
 
 }  // namespace durabled::daemon

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "dsl/value/json_writer.hpp"
+
 namespace durabled::store {
 
 void ResultReader::add(PGresultPtr result) {

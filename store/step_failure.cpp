@@ -5,12 +5,8 @@
 #include <iterator>
 #include <utility>
 
-#include "dsl/value/pg_types.hpp"
-
 namespace durabled::store {
 namespace {
-
-using dsl::append_json_string;
 
 // What servers, poolers and libpq say when a login fails, with the SQLSTATE that belongs to it. Only for people: nothing
 // is decided by it, because a server may say it in another language.
@@ -32,11 +28,11 @@ constexpr std::pair<const char*, const char*> kRefusals[] = {{"authentication fa
 // For a statement with $1, because none is ever bound. In class 08, it would be tried again.
 constexpr const char* kProtocolViolation = "08P01";
 
+// Members of the failure beside those that have a place of their own.
 constexpr std::pair<const char*, int> kFields[] = {
-    {"detail", PG_DIAG_MESSAGE_DETAIL}, {"hint", PG_DIAG_MESSAGE_HINT},
-    {"context", PG_DIAG_CONTEXT},       {"position", PG_DIAG_STATEMENT_POSITION},
-    {"schema", PG_DIAG_SCHEMA_NAME},    {"table", PG_DIAG_TABLE_NAME},
-    {"column", PG_DIAG_COLUMN_NAME},    {"constraint", PG_DIAG_CONSTRAINT_NAME}};
+    {"context", PG_DIAG_CONTEXT},    {"position", PG_DIAG_STATEMENT_POSITION},
+    {"schema", PG_DIAG_SCHEMA_NAME}, {"table", PG_DIAG_TABLE_NAME},
+    {"column", PG_DIAG_COLUMN_NAME}, {"constraint", PG_DIAG_CONSTRAINT_NAME}};
 
 std::string trimmed(const char* text) {
   std::string message = text;
@@ -52,16 +48,6 @@ std::string bounded(std::string text) {
   std::size_t end = kMaxField;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not within a character
   return text.erase(end) + "…";
-}
-
-std::string head(const std::string& message, const std::string& code) {
-  std::string json = "{\"message\":";
-  append_json_string(json, message);
-  return json + ",\"sqlstate\":\"" + code + "\",\"code\":\"" + code + "\"";
-}
-
-std::string tail(const StepOrigin& origin) {
-  return ",\"node\":\"" + origin.node_id + "\",\"attempts\":" + std::to_string(origin.attempt) + "}";
 }
 
 }  // namespace
@@ -93,25 +79,28 @@ dsl::Failure failure_of(const PGresult* result, const StepOrigin& origin, bool w
                              "$name, or give a variable and write {name}");
   }
   failure.transient = is_transient(failure.code);
-  failure.json = head(bounded(message), failure.code);
+  failure.message = bounded(std::move(message));
+  failure.detail = bounded(error_field(result, PG_DIAG_MESSAGE_DETAIL));
+  failure.hint = bounded(error_field(result, PG_DIAG_MESSAGE_HINT));
+  failure.node = origin.node_id;
+  failure.attempts = origin.attempt;
   for (const auto& [name, code] : kFields) {
     const std::string text = error_field(result, code);
     if (text.empty() || (code == PG_DIAG_CONTEXT && !with_context)) continue;
-    failure.json += std::string(",\"") + name + "\":";
-    append_json_string(failure.json, bounded(text));
+    failure.add_text(name, bounded(text));
   }
-  failure.json += tail(origin);
   return failure;
 }
 
 dsl::Failure make_step_failure(const StepOrigin& origin, const std::string& code, const std::string& message,
                                const std::string& hint) {
-  std::string json = head(message, code);
-  if (!hint.empty()) {
-    json += ",\"hint\":";
-    append_json_string(json, hint);
-  }
-  return {code, json + tail(origin), is_transient(code), !is_transient(code)};
+  dsl::Failure failure{code, message};
+  failure.hint = hint;
+  failure.node = origin.node_id;
+  failure.attempts = origin.attempt;
+  failure.transient = is_transient(code);
+  failure.final = !failure.transient;
+  return failure;
 }
 
 // libpq gives no SQLSTATE for a failed connection, only its text.

@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "dsl/assert.hpp"
+#include "dsl/engine/event_data.hpp"
 #include "dsl/engine/execution.hpp"
 #include "dsl/engine/frame.hpp"
 #include "dsl/graph/duration.hpp"
 #include "dsl/value/json_slice.hpp"
-#include "dsl/value/pg_types.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -190,8 +190,7 @@ std::optional<HistoryMismatch> Execution::apply_step_failed(Frame& frame, const 
   }
   Outcome outcome;
   outcome.kind = Outcome::Kind::kFailed;
-  outcome.failure = Failure{string_field(error->get_object(), "code").value_or(""),
-                            std::string(json_member(event.data, "error").value_or("{}"))};
+  outcome.failure = Failure::parse(json_member(event.data, "error").value_or("{}"));
   outcome.names = std::move(frame.names);
   frame.phase = Frame::Phase::kOpen;
   finish(frame, std::move(outcome));
@@ -245,9 +244,7 @@ std::optional<HistoryMismatch> Execution::apply_timer_fired(Frame& frame, const 
       outcome.result = make_result("{\"scheduled\":true}");
       break;
     case NodeKind::kWaitSignal: {
-      std::string json = "{\"signal_name\":";
-      append_json_string(json, frame.wait_name);
-      outcome.result = make_result(json + ",\"timed_out\":true,\"data\":null}");
+      outcome.result = make_result(event_data::signal_received(frame.wait_name, std::nullopt));
       break;
     }
     case NodeKind::kTimeout: {

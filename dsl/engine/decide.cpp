@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "dsl/assert.hpp"
+#include "dsl/engine/event_data.hpp"
 #include "dsl/engine/execution.hpp"
 #include "dsl/engine/frame.hpp"
 #include "dsl/graph/duration.hpp"
 #include "dsl/value/cron.hpp"
-#include "dsl/value/pg_types.hpp"
 #include "dsl/value/substitute.hpp"
 
 namespace durabled::dsl {
@@ -31,7 +31,7 @@ Record record(EventKind kind, Address address, std::string data, int attempt = 0
 Record fail_step(const Address& address, int attempt, const std::string& code, const std::string& message,
                  const std::string& hint = {}) {
   const Failure failure = make_failure(code, message, address.node, attempt, hint);
-  return record(EventKind::kStepFailed, address, "{\"error\":" + failure.json + "}", attempt);
+  return record(EventKind::kStepFailed, address, event_data::step_failed(failure), attempt);
 }
 
 Time after(Time now, double seconds) {
@@ -109,9 +109,9 @@ Decision Execution::decide_ready(Frame& frame, Time now) {
     case NodeKind::kWaitSignal:
       return decide_signal(frame, now);
     case NodeKind::kTimeout:
-      return record(EventKind::kTimerStarted, frame.address(),
-                    "{\"kind\":\"timeout\",\"fire_at\":\"" +
-                        format_time(after(now, std::get<TimeoutOptions>(node.options).seconds)) + "\"}");
+      return record(
+          EventKind::kTimerStarted, frame.address(),
+          event_data::timer_started("timeout", after(now, std::get<TimeoutOptions>(node.options).seconds)));
     case NodeKind::kLoop:
       return decide_iteration(frame, now);
     case NodeKind::kFail:
@@ -144,8 +144,7 @@ Decision Execution::decide_sleep(Frame& frame, Time now) {
   if (const auto wrong = check_seconds(*seconds, "df.sleep: the duration"))
     return fail_step(frame.address(), frame.attempt, "22023", *wrong);
   return record(EventKind::kTimerStarted, frame.address(),
-                "{\"kind\":\"timer\",\"seconds\":" + format_seconds(*seconds) + ",\"fire_at\":\"" +
-                    format_time(after(now, *seconds)) + "\"}");
+                event_data::sleep_started(*seconds, after(now, *seconds)));
 }
 
 Decision Execution::decide_schedule(Frame& frame, Time now) {
@@ -164,10 +163,7 @@ Decision Execution::decide_schedule(Frame& frame, Time now) {
     return fail_step(frame.address(), frame.attempt, "22023",
                      "the schedule \"" + *cron + "\" matches no time", "Check its day and month.");
   }
-  std::string data = "{\"kind\":\"schedule\",\"cron\":";
-  append_json_string(data, *cron);
-  return record(EventKind::kTimerStarted, frame.address(),
-                data + ",\"fire_at\":\"" + format_time(*next) + "\"}");
+  return record(EventKind::kTimerStarted, frame.address(), event_data::schedule_started(*cron, *next));
 }
 
 Decision Execution::decide_signal(Frame& frame, Time now) {
@@ -177,12 +173,10 @@ Decision Execution::decide_signal(Frame& frame, Time now) {
     return fail_step(frame.address(), frame.attempt, "reference", name.error().message, name.error().hint);
   if (name->empty())
     return fail_step(frame.address(), frame.attempt, "22023", "df.wait_for_signal: the name is empty");
-  std::string data = "{\"name\":";
-  append_json_string(data, *name);
-  if (const auto& timeout = std::get<SignalOptions>(node.options).timeout_seconds) {
-    data += ",\"until\":\"" + format_time(after(now, *timeout)) + "\"";
-  }
-  return record(EventKind::kSignalAwaited, frame.address(), data + "}");
+  std::optional<Time> until;
+  if (const auto& timeout = std::get<SignalOptions>(node.options).timeout_seconds)
+    until = after(now, *timeout);
+  return record(EventKind::kSignalAwaited, frame.address(), event_data::signal_awaited(*name, until));
 }
 
 Decision Execution::decide_fail(Frame& frame) {
@@ -200,19 +194,11 @@ Decision Execution::decide_iteration(Frame& loop, Time now) {
   const bool idle = !loop.worked;
   const Time earliest = loop.iteration_started + policy_.loop_min_interval;
   if ((endless || idle) && now < earliest) {
-    return record(EventKind::kTimerStarted, loop.address(),
-                  "{\"kind\":\"pace\",\"fire_at\":\"" + format_time(earliest) + "\"}");
+    return record(EventKind::kTimerStarted, loop.address(), event_data::timer_started("pace", earliest));
   }
-  std::string data = "{\"iteration\":" + std::to_string(loop.iteration + 1) + ",\"names\":{";
-  if (loop.parent != nullptr) {
-    bool first = true;
-    loop.names.visit_changes(loop.entered, [&](const std::string& name, const ResultPtr& result) {
-      if (!std::exchange(first, false)) data += ',';
-      append_json_string(data, name);
-      data += ':' + result->json();
-    });
-  }
-  Record next = record(EventKind::kIterationCompleted, loop.address(), data + "}}");
+  const Names* names = loop.parent != nullptr ? &loop.names : nullptr;
+  Record next = record(EventKind::kIterationCompleted, loop.address(),
+                       event_data::iteration_completed(loop.iteration + 1, names, loop.entered));
   while (loop.kept.size() > static_cast<std::size_t>(std::max(policy_.keep_iterations, 1))) {
     const std::set<std::int64_t>& oldest = loop.kept.front();
     next.prune.insert(next.prune.end(), oldest.begin(), oldest.end());
@@ -228,13 +214,12 @@ Decision Execution::decide_iteration(Frame& loop, Time now) {
 
 Record Execution::decide_finish() const {
   if (outcome_->kind == Outcome::Kind::kFailed) {
-    return record(EventKind::kInstanceFailed, {}, "{\"error\":" + outcome_->failure->json + "}");
+    return record(EventKind::kInstanceFailed, {}, event_data::instance_failed(*outcome_->failure));
   }
   if (outcome_->result_seq > 0) {
-    return record(EventKind::kInstanceCompleted, {},
-                  "{\"result_seq\":" + std::to_string(outcome_->result_seq) + "}");
+    return record(EventKind::kInstanceCompleted, {}, event_data::completed_by_event(outcome_->result_seq));
   }
-  return record(EventKind::kInstanceCompleted, {}, "{\"result\":" + outcome_->result->json() + "}");
+  return record(EventKind::kInstanceCompleted, {}, event_data::completed_with(outcome_->result->json()));
 }
 
 std::optional<Time> Execution::retry_at(const Address& address, const Failure& failure, Time now,

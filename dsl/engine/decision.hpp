@@ -7,18 +7,10 @@
 #include <vector>
 
 #include "dsl/engine/event.hpp"
+#include "dsl/engine/failure.hpp"
 #include "dsl/value/names.hpp"
 
 namespace durabled::dsl {
-
-// Why a step or an instance failed. `code` is the SQLSTATE, or what stands for one ("http_503", "timeout").
-struct Failure {
-  std::string code;
-  std::string
-      json;  // {"message","sqlstate"?,"detail"?,"hint"?,"context"?,"position"?,"code","node","attempts"}
-  bool transient = false;  // retried by the standing policy without being asked
-  bool final = false;      // the same again however often it is tried: no policy retries it
-};
 
 // Run one SQL statement; report StepCompleted or StepFailed.
 struct RunSql {

@@ -8,7 +8,7 @@
 #include "dsl/assert.hpp"
 #include "dsl/engine/frame.hpp"
 #include "dsl/value/json_slice.hpp"
-#include "dsl/value/pg_types.hpp"
+#include "dsl/value/json_writer.hpp"
 #include "dsl/value/substitute.hpp"
 
 namespace durabled::dsl {
@@ -30,44 +30,22 @@ bool is_json(const std::string& text) {
   return !error;
 }
 
-bool is_sqlstate(const std::string& code) {
-  return code.size() == 5 && std::all_of(code.begin(), code.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
-         });
-}
-
-// What $error is: the fields that the language promises are there, as null where the failure has none.
-ResultPtr bound_error(std::string json) {
-  bool any = JsonWalker(json).next();
-  std::string missing;
-  for (const char* field : {"message", "sqlstate", "detail", "hint", "node", "attempts"}) {
-    if (json_member(json, field)) continue;
-    missing += std::string(std::exchange(any, true) ? ",\"" : "\"") + field + "\":null";
-  }
-  json.insert(json.rfind('}'), missing);
-  return std::make_shared<const Result>(std::move(json));
-}
-
-// The error `json` with a list of the failures of all branches: of each the code, the message and the node, and
-// not the lists of its own branches, so that nested ones do not grow with every level.
-std::string with_failures(const std::string& json, const std::vector<const Failure*>& branches) {
-  std::string list;
+// The error of a node all of whose branches failed: the last failure with a list of all of them, of each the
+// code, the message and the node, and not the lists of its own branches, so that nested ones do not grow with
+// every level.
+Failure with_failures(Failure last, const std::vector<const Failure*>& branches) {
+  JsonWriter list;
+  list.list();
   for (const Failure* branch : branches) {
-    list += list.empty() ? "[{" : "},{";
-    bool first = true;
-    for (const char* field : {"code", "message", "node"}) {
-      const auto value = json_member(branch->json, field);
-      if (!value) continue;
-      list.append(std::exchange(first, false) ? "\"" : ",\"").append(field).append("\":").append(*value);
-    }
+    list.object();
+    if (!branch->code.empty()) list.member("code", branch->code);
+    list.member("message", branch->message);
+    if (!branch->node.empty()) list.member("node", branch->node);
+    list.close();
   }
-  std::string result = "{";
-  for (JsonWalker members(json); members.next();) {
-    if (members.key() == "failures") continue;
-    append_json_string(result, std::string(members.key()));
-    result.append(":").append(members.value()).append(",");
-  }
-  return result + "\"failures\":" + list + "}]}";
+  std::erase_if(last.more, [](const auto& member) { return member.first == "failures"; });
+  last.more.emplace_back("failures", list.close().take());
+  return last;
 }
 
 // The names that `branch` bound or bound anew since it began with `before`.
@@ -77,21 +55,6 @@ void merge_new_names(Names& into, const Names& branch, const Names& before) {
 }
 
 }  // namespace
-
-Failure make_failure(std::string code, const std::string& message, NodeIndex node, int attempts,
-                     const std::string& hint) {
-  std::string json = "{\"message\":";
-  append_json_string(json, message);
-  json += ",\"code\":";
-  append_json_string(json, code);
-  if (is_sqlstate(code)) json += ",\"sqlstate\":\"" + code + '"';
-  if (!hint.empty()) {
-    json += ",\"hint\":";
-    append_json_string(json, hint);
-  }
-  json += ",\"node\":\"" + node_id(node) + "\",\"attempts\":" + std::to_string(attempts) + "}";
-  return {std::move(code), std::move(json), false, true};
-}
 
 Execution::Execution(std::shared_ptr<const Graph> graph, Variables variables, Policy policy)
     : graph_(std::move(graph)), variables_(std::move(variables)), policy_(policy), states_(*graph_) {
@@ -332,7 +295,7 @@ void Execution::child_finished(Frame& frame, std::size_t slot, Outcome outcome) 
       }
       if (slot == 1 || outcome.kind != Outcome::Kind::kFailed) return finish(frame, std::move(outcome));
       Names names = frame.names;
-      names.bind("error", bound_error(outcome.failure->json));
+      names.bind("error", std::make_shared<const Result>(outcome.failure->bound_json()));
       activate(&frame, 1, node.children[1], frame.scope, std::move(names));
       return;
     }
@@ -371,7 +334,7 @@ void Execution::branch_finished(Frame& frame, std::size_t slot, Outcome outcome)
   frame.outcomes[slot].failure = last.failure;
   std::vector<const Failure*> failures;
   for (const Outcome& branch : frame.outcomes) failures.push_back(&*branch.failure);
-  last.failure->json = with_failures(last.failure->json, failures);
+  last.failure = with_failures(std::move(*last.failure), failures);
   finish(frame, std::move(last));
 }
 

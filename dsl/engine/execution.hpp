@@ -175,8 +175,4 @@ struct Replay {
 };
 Replay replayable(const Graph& graph, const std::vector<Event>& history);
 
-// Error JSON in the shape of Failure::json.
-Failure make_failure(std::string code, const std::string& message, NodeIndex node, int attempts,
-                     const std::string& hint = {});
-
 }  // namespace durabled::dsl

@@ -1,6 +1,6 @@
 #include "dsl/engine/node_states.hpp"
 
-#include "dsl/value/pg_types.hpp"
+#include "dsl/value/json_writer.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -8,17 +8,10 @@ namespace {
 constexpr std::size_t kMaxResultBytes = 64 << 10;
 constexpr std::size_t kFailedRowsKept = 5;
 
-std::string member(NodeIndex node) {
-  return '"' + node_id(node) + "\":";
-}
-
-void append_list(std::string& json, const auto& numbers) {
-  json += '[';
-  for (const auto number : numbers) {
-    if (json.back() != '[') json += ',';
-    json += std::to_string(number);
-  }
-  json += ']';
+void write_list(JsonWriter& json, std::string_view name, const auto& numbers) {
+  json.key(name).list();
+  for (const auto number : numbers) json.number(static_cast<std::int64_t>(number));
+  json.close();
 }
 
 }  // namespace
@@ -128,30 +121,26 @@ std::string NodeStates::letters() const {
 
 std::string NodeStates::json(std::int64_t seq, const std::vector<std::int64_t>* waits) {
   changed_ = false;
-  std::string json = "{\"seq\":" + std::to_string(seq) + ",\"nodes\":\"" + letters() + '"';
-  bool first = true;
-  for (const auto& [node, rows] : rows_) {
-    json += first ? ",\"rows\":{" : ",";
-    first = false;
-    json += member(node) + "{\"total\":" + std::to_string(rows.total) +
-            ",\"done\":" + std::to_string(rows.done) + ",\"failed\":" + std::to_string(rows.failed) +
-            ",\"first_failed\":";
-    append_list(json, rows.first_failed);
-    json += '}';
+  JsonWriter json;
+  json.object().number("seq", seq).member("nodes", letters());
+  if (!rows_.empty()) {
+    json.key("rows").object();
+    for (const auto& [node, rows] : rows_) {
+      json.key(node_id(node)).object().number("total", static_cast<std::int64_t>(rows.total));
+      json.number("done", static_cast<std::int64_t>(rows.done));
+      json.number("failed", static_cast<std::int64_t>(rows.failed));
+      write_list(json, "first_failed", rows.first_failed);
+      json.close();
+    }
+    json.close();
   }
-  if (!first) json += '}';
-  first = true;
-  for (const auto& [node, value] : results_) {
-    json += first ? ",\"results\":{" : ",";
-    first = false;
-    json += member(node) + value;
+  if (!results_.empty()) {
+    json.key("results").object();
+    for (const auto& [node, value] : results_) json.raw(node_id(node), value);
+    json.close();
   }
-  if (!first) json += '}';
-  if (waits != nullptr) {
-    json += ",\"waits\":";
-    append_list(json, *waits);
-  }
-  return json + '}';
+  if (waits != nullptr) write_list(json, "waits", *waits);
+  return json.close().take();
 }
 
 }  // namespace durabled::dsl

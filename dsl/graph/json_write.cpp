@@ -1,70 +1,50 @@
 // to_json(): see json.hpp for the shapes.
-#include <boost/json.hpp>
-
 #include "dsl/assert.hpp"
 #include "dsl/graph/duration.hpp"
 #include "dsl/graph/json.hpp"
 #include "dsl/graph/json_text.hpp"
 #include "dsl/graph/rules.hpp"
+#include "dsl/value/json_writer.hpp"
 
 namespace durabled::dsl {
 namespace {
 
-std::string quoted(std::string_view text) {
-  return boost::json::serialize(boost::json::string_view(text));
-}
-
-// One JSON object, key by key; values are JSON text.
-class ObjectText {
- public:
-  ObjectText& add(std::string_view key, std::string_view value) {
-    text_ += text_.size() > 1 ? "," : "";
-    text_.append("\"").append(key).append("\":").append(value);
-    return *this;
-  }
-  std::string take() { return std::move(text_) + "}"; }
-
- private:
-  std::string text_ = "{";
-};
-
 std::string signal_config(const Node& node) {
-  ObjectText config;
-  config.add("signal_name", quoted(node.text));
+  JsonWriter config;
+  config.object().member("signal_name", node.text);
   const auto& timeout = std::get<SignalOptions>(node.options).timeout_seconds;
-  if (timeout) config.add("timeout_seconds", format_seconds(*timeout));
-  return config.take();
+  if (timeout) config.raw("timeout_seconds", format_seconds(*timeout));
+  return config.close().take();
 }
 
 std::string http_config(const Node& node) {
   const auto& options = std::get<HttpOptions>(node.options);
-  ObjectText config;
-  config.add("url", quoted(node.text)).add("method", quoted(options.method));
-  if (options.body) config.add("body", quoted(*options.body));
-  if (options.parts) config.add("parts", *options.parts);
-  if (options.headers) config.add("headers", *options.headers);
-  config.add("timeout_seconds", format_seconds(options.timeout_seconds));
-  if (!options.expect.empty()) config.add("expect", quoted(joined_words(options.expect)));
-  return config.take();
+  JsonWriter config;
+  config.object().member("url", node.text).member("method", options.method);
+  if (options.body) config.member("body", *options.body);
+  if (options.parts) config.raw("parts", *options.parts);
+  if (options.headers) config.raw("headers", *options.headers);
+  config.raw("timeout_seconds", format_seconds(options.timeout_seconds));
+  if (!options.expect.empty()) config.member("expect", joined_words(options.expect));
+  return config.close().take();
 }
 
 std::string fail_config(const Node& node) {
-  ObjectText config;
-  config.add("message", quoted(node.text));
+  JsonWriter config;
+  config.object().member("message", node.text);
   const std::string& code = std::get<FailOptions>(node.options).code;
-  if (code != FailOptions().code) config.add("code", quoted(code));
-  return config.take();
+  if (code != FailOptions().code) config.member("code", code);
+  return config.close().take();
 }
 
 std::string retry_config(const RetryOptions& options) {
-  ObjectText config;
-  config.add("max_attempts", std::to_string(options.max_attempts))
-      .add("delay", format_seconds(options.delay));
-  config.add("backoff", format_seconds(options.backoff)).add("max_delay", format_seconds(options.max_delay));
+  JsonWriter config;
+  config.object().number("max_attempts", options.max_attempts).raw("delay", format_seconds(options.delay));
+  config.raw("backoff", format_seconds(options.backoff)).raw("max_delay", format_seconds(options.max_delay));
   std::string codes;
   for (const std::string& code : options.on) codes += (codes.empty() ? "" : " ") + code;
-  if (!codes.empty()) config.add("on", quoted(codes));
-  return config.take();
+  if (!codes.empty()) config.member("on", codes);
+  return config.close().take();
 }
 
 std::string schedule_query(const Node& node) {
@@ -72,7 +52,7 @@ std::string schedule_query(const Node& node) {
   // A cron text that would itself be read as the object form is wrapped in it.
   const bool looks_like_object = !node.text.empty() && parse_json_text(node.text);
   if (timezone == "UTC" && !looks_like_object) return node.text;
-  return ObjectText().add("cron", quoted(node.text)).add("timezone", quoted(timezone)).take();
+  return JsonWriter().object().member("cron", node.text).member("timezone", timezone).close().take();
 }
 
 // The text of a node's "query"; nullopt when the kind has none.
@@ -84,7 +64,7 @@ std::optional<std::string> query_of(const Node& node) {
     case NodeKind::kBreak:
       return node.has_text ? std::optional(node.text) : std::nullopt;
     case NodeKind::kIfRows:
-      return ObjectText().add("if_rows", quoted(node.text)).take();
+      return JsonWriter().object().member("if_rows", node.text).close().take();
     case NodeKind::kWaitSchedule:
       return schedule_query(node);
     case NodeKind::kWaitSignal:
@@ -96,14 +76,18 @@ std::optional<std::string> query_of(const Node& node) {
       return retry_config(std::get<RetryOptions>(node.options));
     case NodeKind::kForEach: {
       const auto& options = std::get<ForEachOptions>(node.options);
-      return ObjectText()
-          .add("max_parallel", std::to_string(options.max_parallel))
-          .add("name", quoted(options.item))
+      return JsonWriter()
+          .object()
+          .number("max_parallel", options.max_parallel)
+          .member("name", options.item)
+          .close()
           .take();
     }
     case NodeKind::kTimeout:
-      return ObjectText()
-          .add("seconds", format_seconds(std::get<TimeoutOptions>(node.options).seconds))
+      return JsonWriter()
+          .object()
+          .raw("seconds", format_seconds(std::get<TimeoutOptions>(node.options).seconds))
+          .close()
           .take();
     case NodeKind::kFail:
       return fail_config(node);
@@ -125,15 +109,15 @@ class Writer {
 
   std::string run() {
     write_node(0);
-    return std::move(out_);
+    return json_.take();
   }
 
  private:
   void write_node(NodeIndex index) {
     const Node& node = graph_[index];
-    out_.append("{\"node_type\":\"").append(node_type(node.kind)).append("\"");
-    if (const auto query = query_of(node)) out_.append(",\"query\":").append(quoted(*query));
-    if (!node.result_name.empty()) out_.append(",\"result_name\":").append(quoted(node.result_name));
+    json_.object().member("node_type", node_type(node.kind));
+    if (const auto query = query_of(node)) json_.member("query", *query);
+    if (!node.result_name.empty()) json_.member("result_name", node.result_name);
     const auto& children = node.children;
     if (node.kind == NodeKind::kIf) {
       write_children({children[0], children[1], children.size() > 2 ? children[2] : kNoNode});
@@ -144,7 +128,7 @@ class Writer {
           {kNoNode, children.empty() ? kNoNode : children[0], children.size() > 1 ? children[1] : kNoNode});
       if (children.size() > 2) write_extra_nodes(children);
     }
-    out_ += '}';
+    json_.close();
   }
 
   struct Slots {
@@ -158,21 +142,18 @@ class Writer {
 
   void write_child(const char* key, NodeIndex child) {
     if (child == kNoNode) return;
-    out_.append(",\"").append(key).append("\":");
+    json_.key(key);
     write_node(child);
   }
 
   void write_extra_nodes(const std::vector<NodeIndex>& children) {
-    out_ += ",\"extra_nodes\":[";
-    for (std::size_t i = 2; i < children.size(); ++i) {
-      if (i > 2) out_ += ',';
-      write_node(children[i]);
-    }
-    out_ += ']';
+    json_.key("extra_nodes").list();
+    for (std::size_t i = 2; i < children.size(); ++i) write_node(children[i]);
+    json_.close();
   }
 
   const Graph& graph_;
-  std::string out_;
+  JsonWriter json_;
 };
 
 }  // namespace

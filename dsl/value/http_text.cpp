@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "dsl/value/characters.hpp"
-#include "dsl/value/pg_types.hpp"
+#include "dsl/value/json_writer.hpp"
 #include "dsl/value/reference.hpp"
 #include "dsl/value/render.hpp"
 #include "dsl/value/variables.hpp"

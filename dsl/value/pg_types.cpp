@@ -8,6 +8,7 @@
 #include "dsl/value/builtin_types.hpp"
 #include "dsl/value/json_check.hpp"
 #include "dsl/value/json_slice.hpp"
+#include "dsl/value/json_writer.hpp"
 #include "dsl/value/pg_time.hpp"
 
 namespace durabled::dsl {
@@ -233,37 +234,6 @@ void TypeCatalog::forget_learned() {
 
 void append_cell_json(std::string& out, std::string_view cell, TypeOid type, const TypeCatalog& catalog) {
   append_cell(out, cell, type, catalog, 0);
-}
-
-void append_json_string(std::string& out, std::string_view text) {
-  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-  out += '"';
-  for (std::size_t i = 0; i < text.size();) {
-    const char c = text[i];
-    const std::size_t length = utf8_sequence_length(text, i);
-    if (length > 1) {
-      out.append(text.substr(i, length));
-    } else if (length == 0 || c == '\0') {
-      out.append(kReplacement);
-    } else if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      char escape[8];
-      std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
-      out += escape;
-    } else {
-      out += c;
-    }
-    i += length > 0 ? length : 1;
-  }
-  out += '"';
 }
 
 }  // namespace durabled::dsl

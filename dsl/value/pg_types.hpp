@@ -57,7 +57,4 @@ class TypeCatalog {
 // is appended is always one JSON value.
 void append_cell_json(std::string& out, std::string_view cell, TypeOid type, const TypeCatalog& catalog);
 
-// Appends `text` as a JSON string, quotes included; invalid UTF-8 and NUL, which no database can hold, become U+FFFD.
-void append_json_string(std::string& out, std::string_view text);
-
 }  // namespace durabled::dsl

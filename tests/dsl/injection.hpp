@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "dsl/value/pg_types.hpp"
+#include "dsl/value/json_writer.hpp"
 #include "dsl/value/substitute.hpp"
 
 namespace durabled::test {

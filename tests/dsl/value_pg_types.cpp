@@ -3,6 +3,7 @@
 #include <string>
 
 #include "dsl/value/json_check.hpp"
+#include "dsl/value/json_writer.hpp"
 #include "dsl/value/pg_types.hpp"
 #include "tests/support/catch.hpp"
 

@@ -6,7 +6,7 @@
 
 #include "dsl/text/parser.hpp"
 #include "dsl/value/json_slice.hpp"
-#include "dsl/value/pg_types.hpp"
+#include "dsl/value/json_writer.hpp"
 
 namespace durabled::test {
 namespace {
@@ -178,7 +178,7 @@ void EngineDriver::fail(const dsl::Address& address, const std::string& code, bo
   dsl::Failure failure = dsl::make_failure(code, "it failed", address.node, attempt);
   failure.transient = transient;
   failure.final = false;
-  std::string data = "{\"error\":" + failure.json;
+  std::string data = "{\"error\":" + failure.json();
   if (const auto retry = run_->retry_at(address, failure, now_, 0.5))
     data += ",\"retry_at\":\"" + dsl::format_time(*retry) + '"';
   feed(dsl::EventKind::kStepFailed, address, data + '}', attempt);
