@@ -22,6 +22,10 @@ constexpr std::size_t kMaxDatabaseName = 63;
 
 }  // namespace
 
+void StepPort::commit_and_start(StepId, store::StepCommit, StepId, store::StepStatement) {
+  DURABLED_ASSERT(!"this port cannot chain");
+}
+
 Coordinator::Coordinator(CoordinatorOptions options, StepPort& steps, HttpPort& http, TurnPort& turns,
                          std::function<dsl::Time()> now)
     : options_(std::move(options)),

@@ -44,6 +44,12 @@ class StepPort {
   virtual ~StepPort() = default;
   virtual void start(StepId id, const store::StepTarget& target, store::StepStatement statement) = 0;
   virtual void commit(StepId id, store::StepCommit commit) = 0;
+  // Commits step `id` and, in the same exchange, starts `next`, which the server runs only if that commit
+  // succeeds. Same target as `id`. Answered by committed(id); if it committed, later by executed(next); if
+  // not, `next` never ran and nothing more is heard of it. Requires: can_chain().
+  virtual void commit_and_start(StepId id, store::StepCommit commit, StepId next,
+                                store::StepStatement statement);
+  virtual bool can_chain() const { return false; }
   // Commits a step of another database there; answered by committed().
   virtual void commit_foreign(StepId id, const std::string& result) = 0;
   virtual void finish(StepId id) = 0;  // rolls back what is open
