@@ -1,63 +1,45 @@
-// The connections that steps run on: pooled by role and database, bounded in total and for each, served
-// round-robin so that no role waits behind another's thousand. Lives on the io_context's thread; connecting
-// and cancelling, which block, happen on a small pool of threads of its own.
+// The steps that wait for a connection or have one, and what each connection does for its step. Which step gets
+// which connection is ConnectionPool's affair; how a connection speaks to the server is StepLink's.
+//
+// No threads, no I/O and no clock of its own: the simulator drives it over links of its own. Not thread-safe.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <chrono>
-#include <deque>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "daemon/connection_pool.hpp"
 #include "daemon/coordinator.hpp"
-#include "daemon/repeated_message.hpp"
-#include "store/conninfo.hpp"
-#include "store/step_session.hpp"
-#include "store/store_error.hpp"
-#include "store/worker_store.hpp"
+#include "daemon/login_watch.hpp"
+#include "daemon/step_link.hpp"
 
 namespace durabled::daemon {
 
 struct StepPoolOptions {
-  std::string conninfo;
   std::string own_role;
-  std::string served_database;
-  bool set_role = false;                     // one login, SET LOCAL ROLE
-  std::map<std::string, std::string> roles;  // conninfo that is added for a role's login
-  int connections = 16, connections_per_role = 12, connections_reserve = 16;
+  bool set_role = false;  // one login, SET LOCAL ROLE
+  ConnectionLimits limits;
   std::chrono::milliseconds timeout{0};  // 0: a step may run for ever
-  std::chrono::milliseconds idle_timeout{60'000}, lease_ttl{15'000};
-  std::chrono::milliseconds max_connect_pause{60'000};  // between tries to log in, after growing ones
-  bool prepared_statements = true;
-  std::string installation;  // see store::WorkerId
 };
 
-class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> {
+class StepPool : public StepPort, private ConnectionPool::Host, private StepLink::Owner {
  public:
+  using Time = std::chrono::steady_clock::time_point;
   struct Callbacks {
     std::function<void(StepId, store::StepOutcome)> executed;
     std::function<void(StepId, store::CommitOutcome)> committed;
-    std::function<void(int level, const std::string&)> log;
-    // Steps wait because nobody could log in. `hopeless` is called later: with the reason when trying again is of no use.
-    std::function<void(const store::LoginProblem&, std::function<void(std::optional<std::string>)> hopeless)>
-        login_failed;
-    std::function<void(const store::StepTarget&)> login_works;  // or is not tried any more
+    LoginWatch::Callbacks logins;
   };
-  StepPool(boost::asio::io_context& io, StepPoolOptions options);
+  // `connector` outlives the pool and calls nothing back once the pool is gone.
+  StepPool(StepConnector& connector, StepPoolOptions options);
   ~StepPool() override;
 
-  void set_callbacks(Callbacks callbacks) { callbacks_ = std::move(callbacks); }
-
-  // For connections opened from now on.
-  void reconfigure(std::map<std::string, std::string> roles, std::chrono::milliseconds idle_timeout,
-                   std::chrono::milliseconds timeout, std::chrono::milliseconds max_connect_pause);
+  void set_callbacks(Callbacks callbacks);
+  void reconfigure(std::chrono::milliseconds idle_timeout, std::chrono::milliseconds timeout,
+                   std::chrono::milliseconds max_connect_pause);
 
   void start(StepId id, const store::StepTarget& target, store::StepStatement statement) override;
   void commit(StepId id, store::StepCommit commit) override;
@@ -67,83 +49,55 @@ class StepPool : public StepPort, public std::enable_shared_from_this<StepPool> 
   void abandon(StepId id) override;
   bool queued(StepId id) const override;
 
-  // How many steps of each role wait for a connection.
-  const WaitingByRole& waiting_by_role() const { return waiting_by_role_; }
-  void close_idle(std::chrono::steady_clock::time_point now);
-  // Makes the server stop the steps that have run longer than the timeout.
-  void stop_overdue(std::chrono::steady_clock::time_point now);
-  // Makes the server stop what runs, on the pool's own threads; shut_down() waits for them.
+  const WaitingByRole& waiting_by_role() const { return pool_.waiting_by_role(); }
+  // Stops steps that have run longer than the timeout, closes connections that nobody needs, tries logins again.
+  // To be called about once a second.
+  void tick();
+  // Makes the server stop what runs.
   void cancel_running();
-  // Nothing is called back after this; open connections are closed.
+  // Closes all connections; nothing is called back after this.
   void shut_down();
 
  private:
   struct Session;
   struct Job {
-    store::RoleId role = 0;    // whose step it is
     store::StepTarget target;  // who logs in, and where
     dsl::NodeIndex node = 0;
-    store::StepStatement statement;
-    Session* session = nullptr;  // nullptr: waits for one, or has lost it
+    store::StepStatement statement;  // until a connection takes it
+    Session* session = nullptr;      // nullptr: waits for one, or has been answered without one
     bool queued = true;
   };
-  struct Target {
-    std::deque<StepId> waiting;
-    std::list<std::unique_ptr<Session>> sessions;
-    int connecting = 0;
-    int failures = 0;  // to connect, in a row
-    std::chrono::steady_clock::time_point retry_at{};
-    RepeatedMessage problem;
-    bool reported = false;  // by login_failed
-  };
 
-  void enqueue(StepId id);
-  void dequeued(const Job& job);
-  void dispatch();
-  bool dispatch_one(const store::StepTarget& key, Target& target);
-  void connect(const store::StepTarget& key);
-  void connected(const store::StepTarget& key, std::unique_ptr<store::StepSession> session);
-  void connect_failed(const store::StepTarget& key, const store::StoreError& error);
-  // Lets the target pause before it is tried again.
-  void failed_to_connect(const store::StepTarget& key, Target& target, const store::StoreError& error);
-  // Gives the job of a session that died before it took anything to another one.
-  void put_back(Session& session);
-  int open_of(store::RoleId role) const;
-  void count_open(store::RoleId role, int change);
-  bool gives_way(store::RoleId role) const;
-  void explain_overdue(std::optional<dsl::Failure>& failure, const Session& session) const;
-  void report(const store::StepTarget& key, Target& target, const store::StoreError& error);
-  void works_again(const store::StepTarget& key, Target& target);
-  void retry_later();
-  // Closes a connection that nothing waits for, of this role only if one is given.
-  bool evict_idle(std::optional<store::RoleId> role = std::nullopt);
-  void cancel(Session& session);
-  void assign(Session& session, StepId id);
-  void begin_exchange(Session& session);
-  void pump(Session& session);
-  void watch(Session& session);
+  void open(const store::StepTarget& target) override;
+  void serve(ConnectionId connection, StepId step) override;
+  void close(ConnectionId connection) override;
+  void answered(std::uint64_t link, StepLink::Answer answer) override;
+
+  void opened(const store::StepTarget& target, std::unique_ptr<StepLink> link);
+  void refused(const store::StepTarget& target, const store::StoreError& error);
+  void report(const store::StepTarget& target, const store::StoreError& error,
+              std::optional<std::chrono::milliseconds> next_try);
+  // Every step that waits for this target fails, for good.
+  void fail_waiting(const store::StepTarget& target, const std::string& why);
+  void answer_later(StepId id, dsl::Failure failure);
   void exchange_over(Session& session);
+  void run_over(Session& session);
+  void put_back(Session& session);
+  void roll_back(Session& session);
   void release(Session& session);
-  void close(Session& session);
-  void fail_waiting(const store::StepTarget& key, const std::string& why);
+  void lose(Session& session);
+  void cancel(Session& session);
+  void stop_overdue(Time now);
+  void explain_overdue(std::optional<dsl::Failure>& failure, const Session& session) const;
 
-  boost::asio::io_context& io_;
+  StepConnector& connector_;
   StepPoolOptions options_;
   Callbacks callbacks_;
-  // Connecting blocks, for as long as connect_timeout allows; each of as many connections as there may be can
-  // do so without holding up another. Cancelling must not wait for that.
-  boost::asio::thread_pool connect_threads_;
-  boost::asio::thread_pool cancel_threads_{2};
-  boost::asio::steady_timer retry_timer_;
-  std::map<store::StepTarget, Target> targets_;
-  std::map<store::RoleId, int> open_by_role_;  // sessions and connects under way, in all databases
+  LoginWatch logins_;
+  ConnectionPool pool_;
+  std::map<ConnectionId, std::unique_ptr<Session>> sessions_;
   std::map<StepId, Job> jobs_;
-  store::StepTarget last_served_;
-  int open_ = 0;  // sessions and connects under way
-  std::size_t waiting_ = 0;
-  WaitingByRole waiting_by_role_;  // those that have any
-  bool closed_ = false;
-  bool dispatching_ = false;
+  ConnectionId next_connection_ = 1;
 };
 
 }  // namespace durabled::daemon

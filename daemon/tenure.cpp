@@ -60,23 +60,29 @@ CoordinatorOptions coordinator_options(const config::Config& config, const store
   return options;
 }
 
-StepPoolOptions pool_options(const config::Config& config, const std::string& own_role,
-                             const std::string& database, const std::string& installation) {
+StepPoolOptions pool_options(const config::Config& config, const std::string& own_role) {
   StepPoolOptions options;
-  options.installation = installation;
-  options.served_database = database;
-  options.conninfo = config.database;
   options.own_role = own_role;
   options.set_role = config.identity.mode == "set_role";
-  options.roles = config.identity.roles;
-  options.connections = config.steps.connections;
-  options.connections_per_role = config.steps.connections_per_role;
-  options.connections_reserve = config.steps.connections_reserve;
+  options.limits = {config.steps.connections, config.steps.connections_per_role,
+                    config.steps.connections_reserve, config.steps.idle_timeout,
+                    config.steps.max_connect_pause};
   options.timeout = config.steps.timeout;
-  options.idle_timeout = config.steps.idle_timeout;
-  options.lease_ttl = config.worker.lease_ttl;
-  options.max_connect_pause = config.steps.max_connect_pause;
+  return options;
+}
+
+SessionOptions session_options(const config::Config& config, const std::string& own_role,
+                               const std::string& database, const std::string& installation) {
+  SessionOptions options;
+  options.conninfo = config.database;
+  options.own_role = own_role;
+  options.served_database = database;
+  options.installation = installation;
+  options.set_role = config.identity.mode == "set_role";
+  options.roles = config.identity.roles;
   options.prepared_statements = config.steps.prepared_statements;
+  options.lease_ttl = config.worker.lease_ttl;
+  options.connections = config.steps.connections + config.steps.connections_reserve;
   return options;
 }
 
@@ -106,8 +112,9 @@ Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock,
       store_(std::move(connections.work)),
       keeper_(std::move(connections.keeper)),
       worker_(keeper_->id()),
-      steps_(std::make_shared<StepPool>(
-          io, pool_options(config, store_->own_role(), store_->database(), worker_.installation))),
+      connector_(std::make_shared<SessionConnector>(
+          io, session_options(config, store_->own_role(), store_->database(), worker_.installation))),
+      steps_(std::make_unique<StepPool>(*connector_, pool_options(config, store_->own_role()))),
       http_(std::make_shared<HttpSteps>(io, config.http, worker_.installation)),
       coordinator_(std::make_unique<Coordinator>(coordinator_options(config, worker_, store_->database()),
                                                  *steps_, *http_, *this, [&clock] { return clock.now(); })),
@@ -153,22 +160,22 @@ void Tenure::begin(std::function<void(const std::string& why)> lost) {
                            coordinator_->committed(id, std::move(outcome));
                            after_event();
                          },
-                         coordinator_->log,
-                         [this](const store::LoginProblem& problem, auto hopeless) {
-                           on_work_thread(
-                               [problem, worker = worker_.number](store::WorkerStore& store) {
-                                 return store.login_failed(worker, problem);
-                               },
-                               std::move(hopeless));
-                         },
-                         [this](const store::StepTarget& target) {
-                           on_work_thread(
-                               [target, worker = worker_.number](store::WorkerStore& store) {
-                                 store.login_works(worker, target.role, target.database);
-                                 return true;
-                               },
-                               [](bool) {});
-                         }});
+                         {coordinator_->log,
+                          [this](const store::LoginProblem& problem, auto hopeless) {
+                            on_work_thread(
+                                [problem, worker = worker_.number](store::WorkerStore& store) {
+                                  return store.login_failed(worker, problem);
+                                },
+                                std::move(hopeless));
+                          },
+                          [this](const store::StepTarget& target) {
+                            on_work_thread(
+                                [target, worker = worker_.number](store::WorkerStore& store) {
+                                  store.login_works(worker, target.role, target.database);
+                                  return true;
+                                },
+                                [](bool) {});
+                          }}});
   http_->set_done([this](StepId id, HttpResult result) {
     name_loop_work("an HTTP call's result");
     coordinator_->http_done(id, std::move(result));
@@ -188,6 +195,7 @@ void Tenure::shut_down() {
   work_.join();
   templates_.join();
   steps_->shut_down();
+  connector_->shut_down();
   http_->shut_down();
 }
 
@@ -196,8 +204,8 @@ void Tenure::reconfigure(const config::Config& config) {
   http_->reconfigure(config.http);
   coordinator_->reconfigure(policy_of(config), config.steps.max_result_bytes,
                             config.steps.mark_running_after);
-  steps_->reconfigure(config.identity.roles, config.steps.idle_timeout, config.steps.timeout,
-                      config.steps.max_connect_pause);
+  connector_->reconfigure(config.identity.roles);
+  steps_->reconfigure(config.steps.idle_timeout, config.steps.timeout, config.steps.max_connect_pause);
 }
 
 void Tenure::lose(const std::string& why) {
@@ -495,8 +503,7 @@ void Tenure::fetch_signal(const std::string& instance_id, std::int64_t signal_id
 void Tenure::housekeeping() {
   constexpr int kSeldom = 5;
   const int round = housekeeping_rounds_++;
-  steps_->close_idle(Clock_::now());
-  steps_->stop_overdue(Clock_::now());
+  steps_->tick();
   if (!draining_ && (!alone_ || round % kSeldom == 0)) {
     struct Done {
       store::Released released;

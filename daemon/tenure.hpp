@@ -21,6 +21,7 @@
 #include "daemon/clock.hpp"
 #include "daemon/coordinator.hpp"
 #include "daemon/http_steps.hpp"
+#include "daemon/session_link.hpp"
 #include "daemon/step_pool.hpp"
 #include "store/worker_store.hpp"
 
@@ -86,7 +87,8 @@ class Tenure : public TurnPort, public std::enable_shared_from_this<Tenure> {
   std::unique_ptr<store::WorkerStore> store_;  // used on the work thread only
   std::unique_ptr<store::Keeper> keeper_;      // used on the keeper's thread only
   store::WorkerId worker_;
-  std::shared_ptr<StepPool> steps_;
+  std::shared_ptr<SessionConnector> connector_;
+  std::unique_ptr<StepPool> steps_;
   std::shared_ptr<HttpSteps> http_;
   std::unique_ptr<Coordinator> coordinator_;
   boost::asio::thread_pool work_{1}, templates_{1};
