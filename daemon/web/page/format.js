@@ -36,7 +36,7 @@ export function zoneName(where) {
   return `UTC${sign}${Math.floor(abs / 60)}${abs % 60 ? ':' + pad(abs % 60) : ''}`;
 }
 
-/** A length of time in at most two units. @param {number} ms */
+/** A length of time in at most two units. @param {number} ms @returns {string} */
 export function duration(ms) {
   if (!Number.isFinite(ms)) return '';
   if (ms < 0) return '−' + duration(-ms);
@@ -56,6 +56,9 @@ export function duration(ms) {
 
 /** As duration, but to the second, for what changes as one watches. @param {number} ms */
 export const clock = (ms) => (ms < 1000 && ms > -1000 ? 'now' : duration(Math.trunc(ms / 1000) * 1000).replace('.0 s', ' s'));
+
+/** As duration, in one unit. @param {number} ms */
+export const coarse = (ms) => (ms < 1000 ? 'now' : ms < 60000 ? `${Math.floor(ms / 1000)} s` : duration(ms).split(' ').slice(0, 2).join(' '));
 
 /** @param {number} n */
 export const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');

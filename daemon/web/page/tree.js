@@ -19,7 +19,7 @@ export const isFrame = (type) => FRAMES.has(type);
 export function buildTree(list) {
   /** @type {TreeNode[]} */
   const nodes = list.map((node, i) => ({
-    i, id: node.id, type: node.type, text: node.text, name: node.name, cut: node.cut,
+    i, id: node.id, type: node.type, text: node.text, name: node.name, cut: node.cut, loops: node.loops ?? 0,
     parent: node.parent ?? -1, slot: 0, role: node.heading ?? '', children: [], depth: 0, last: i,
   }));
   for (const node of nodes) {

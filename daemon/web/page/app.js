@@ -1,0 +1,136 @@
+// The page: its frame, the screen that the address names, and what goes with every screen.
+
+import {About} from './about.js';
+import {ApiError, loadMe, me, signIn, startSession, takeToken, trouble} from './api.js';
+import {zoneName} from './format.js';
+import {Instance} from './instance.js';
+import {Instances} from './instances.js';
+import {followKeys} from './keys.js';
+import {Label} from './label.js';
+import {effect, html, render, signal, useEffect} from './lib.js';
+import {connection, followPage, hidden} from './live.js';
+import {Overview} from './overview.js';
+import {now, remember, theme, zone} from './prefs.js';
+import {followAddress, listLink, route} from './route.js';
+import {SignIn} from './signin.js';
+import {Icon, Loading, dialog, notice} from './ui.js';
+import {Waiting} from './waiting.js';
+import {Workers} from './workers.js';
+
+const NAV = [['overview', '#/', 'Overview'], ['instances', listLink(), 'Instances'], ['waiting', '#/waiting', 'Waiting'],
+  ['workers', '#/workers', 'Workers'], ['about', '#/about', 'About']];
+/** @type {Record<string, string>} */
+const THEMES = {system: 'light', light: 'dark', dark: 'system'};
+/** @type {Record<string, string>} */
+const THEME_ICONS = {system: 'system', light: 'sun', dark: 'moon'};
+/** @type {Record<string, [string, string]>} */
+const CONNECTIONS = {live: ['live', 'What is shown follows the database'], polling: ['polling', 'What is shown is asked for every few seconds'],
+  lost: ['lost', 'The connection is lost; it is tried again'], off: ['', '']};
+
+/** Why one cannot sign in, if that is so. */
+const refused = signal('');
+
+function Bar() {
+  const {screen} = route.value;
+  const here = screen === 'instance' || screen === 'label' ? 'instances' : screen;
+  const m = me.value;
+  const [word, title] = CONNECTIONS[connection.value];
+  return html`<header class="bar"><a class="brand" href="#/" aria-label="durabled, overview"><i class="mark" /><span>durabled</span></a>
+    <nav class="nav" aria-label="Screens">${NAV.map(([key, link, name]) => html`<a key=${key} href=${link} aria-current=${key === here ? 'page' : undefined}><${Icon} name=${key} /><span>${name}</span></a>`)}</nav>
+    <div class="bar-tools">
+      <span class=${'live ' + connection.value} role="status" title=${title}>${word && html`<i />${word}`}</span>
+      ${m && html`<span class="who" title=${`role ${m.role}, database ${m.database}`}><b>${m.database}</b><span>${m.role}</span></span>`}
+      <button type="button" class="quiet" aria-label=${`Times in ${zoneName(zone.value)}; switch`} title="Switch between local time and UTC"
+        onClick=${() => { zone.value = zone.value === 'utc' ? 'local' : 'utc'; }}>${zone.value === 'utc' ? 'UTC' : 'Local'}</button>
+      <button type="button" class="quiet icon-only" aria-label=${`Theme: ${theme.value}; switch`} title=${`Theme: ${theme.value}`}
+        onClick=${() => { theme.value = THEMES[theme.value]; }}><${Icon} name=${THEME_ICONS[theme.value]} /></button></div></header>`;
+}
+
+function Screen() {
+  const {screen, id = ''} = route.value;
+  switch (screen) {
+    case 'instances': return html`<${Instances} />`;
+    case 'instance': return html`<${Instance} key=${id} id=${id} />`;
+    case 'waiting': return html`<${Waiting} />`;
+    case 'label': return html`<${Label} key=${id} label=${id} />`;
+    case 'workers': return html`<${Workers} />`;
+    case 'about': return html`<${About} />`;
+    default: return html`<${Overview} />`;
+  }
+}
+
+function Troubles() {
+  const error = trouble.value;
+  return html`${me.value?.banner && html`<div class="banner" role="note"><${Icon} name="late" />${me.value.banner}</div>`}
+    ${me.value?.read_only && html`<div class="banner calm" role="note">Read only: nothing can be changed from this page.</div>`}
+    ${error && html`<div class="banner bad" role="alert"><${Icon} name="failed" /><span>${error.message}. ${error.hint ?? ''} What is shown may be old; it is tried again.</span></div>`}`;
+}
+
+function App() {
+  useEffect(() => {
+    // A dialog belongs to the screen that opened it.
+    dialog.value = null;
+    scrollTo(0, 0);
+  }, [route.value.screen, route.value.id]);
+  if (signIn.value) return html`<${SignIn} problem=${refused.value} />`;
+  if (!me.value) return trouble.value ? html`<main id="main" class="signin"><${Troubles} /></main>` : html`<main id="main"><${Loading} /></main>`;
+  return html`<button type="button" class="skip" onClick=${() => document.getElementById('main')?.focus()}>Skip to the content</button>
+    <${Bar} /><main id="main" tabindex="-1"><${Troubles} /><${Screen} /></main>
+    ${dialog.value}
+    <div class="notices" aria-live="polite">${notice.value && html`<div class=${'notice' + (notice.value.bad ? ' bad' : '')}><${Icon} name=${notice.value.bad ? 'failed' : 'check'} />
+      <span>${notice.value.text}</span>${notice.value.link && html`<a href=${notice.value.link}>Open</a>`}</div>`}</div>`;
+}
+
+/** The page's title and icon say what is shown and how it stands. @param {string} text @param {string} status */
+export function showTitle(text, status) {
+  document.title = text ? `${text} · durabled` : 'durabled';
+  const colors = /** @type {Record<string, string>} */ ({completed: '1a7f4b', failed: 'c9302c', running: '2563c9', waiting: '7c4dbe', paused: 'b26a00', cancelled: '6b7280', pending: '6b7280'});
+  const color = colors[status] ?? '3b5bdb';
+  const shape = status === 'failed' ? "<path d='M10 2h12l8 8v12l-8 8H10l-8-8V10z'/>" : status === 'paused' ? "<rect x='3' y='3' width='26' height='26' rx='4'/>" : "<circle cx='16' cy='16' r='14'/>";
+  const link = /** @type {HTMLLinkElement|null} */ (document.querySelector('link[rel=icon]'));
+  if (link) link.href = `data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' fill='%23${color}'>${shape}</svg>`;
+}
+
+async function enter() {
+  const token = takeToken();
+  if (token) {
+    try {
+      await startSession({token});
+      return;
+    } catch (error) {
+      refused.value = error instanceof ApiError ? error.message : '';
+    }
+  }
+  for (;;) {
+    try {
+      await loadMe();
+      refused.value = '';
+      return;
+    } catch (error) {
+      if (error instanceof ApiError && error.status !== 0 && error.status !== 503) return;
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    }
+  }
+}
+
+function start() {
+  followAddress();
+  followPage();
+  followKeys();
+  effect(() => {
+    document.documentElement.dataset.theme = theme.value;
+    remember('durabled.theme', theme.value);
+  });
+  effect(() => remember('durabled.zone', zone.value));
+  effect(() => {
+    if (hidden.value) return undefined;
+    now.value = Date.now();
+    const timer = setInterval(() => { now.value = Date.now(); }, 1000);
+    return () => clearInterval(timer);
+  });
+  const root = document.getElementById('root');
+  if (root) render(html`<${App} />`, root);
+  enter();
+}
+
+start();
