@@ -112,51 +112,70 @@ struct LoginProblem {
   std::chrono::milliseconds next_try{0};  // from now
 };
 
-class WorkerStore {
+// What a daemon asks of the database over its work connection. Everything blocks and throws StoreError.
+class WorkDatabase {
  public:
-  // Connects and checks that the schema has the version that this binary knows.
-  // Throws StoreError; kPermanent with the sentence for people when the schema is missing, older or newer.
-  explicit WorkerStore(const std::string& conninfo);
-  ~WorkerStore();
-
-  std::string own_role() const;
-  std::string database() const;
+  virtual ~WorkDatabase() = default;
 
   // Claims due instances and reads what wants attention, in one transaction; then, in another, the histories
   // and signals of what was claimed. Safe to repeat.
-  PollResult poll(int worker, const PollRequest& request);
+  virtual PollResult poll(int worker, const PollRequest& request) = 0;
 
   // JSON text. Throws StoreError, kPermanent when there is no such signal.
-  std::string signal_data(const std::string& instance_id, std::int64_t signal_id);
+  virtual std::string signal_data(const std::string& instance_id, std::int64_t signal_id) = 0;
 
   // Commits each turn or reports it; one transaction. Requires: ordered by instance id.
   // InDoubt: the caller reclaims the instances concerned.
-  std::vector<TurnProblem> commit(int worker, const std::vector<Turn>& turns);
+  virtual std::vector<TurnProblem> commit(int worker, const std::vector<Turn>& turns) = 0;
 
   // Takes instances that the worker holds anew, with higher tokens, and reads them again; those it no longer
   // holds are left out. One transaction. What an older token had under way is committed before this returns,
   // or never.
-  std::vector<ClaimedInstance> reclaim(int worker, const std::vector<std::string>& ids);
+  virtual std::vector<ClaimedInstance> reclaim(int worker, const std::vector<std::string>& ids) = 0;
 
   // The instances that the rows say this worker holds, with their tokens.
-  std::vector<std::pair<std::string, std::int64_t>> held(int worker);
+  virtual std::vector<std::pair<std::string, std::int64_t>> held(int worker) = 0;
   // Frees those of them that it still holds with that token; returns how many. One transaction.
-  int give_back(int worker, const std::vector<std::pair<std::string, std::int64_t>>& instances);
+  virtual int give_back(int worker, const std::vector<std::pair<std::string, std::int64_t>>& instances) = 0;
 
   // Which of these roles have EXECUTE on df.http.
-  std::set<std::string> may_http(const std::set<std::string>& roles);
+  virtual std::set<std::string> may_http(const std::set<std::string>& roles) = 0;
 
   // Makes it visible (df.waiting) until login_works(). Returns why trying again is of no use, if it is not: the role or the
   // database is gone, or the role may no longer log in. One transaction; safe to repeat.
-  std::optional<std::string> login_failed(int worker, const LoginProblem& problem);
-  void login_works(int worker, const std::string& login, const std::string& database);
+  virtual std::optional<std::string> login_failed(int worker, const LoginProblem& problem) = 0;
+  virtual void login_works(int worker, const std::string& login, const std::string& database) = 0;
 
   // Frees what dead daemons held. One transaction.
-  Released release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks);
+  virtual Released release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks) = 0;
   // Gives back what this worker holds and forgets the worker. One transaction a thousand instances.
-  void release_all(int worker);
+  virtual void release_all(int worker) = 0;
   // Deletes up to `batch` instances that ended longer ago than `age`, with their history; returns how many.
-  int prune(std::chrono::seconds age, int batch);
+  virtual int prune(std::chrono::seconds age, int batch) = 0;
+};
+
+class WorkerStore : public WorkDatabase {
+ public:
+  // Connects and checks that the schema has the version that this binary knows.
+  // Throws StoreError; kPermanent with the sentence for people when the schema is missing, older or newer.
+  explicit WorkerStore(const std::string& conninfo);
+  ~WorkerStore() override;
+
+  std::string own_role() const;
+  std::string database() const;
+
+  PollResult poll(int worker, const PollRequest& request) override;
+  std::string signal_data(const std::string& instance_id, std::int64_t signal_id) override;
+  std::vector<TurnProblem> commit(int worker, const std::vector<Turn>& turns) override;
+  std::vector<ClaimedInstance> reclaim(int worker, const std::vector<std::string>& ids) override;
+  std::vector<std::pair<std::string, std::int64_t>> held(int worker) override;
+  int give_back(int worker, const std::vector<std::pair<std::string, std::int64_t>>& instances) override;
+  std::set<std::string> may_http(const std::set<std::string>& roles) override;
+  std::optional<std::string> login_failed(int worker, const LoginProblem& problem) override;
+  void login_works(int worker, const std::string& login, const std::string& database) override;
+  Released release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks) override;
+  void release_all(int worker) override;
+  int prune(std::chrono::seconds age, int batch) override;
 
  private:
   class Impl;

@@ -37,6 +37,26 @@ TEST_CASE("a deadlock in what a daemon writes is tried again, and costs nobody e
   CHECK_THAT(daemon.log(), !ContainsSubstring("the database is lost"));
 }
 
+TEST_CASE("a daemon that loses its work connection makes another, and drops nothing that it holds") {
+  World world;
+  Sql alice = world.session();
+  alice.exec("create sequence tries");
+  DaemonProcess& daemon = world.start_daemon();
+  const std::string worker = alice.text("select id from df.workers");
+  const std::string id =
+      submit(alice, "'select nextval(''tries''), pg_sleep(2)' ~> df.sleep(0.2) ~> 'select 2'");
+  wait_until("the step runs",
+             [&] { return alice.number("select count(*) from tries where is_called") == 1; });
+  CHECK(world.owner().number("select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                             " where application_name = 'durabled work' and datname = current_database()") ==
+        1);
+  completes(alice, submit(alice, "'select 1'"));
+  completes(alice, id);
+  CHECK(alice.number("select last_value from tries") == 1);
+  CHECK(alice.text("select id from df.workers") == worker);
+  CHECK_THAT(daemon.log(), !ContainsSubstring("the database is lost"));
+}
+
 TEST_CASE("a right to HTTP that is taken away counts for an instance that runs already") {
   HttpWorld world;
   Sql alice = world.session();

@@ -1,0 +1,35 @@
+#include "daemon/turn_batches.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "dsl/assert.hpp"
+
+namespace durabled::daemon {
+
+std::vector<store::Turn> TurnBatches::take() {
+  DURABLED_ASSERT(is_ready());
+  is_under_way_ = true;
+  std::vector<store::Turn> turns;
+  if (!halves_.empty()) {
+    turns = std::move(halves_.front());
+    halves_.pop_front();
+    return turns;
+  }
+  const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(std::min(limit_, waiting_.size()));
+  turns.assign(std::make_move_iterator(waiting_.begin()), std::make_move_iterator(end));
+  waiting_.erase(waiting_.begin(), end);
+  std::sort(turns.begin(), turns.end(),
+            [](const auto& a, const auto& b) { return a.instance_id < b.instance_id; });
+  return turns;
+}
+
+void TurnBatches::refused(std::vector<store::Turn> turns) {
+  DURABLED_ASSERT(is_under_way_ && turns.size() > 1);
+  is_under_way_ = false;
+  const auto middle = turns.begin() + static_cast<std::ptrdiff_t>(turns.size() / 2);
+  halves_.emplace_front(std::make_move_iterator(middle), std::make_move_iterator(turns.end()));
+  halves_.emplace_front(std::make_move_iterator(turns.begin()), std::make_move_iterator(middle));
+}
+
+}  // namespace durabled::daemon
