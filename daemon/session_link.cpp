@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <optional>
 #include <utility>
 
 namespace durabled::daemon {
@@ -36,6 +37,11 @@ class SessionConnector::Link : public StepLink {
     session_->commit(commit);
     begin_exchange();
   }
+  void commit_and_run(const store::StepCommit& commit, store::StepStatement next) override {
+    next_ = std::move(next);
+    session_->commit(commit);
+    begin_exchange();
+  }
   void commit_foreign(const std::string& result) override {
     session_->commit_foreign(result);
     begin_exchange();
@@ -45,7 +51,7 @@ class SessionConnector::Link : public StepLink {
     begin_exchange();
   }
   store::StepOutcome take_outcome() override { return session_->take_outcome(); }
-  store::CommitOutcome take_commit_outcome() override { return session_->take_commit_outcome(); }
+  store::CommitOutcome take_commit_outcome() override { return std::move(commit_outcome_); }
   store::StepStatement take_statement() override { return session_->take_statement(); }
   bool lost() const override { return session_->lost(); }
 
@@ -76,6 +82,13 @@ class SessionConnector::Link : public StepLink {
 
   void over() {
     in_exchange_ = false;
+    commit_outcome_ = session_->take_commit_outcome();
+    const bool goes_on = next_ && commit_outcome_.kind == store::CommitOutcome::Kind::kCommitted;
+    if (goes_on) {
+      run(std::move(*std::exchange(next_, std::nullopt)));
+      return answer(Answer::kCommitted);
+    }
+    next_.reset();
     watch();
     answer(Answer::kOver);
   }
@@ -109,6 +122,8 @@ class SessionConnector::Link : public StepLink {
   asio::posix::stream_descriptor socket_;
   Owner* owner_ = nullptr;
   std::uint64_t id_ = 0;
+  std::optional<store::StepStatement> next_;  // to be run once the commit that is under way has succeeded
+  store::CommitOutcome commit_outcome_;
   bool in_exchange_ = false, is_reading_ = false, is_writing_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };

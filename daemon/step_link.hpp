@@ -20,6 +20,7 @@ class StepLink {
  public:
   enum class Answer {
     kOver,       // to the exchange that was begun: it is over
+    kCommitted,  // to commit_and_run(), before kOver: the commit has succeeded, and the next statement runs
     kCancelled,  // to cancel(): the server has been asked, or could not be reached
     kGone,       // unasked: no exchange is going on, and the connection is lost
   };
@@ -38,13 +39,16 @@ class StepLink {
   // Each begins an exchange, which is answered by kOver; requires that none is going on. As in StepSession.
   virtual void run(store::StepStatement statement) = 0;
   virtual void commit(const store::StepCommit& commit) = 0;
+  // As commit(), and as run() if it commits. Where kCommitted does not come, take_commit_outcome() says at kOver why,
+  // and `next` has not run.
+  virtual void commit_and_run(const store::StepCommit& commit, store::StepStatement next) = 0;
   virtual void commit_foreign(const std::string& result) = 0;
   virtual void rollback() = 0;
 
-  // Of the exchange that is over.
+  // Of the exchange that is over, or of the commit that kCommitted is about.
   virtual store::StepOutcome take_outcome() = 0;
   virtual store::CommitOutcome take_commit_outcome() = 0;
-  virtual store::StepStatement take_statement() = 0;
+  virtual store::StepStatement take_statement() = 0;  // that ran last, for another connection
   virtual bool lost() const = 0;
 
   // Makes the server stop what runs, or what begins to run before the answer, kCancelled, has come.

@@ -12,28 +12,35 @@ namespace durabled::daemon {
 //
 //   phase         begins with                      next
 //   idle          opened, released                 running; closed when the server ends it
-//   running       serve()                          executed; closed and its step queued again if the session was
+//   running       serve(); kCommitted              executed; closed and its step queued again if the session was
 //                                                  dead before it took anything
-//   executed      kOver; a commit that is refused  committing; finish(): rolling back, or idle if it ran alone
-//   committing    commit(), commit_foreign()       committed, executed
+//   executed      kOver; a commit that is refused  committing; chaining; finish(): rolling back, or idle if it ran
+//                                                  alone
+//   committing    commit(), commit_foreign(),      committed, executed
+//                 commit_and_start() while others
+//                 wait for the connection
+//   chaining      commit_and_start()               running (the next step), executed (of this one)
 //   committed     kOver                            finish(): idle
 //   rolling back  finish(), a late cancel          idle; closed when the connection is lost
 //
-// While a cancel is on its way a connection is not released, so that the cancel cannot hit the next step.
+// While a cancel is on its way a connection is not released, so that the cancel cannot hit the next step. One that
+// was meant for a commit may hit the step that is chained to it: that step runs again.
 struct StepPool::Session {
-  enum class Phase { kIdle, kRunning, kExecuted, kCommitting, kCommitted, kRollingBack };
+  enum class Phase { kIdle, kRunning, kExecuted, kCommitting, kChaining, kCommitted, kRollingBack };
 
   ConnectionId id = 0;
   store::StepTarget target;
   std::unique_ptr<StepLink> link;
   Phase phase = Phase::kIdle;
-  StepId job = 0;
+  StepId job = 0, next = 0;  // next: to be started once job is committed
+  int chained = 0;           // steps that were started so since it was served
   bool alone = false;
   bool used = false;  // it has run something
   bool cancelling = false;
   bool release_when_cancelled = false;
-  bool overdue = false;  // it was cancelled because it ran too long
-  Time running_since{};
+  bool stray_cancel = false;  // that was meant for the step before
+  bool overdue = false;       // it was cancelled because it ran too long
+  Time served_at{}, running_since{};
 };
 
 StepPool::StepPool(StepConnector& connector, StepPoolOptions options)
@@ -61,14 +68,29 @@ void StepPool::reconfigure(std::chrono::milliseconds idle_timeout, std::chrono::
   pool_.reconfigure(idle_timeout, max_connect_pause, connector_.now());
 }
 
-void StepPool::start(StepId id, const store::StepTarget& target, store::StepStatement statement) {
+StepPool::Job& StepPool::add_job(StepId id, const store::StepTarget& target, const std::string& role,
+                                 store::StepStatement& statement) {
   Job& job = jobs_[id];
   job = {};
   job.target = target;
-  if (options_.set_role) job.target.role = options_.own_role;
+  job.role = statement.role = role;
   job.node = static_cast<dsl::NodeIndex>(std::strtoul(statement.node_id.c_str(), nullptr, 16));
+  job.attempt = statement.attempt;
+  return job;
+}
+
+void StepPool::start(StepId id, const store::StepTarget& target, store::StepStatement statement) {
+  store::StepTarget login = target;
+  if (options_.set_role) login.role = options_.own_role;
+  Job& job = add_job(id, login, login.role == target.role ? "none" : target.role, statement);
   job.statement = std::move(statement);
-  job.statement.role = job.target.role == target.role ? "none" : target.role;
+  enqueue(id);
+}
+
+void StepPool::enqueue(StepId id) {
+  Job& job = jobs_.at(id);
+  job.state = Job::State::kWaiting;
+  job.session = nullptr;
   pool_.enqueue(id, job.target, connector_.now());
 }
 
@@ -106,15 +128,16 @@ void StepPool::report(const store::StepTarget& target, const store::StoreError& 
 void StepPool::fail_waiting(const store::StepTarget& target, const std::string& why) {
   for (const StepId id : pool_.withdraw_all(target, connector_.now())) {
     Job& job = jobs_.at(id);
-    job.queued = false;
-    answer_later(id, dsl::make_failure("28000",
-                                       "cannot log in as role \"" + target.role + "\" to database \"" +
-                                           target.database + "\": " + why,
-                                       job.node, job.statement.attempt));
+    answer_later(id, job,
+                 dsl::make_failure("28000",
+                                   "cannot log in as role \"" + target.role + "\" to database \"" +
+                                       target.database + "\": " + why,
+                                   job.node, job.attempt));
   }
 }
 
-void StepPool::answer_later(StepId id, dsl::Failure failure) {
+void StepPool::answer_later(StepId id, Job& job, dsl::Failure failure) {
+  job.state = Job::State::kAnswered;
   connector_.post([this, id, failure = std::move(failure)] {
     callbacks_.executed(id, {std::nullopt, failure});
   });
@@ -123,28 +146,55 @@ void StepPool::answer_later(StepId id, dsl::Failure failure) {
 void StepPool::serve(ConnectionId connection, StepId step) {
   Session& session = *sessions_.at(connection);
   Job& job = jobs_.at(step);
-  job.queued = false;
+  job.state = Job::State::kServed;
   job.session = &session;
   session.job = step;
   session.alone = job.statement.alone;
-  session.overdue = false;
+  session.overdue = session.stray_cancel = false;
+  session.chained = 0;
   session.phase = Session::Phase::kRunning;
-  session.running_since = connector_.now();
+  session.served_at = session.running_since = connector_.now();
   session.link->run(std::move(job.statement));
 }
 
-void StepPool::commit(StepId id, store::StepCommit commit) {
+StepPool::Session& StepPool::executed_session(StepId id) {
   Session* session = jobs_.at(id).session;
   DURABLED_ASSERT(session != nullptr && session->phase == Session::Phase::kExecuted);
-  session->phase = Session::Phase::kCommitting;
-  session->link->commit(commit);
+  return *session;
+}
+
+void StepPool::commit(StepId id, store::StepCommit commit) {
+  Session& session = executed_session(id);
+  session.phase = Session::Phase::kCommitting;
+  session.link->commit(commit);
 }
 
 void StepPool::commit_foreign(StepId id, const std::string& result) {
-  Session* session = jobs_.at(id).session;
-  DURABLED_ASSERT(session != nullptr && session->phase == Session::Phase::kExecuted);
-  session->phase = Session::Phase::kCommitting;
-  session->link->commit_foreign(result);
+  Session& session = executed_session(id);
+  session.phase = Session::Phase::kCommitting;
+  session.link->commit_foreign(result);
+}
+
+void StepPool::commit_and_start(StepId id, store::StepCommit commit, StepId next,
+                                store::StepStatement statement) {
+  Session& session = executed_session(id);
+  Job& job = add_job(next, session.target, jobs_.at(id).role, statement);
+  job.state = Job::State::kBehind;
+  session.next = next;
+  if (statement.alone || !may_chain(session)) {
+    job.statement = std::move(statement);
+    session.phase = Session::Phase::kCommitting;
+    return session.link->commit(commit);
+  }
+  session.phase = Session::Phase::kChaining;
+  session.link->commit_and_run(commit, std::move(statement));
+}
+
+bool StepPool::may_chain(const Session& session) const {
+  if (session.cancelling) return false;
+  const bool is_long =
+      session.chained >= options_.chain_steps || connector_.now() - session.served_at >= options_.chain_time;
+  return !is_long || !pool_.is_wanted(session.id);
 }
 
 void StepPool::finish(StepId id) {
@@ -161,28 +211,38 @@ void StepPool::finish(StepId id) {
 
 bool StepPool::queued(StepId id) const {
   const auto found = jobs_.find(id);
-  return found != jobs_.end() && found->second.queued;
+  return found != jobs_.end() &&
+         (found->second.state == Job::State::kWaiting || found->second.state == Job::State::kBehind);
 }
 
 void StepPool::stop(StepId id) {
   const auto found = jobs_.find(id);
   if (found == jobs_.end()) return;
   Job& job = found->second;
-  if (std::exchange(job.queued, false)) {
-    pool_.withdraw(id, job.target);
-    return answer_later(id, dsl::make_failure("57014", "stopped before it ran", dsl::kNoNode, 1));
+  switch (job.state) {
+    case Job::State::kWaiting:
+      pool_.withdraw(id, job.target);
+      return answer_later(id, job, dsl::make_failure("57014", "stopped before it ran", dsl::kNoNode, 1));
+    case Job::State::kBehind:
+      job.is_stopped = true;
+      return;
+    case Job::State::kServed:
+      if (job.session->phase != Session::Phase::kRunning) return;
+      job.is_stopped = true;
+      return cancel(*job.session);
+    case Job::State::kAnswered:
+      return;
   }
-  if (job.session == nullptr || job.session->phase != Session::Phase::kRunning) return;
-  cancel(*job.session);
 }
 
 void StepPool::abandon(StepId id) {
   const auto found = jobs_.find(id);
   if (found == jobs_.end()) return;
   const Job& job = found->second;
-  const bool is_answered = job.session == nullptr ? !job.queued
-                                                  : job.session->phase == Session::Phase::kExecuted ||
-                                                        job.session->phase == Session::Phase::kCommitted;
+  const bool is_answered =
+      job.state == Job::State::kAnswered ||
+      (job.state == Job::State::kServed &&
+       (job.session->phase == Session::Phase::kExecuted || job.session->phase == Session::Phase::kCommitted));
   return is_answered ? finish(id) : stop(id);
 }
 
@@ -191,10 +251,16 @@ void StepPool::answered(std::uint64_t link, StepLink::Answer answer) {
   switch (answer) {
     case StepLink::Answer::kOver:
       return exchange_over(session);
+    case StepLink::Answer::kCommitted:
+      return go_on(session);
     case StepLink::Answer::kCancelled:
       session.cancelling = false;
       // One exchange more: a cancel that arrives this late hits nothing but it.
-      if (std::exchange(session.release_when_cancelled, false)) roll_back(session);
+      if (std::exchange(session.release_when_cancelled, false)) return roll_back(session);
+      // It was meant for the step before, and a step that is to be stopped runs.
+      if (session.stray_cancel && session.phase == Session::Phase::kRunning &&
+          jobs_.at(session.job).is_stopped)
+        cancel(session);
       return;
     case StepLink::Answer::kGone:
       if (session.phase == Session::Phase::kIdle) lose(session);
@@ -206,14 +272,9 @@ void StepPool::exchange_over(Session& session) {
   switch (session.phase) {
     case Session::Phase::kRunning:
       return run_over(session);
-    case Session::Phase::kCommitting: {
-      store::CommitOutcome outcome = session.link->take_commit_outcome();
-      const bool committed = outcome.kind == store::CommitOutcome::Kind::kCommitted;
-      // A commit that the server refused leaves a failed transaction behind.
-      session.phase = committed ? Session::Phase::kCommitted : Session::Phase::kExecuted;
-      explain_overdue(outcome.failure, session);
-      return callbacks_.committed(session.job, std::move(outcome));
-    }
+    case Session::Phase::kCommitting:
+    case Session::Phase::kChaining:
+      return commit_over(session);
     case Session::Phase::kRollingBack:
       return session.link->lost() ? lose(session) : release(session);
     case Session::Phase::kIdle:
@@ -227,12 +288,66 @@ void StepPool::run_over(Session& session) {
   session.phase = Session::Phase::kExecuted;
   store::StepOutcome outcome = session.link->take_outcome();
   if (outcome.never_began && !session.cancelling) return put_back(session);
+  if (was_cancelled_by_mistake(session, outcome)) return run_again(session);
   session.used = true;
   const Time now = connector_.now();
   if (pool_.works(session.id)) logins_.works(session.target, now);
   outcome.took = std::chrono::duration_cast<std::chrono::microseconds>(now - session.running_since);
   explain_overdue(outcome.failure, session);
   callbacks_.executed(session.job, std::move(outcome));
+}
+
+// Of commit(), commit_foreign() and, unless it has committed, commit_and_run().
+void StepPool::commit_over(Session& session) {
+  store::CommitOutcome outcome = session.link->take_commit_outcome();
+  const bool committed = outcome.kind == store::CommitOutcome::Kind::kCommitted;
+  const StepId id = session.job, next = std::exchange(session.next, 0);
+  // A commit that the server refused leaves a failed transaction behind.
+  session.phase = committed ? Session::Phase::kCommitted : Session::Phase::kExecuted;
+  if (!committed) jobs_.erase(next);
+  explain_overdue(outcome.failure, session);
+  callbacks_.committed(id, std::move(outcome));
+  const auto found = jobs_.find(next);
+  if (found == jobs_.end()) return;
+  if (!found->second.is_stopped) return enqueue(next);
+  answer_later(next, found->second, dsl::make_failure("57014", "stopped before it ran", dsl::kNoNode, 1));
+}
+
+// The connection's step is committed, and the next one runs.
+void StepPool::go_on(Session& session) {
+  DURABLED_ASSERT(session.phase == Session::Phase::kChaining);
+  const StepId id = session.job;
+  Job& before = jobs_.at(id);
+  before.state = Job::State::kAnswered;
+  before.session = nullptr;
+  session.job = std::exchange(session.next, 0);
+  Job& job = jobs_.at(session.job);
+  job.state = Job::State::kServed;
+  job.session = &session;
+  session.phase = Session::Phase::kRunning;
+  session.used = true;
+  ++session.chained;
+  session.running_since = connector_.now();
+  session.overdue = false;
+  session.stray_cancel = session.cancelling;
+  if (job.is_stopped) cancel(session);
+  callbacks_.committed(id, session.link->take_commit_outcome());
+}
+
+bool StepPool::was_cancelled_by_mistake(const Session& session, const store::StepOutcome& outcome) const {
+  return session.stray_cancel && !session.overdue && outcome.failure && outcome.failure->code == "57014" &&
+         !jobs_.at(session.job).is_stopped;
+}
+
+void StepPool::run_again(Session& session) {
+  const StepId id = std::exchange(session.job, 0);
+  jobs_.at(id).statement = session.link->take_statement();
+  if (session.link->lost()) {
+    lose(session);
+  } else {
+    roll_back(session);
+  }
+  enqueue(id);
 }
 
 // The server has ended an idle session (a timeout, an administrator, a restart), which uses up no attempt of the
@@ -242,7 +357,7 @@ void StepPool::put_back(Session& session) {
   if (found == jobs_.end()) return lose(session);
   found->second.statement = session.link->take_statement();
   found->second.session = nullptr;
-  found->second.queued = true;
+  found->second.state = Job::State::kWaiting;
   const auto owned = std::move(sessions_.extract(session.id).mapped());
   const auto next_try = pool_.put_back(owned->id, owned->job, owned->used, connector_.now());
   if (owned->used) return;
@@ -296,8 +411,9 @@ void StepPool::tick() {
 void StepPool::stop_overdue(Time now) {
   if (options_.timeout.count() == 0) return;
   for (const auto& [id, session] : sessions_) {
-    const bool busy =
-        session->phase == Session::Phase::kRunning || session->phase == Session::Phase::kCommitting;
+    const bool busy = session->phase == Session::Phase::kRunning ||
+                      session->phase == Session::Phase::kCommitting ||
+                      session->phase == Session::Phase::kChaining;
     if (!busy || session->cancelling || now - session->running_since <= options_.timeout) continue;
     session->overdue = true;
     cancel(*session);
@@ -311,7 +427,7 @@ void StepPool::explain_overdue(std::optional<dsl::Failure>& failure, const Sessi
   if (job == jobs_.end()) return;
   const bool final = failure->final;
   failure = dsl::make_failure("57014", "the step ran longer than steps.timeout allows", job->second.node,
-                              job->second.statement.attempt,
+                              job->second.attempt,
                               "Do less in one step, or have whoever runs the daemon raise steps.timeout.");
   failure->final = final;
 }

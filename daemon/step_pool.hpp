@@ -1,6 +1,10 @@
 // The steps that wait for a connection or have one, and what each connection does for its step. Which step gets
 // which connection is ConnectionPool's affair; how a connection speaks to the server is StepLink's.
 //
+// A step that is started together with the commit of the one before it keeps that one's connection, and spares a
+// round trip. While others wait for the connection it can be kept so for a limited number of steps and time only;
+// then the next step waits for its turn like any other.
+//
 // No threads, no I/O and no clock of its own: the simulator drives it over links of its own. Not thread-safe.
 #pragma once
 
@@ -23,6 +27,9 @@ struct StepPoolOptions {
   bool set_role = false;  // one login, SET LOCAL ROLE
   ConnectionLimits limits;
   std::chrono::milliseconds timeout{0};  // 0: a step may run for ever
+  // Of a chain of steps that keeps a connection for which others wait.
+  int chain_steps = 16;
+  std::chrono::milliseconds chain_time{100};
 };
 
 class StepPool : public StepPort, private ConnectionPool::Host, private StepLink::Owner {
@@ -43,6 +50,9 @@ class StepPool : public StepPort, private ConnectionPool::Host, private StepLink
 
   void start(StepId id, const store::StepTarget& target, store::StepStatement statement) override;
   void commit(StepId id, store::StepCommit commit) override;
+  void commit_and_start(StepId id, store::StepCommit commit, StepId next,
+                        store::StepStatement statement) override;
+  bool can_chain() const override { return true; }
   void commit_foreign(StepId id, const std::string& result) override;
   void finish(StepId id) override;
   void stop(StepId id) override;
@@ -61,11 +71,20 @@ class StepPool : public StepPort, private ConnectionPool::Host, private StepLink
  private:
   struct Session;
   struct Job {
+    enum class State {
+      kWaiting,   // for a connection
+      kBehind,    // the step before it is being committed
+      kServed,    // it has a connection
+      kAnswered,  // it has failed without a connection, or its connection has gone on to the next step
+    };
+    State state = State::kWaiting;
     store::StepTarget target;  // who logs in, and where
+    std::string role;          // for StepStatement::role
     dsl::NodeIndex node = 0;
+    int attempt = 1;
     store::StepStatement statement;  // until a connection takes it
-    Session* session = nullptr;      // nullptr: waits for one, or has been answered without one
-    bool queued = true;
+    Session* session = nullptr;      // kServed
+    bool is_stopped = false;         // by stop(), while it could not be cancelled yet
   };
 
   void open(const store::StepTarget& target) override;
@@ -79,9 +98,18 @@ class StepPool : public StepPort, private ConnectionPool::Host, private StepLink
               std::optional<std::chrono::milliseconds> next_try);
   // Every step that waits for this target fails, for good.
   void fail_waiting(const store::StepTarget& target, const std::string& why);
-  void answer_later(StepId id, dsl::Failure failure);
+  void answer_later(StepId id, Job& job, dsl::Failure failure);
+  Job& add_job(StepId id, const store::StepTarget& target, const std::string& role,
+               store::StepStatement& statement);
+  void enqueue(StepId id);
+  Session& executed_session(StepId id);
+  bool may_chain(const Session& session) const;
   void exchange_over(Session& session);
   void run_over(Session& session);
+  void commit_over(Session& session);
+  void go_on(Session& session);
+  bool was_cancelled_by_mistake(const Session& session, const store::StepOutcome& outcome) const;
+  void run_again(Session& session);
   void put_back(Session& session);
   void roll_back(Session& session);
   void release(Session& session);
