@@ -194,8 +194,7 @@ comment on column df._login_problems.role is 'Whose steps wait; empty: everybody
 create table df.instances (
   id text primary key default df._new_id(),
   label text,
-  status text not null default 'pending'
-    check (status in ('pending', 'running', 'completed', 'failed', 'cancelled', 'paused')),
+  status text not null default 'pending',
   submitted_by regrole not null default df._me(),
   database text not null default current_database(),
   priority smallint not null default 0,
@@ -208,10 +207,9 @@ create table df.instances (
   result_seq bigint,
   node_states json,
   dsl text not null,
-  vars jsonb not null default '{}' constraint "variables are a JSON object" check (jsonb_typeof(vars) = 'object')
-    constraint "variables have at most 1 MiB" check (octet_length(vars::text) <= 1048576),
+  vars jsonb not null default '{}',
   idempotency_key text,
-  request text check (request in ('cancel', 'pause', 'resume')),
+  request text,
   request_reason text,
   attention boolean not null default false,
   worker_id int,
@@ -246,21 +244,36 @@ comment on column df.instances.lost_claims is
 comment on column df.instances.lost_seq is 'The last event when its daemon died last';
 comment on column df.instances.fencing_token is 'Raised by each claim: a daemon with an older one commits nothing';
 
+-- What a statement pays for is the number of indexes, and of their predicates. wake_at is null while a daemon holds the instance
+-- and once it has ended.
+--
 -- Whether anything is due, and when the next will be.
-create index instances_due on df.instances (wake_at)
-  where wake_at is not null and worker_id is null and status <> 'paused';
+create index instances_due on df.instances (wake_at) where wake_at is not null and status <> 'paused';
 -- What a claim takes: role by role, of each what has the highest priority, then what is due first.
 create index instances_runnable on df.instances (submitted_by, priority desc, wake_at)
-  where wake_at is not null and worker_id is null and status <> 'paused';
+  where wake_at is not null and status <> 'paused';
+-- What a daemon holds, when it starts again or has died.
 create index instances_held on df.instances (worker_id) where worker_id is not null;
-create index instances_newest on df.instances (created_at desc, id desc);
-create index instances_waiting on df.instances (submitted_by)
-  where worker_id is null and status in ('running', 'paused');  -- those that were put down: df.waiting
+-- What a poll has to read: of the instances that a daemon holds, and of those that ended without one.
+create index instances_attention on df.instances (worker_id) where attention;
+-- What is old enough to be pruned.
 create index instances_ended on df.instances (completed_at) where completed_at is not null;
-create index instances_ended_unseen on df.instances (completed_at)
-  where attention and worker_id is null and completed_at is not null;  -- no daemon has logged their end yet
-create index instances_parked on df.instances (updated_at) where status = 'paused' and error is not null;
-create unique index instances_idempotency on df.instances (submitted_by, idempotency_key) where idempotency_key is not null;
+-- Lists, newest first: all, a role's, a label's, a role's unfinished ones, and those that need somebody.
+create index instances_newest on df.instances (created_at desc, id desc);
+create index instances_by_role on df.instances (submitted_by, created_at desc, id desc);
+create index instances_by_label on df.instances (label, created_at desc, id desc) where label is not null;
+create index instances_unfinished on df.instances (submitted_by, created_at desc, id desc) where completed_at is null;
+create index instances_by_status on df.instances (status, created_at desc, id desc)
+  where status in ('failed', 'cancelled', 'paused');
+
+-- In a table of their own, so that instances without a key pay nothing for them.
+create table df._idempotency_keys (
+  owner regrole,
+  key text,
+  instance_id text not null,
+  primary key (owner, key)
+);
+comment on table df._idempotency_keys is 'Which instance has which idempotency key; each role has keys of its own';
 
 -- History ---------------------------------------------------------------------------------------------------------
 
@@ -434,11 +447,11 @@ alter table df._client_routines enable row level security;
 alter table df._installation enable row level security;
 alter table df._operator enable row level security;
 alter table df._login_problems enable row level security;
+alter table df._idempotency_keys enable row level security;
 
 -- The subselects are evaluated once a statement, not once a row.
 create policy visible on df.instances for select
   using (submitted_by = (select df._me()) or (select df._is_operator()));
-create policy submit on df.instances for insert with check (submitted_by = (select df._me()));
 create policy request on df.instances for update
   using (submitted_by = (select df._me()) or (select df._is_operator()));
 create policy visible on df.events for select
@@ -456,6 +469,7 @@ create policy given on df._signal_grants for select
 create policy own on df.vars
   using (owner = (select df._me())) with check (owner = (select df._me()));
 create policy everybody on df.workers for select using (true);
+create policy own on df._idempotency_keys for select using (owner = (select df._me()));
 create policy own on df._login_problems for select
   using (role = '' or role = current_user::text or (select df._is_operator()));
 create policy everybody on df.settings for select using (true);
@@ -477,95 +491,164 @@ comment on column df.submit.priority is 'From -32768 to 32767, by default 0; hig
 comment on column df.submit.start_at is 'Not before this time; by default now';
 comment on column df.submit.idempotency_key is 'When an instance of the same role has this key, its id is returned and nothing starts';
 
--- Refuses what could never run. Runs with the submitter's rights and looks only at catalogs that everybody may read.
-create function df._check_submission() returns trigger language plpgsql
+-- The doorbell: rings only for a daemon that waits for it, because NOTIFY serialises commits. Qualifies every name: see
+-- df._submitter.
+create function df._ring_doorbell() returns void language plpgsql as $$
+begin
+  if exists (select from df.workers where waiting) then
+    perform pg_catalog.pg_notify('df_doorbell', '');
+  end if;
+end $$;
+comment on function df._ring_doorbell() is 'Wakes a waiting daemon; never in a step''s transaction';
+
+create function df._ring() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform df._ring_doorbell();
+  return null;
+end $$;
+comment on function df._ring() is 'Trigger: wakes a waiting daemon, once a statement';
+
+create function df._check_submitter(p_role regrole) returns void language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
 declare
-  me record;
+  who record;
 begin
-  select rolsuper, rolcanlogin, rolname into me from pg_catalog.pg_roles where oid = new.submitted_by;
+  select rolsuper, rolcanlogin, rolname into who from pg_roles where oid = p_role;
   if not found then
     raise undefined_object using message = 'the role that submits this workflow does not exist';
-  end if;
-  if me.rolsuper and not exists (select from df.settings where name = 'enable_superuser_instances' and value = 'true') then
+  elsif who.rolsuper and not exists (select from df.settings where name = 'enable_superuser_instances' and value = 'true') then
     raise insufficient_privilege using
       message = format('role %I is a superuser; workflows of superusers are refused unless enable_superuser_instances is '
-                       '''true'' in df.settings', me.rolname),
+                       '''true'' in df.settings', who.rolname),
       hint = 'Submit as an ordinary role.';
-  end if;
-  if not me.rolcanlogin then
+  elsif not who.rolcanlogin then
     raise insufficient_privilege using
-      message = format('role %I has no LOGIN attribute, so its steps could not connect', me.rolname),
-      hint = format('ALTER ROLE %I LOGIN, or submit as a role that may log in.', me.rolname);
+      message = format('role %I has no LOGIN attribute, so its steps could not connect', who.rolname),
+      hint = format('ALTER ROLE %I LOGIN, or submit as a role that may log in.', who.rolname);
   end if;
-  if not exists (select from pg_catalog.pg_database where datname = new.database) then
-    raise invalid_catalog_name using message = format('database "%s" does not exist', new.database);
-  elsif not exists (select from pg_catalog.pg_database where datname = new.database and datallowconn) then
-    raise invalid_catalog_name using message = format('database "%s" does not accept connections', new.database);
+end $$;
+comment on function df._check_submitter(regrole) is 'Refuses a role whose workflows could never run';
+
+-- What a submission needs once a statement and not once a row. Every statement that submits calls it, so it qualifies each
+-- name instead of setting a search_path: see df._commit_turn.
+create function df._submitter() returns regrole language plpgsql as $$
+declare
+  me constant pg_catalog.regrole := df._me();
+begin
+  if (select r.rolcanlogin and not r.rolsuper from pg_catalog.pg_roles r
+      where r.oid operator(pg_catalog.=) me::pg_catalog.oid) is not true then
+    perform df._check_submitter(me);
   end if;
-  if octet_length(new.dsl) > 16777216 then
+  perform df._ring_doorbell();
+  return me;
+end $$;
+comment on function df._submitter() is
+  'The current role, which submits; an error where its workflows could never run. Rings the doorbell';
+
+-- Refuses what could never run, and puts a start in the past right. Runs with the submitter's rights and looks only at
+-- catalogs that everybody may read.
+create function df._checked_submission(submission df.instances) returns df.instances language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  if submission.dsl is null then
+    raise not_null_violation using message = 'df.submit: dsl is missing: it holds the workflow';
+  elsif octet_length(submission.dsl) > 16777216 then
     raise program_limit_exceeded using message = 'the workflow''s text is longer than 16 MiB';
-  end if;
-  if octet_length(new.vars::text) > 16777216 then
-    raise program_limit_exceeded using message = 'the variables are longer than 16 MiB';
-  end if;
-  if not isfinite(new.wake_at) then
+  elsif jsonb_typeof(submission.vars) <> 'object' then
+    raise invalid_parameter_value using
+      message = format('df.submit: vars must be a JSON object, not %s', left(submission.vars::text, 100)),
+      hint = 'Write {"name": "value"}: {name} in the workflow stands for the value. NULL takes those of df.setvar.';
+  elsif octet_length(submission.vars::text) > 1048576 then
+    raise program_limit_exceeded using message = 'the variables are longer than 1 MiB';
+  elsif not exists (select from pg_database where datname = submission.database) then
+    raise invalid_catalog_name using message = format('database "%s" does not exist', submission.database);
+  elsif not exists (select from pg_database where datname = submission.database and datallowconn) then
+    raise invalid_catalog_name using message = format('database "%s" does not accept connections', submission.database);
+  elsif not isfinite(submission.wake_at) then
     raise datetime_field_overflow using message = 'start_at must be a finite time';
-  end if;
-  if length(new.idempotency_key) > 1000 then
+  elsif length(submission.idempotency_key) > 1000 then
     raise string_data_right_truncation using message = 'an idempotency key has at most 1000 characters';
-  end if;
-  if length(new.label) > 1000 then
+  elsif length(submission.label) > 1000 then
     raise string_data_right_truncation using message = 'a label has at most 1000 characters';
   end if;
   -- A time in the past is now: it gives no precedence.
-  new.wake_at := greatest(new.wake_at, df._now());
-  return new;
+  submission.wake_at := greatest(submission.wake_at, df._now());
+  return submission;
 end $$;
-comment on function df._check_submission() is 'Trigger: refuses what could never run';
+comment on function df._checked_submission(df.instances) is 'Refuses what could never run';
 
-create trigger check_submission before insert on df.instances
-  for each row execute function df._check_submission();
-
-create function df._submit() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+-- In place of CHECK constraints, which a statement parses each time that it runs, and each update of the row evaluates.
+-- Called for each row, so it qualifies every name: see df._commit_turn.
+create function df._check_submission() returns trigger language plpgsql as $$
 begin
-  if new.dsl is null then
-    raise not_null_violation using message = 'df.submit: dsl is missing: it holds the workflow';
-  elsif jsonb_typeof(new.vars) <> 'object' then
-    raise invalid_parameter_value using
-      message = format('df.submit: vars must be a JSON object, not %s', left(new.vars::text, 100)),
-      hint = 'Write {"name": "value"}: {name} in the workflow stands for the value. NULL takes those of df.setvar.';
-  end if;
-  insert into df.instances (dsl, label, database, vars, priority, wake_at, idempotency_key)
-  values (new.dsl, new.label, coalesce(new.database, current_database()),
-          coalesce(new.vars, (select jsonb_object_agg(v.name, v.value) from df.vars v where v.owner = df._me()), '{}'),
-          coalesce(new.priority, 0), coalesce(new.start_at, df._now()), new.idempotency_key)
-  on conflict (submitted_by, idempotency_key) where idempotency_key is not null do nothing
-  returning id, database, vars, priority, wake_at into new.id, new.database, new.vars, new.priority, new.start_at;
-  if not found then
-    select id, database, vars, priority into new.id, new.database, new.vars, new.priority
-    from df.instances where submitted_by = df._me() and idempotency_key = new.idempotency_key;
-    if not found then  -- committed by somebody else after this transaction's snapshot
-      raise serialization_failure using message = 'the idempotency key was used by a transaction at the same time';
-    end if;
+  if new.dsl is null or pg_catalog.octet_length(new.dsl) operator(pg_catalog.>) 16777216
+     or pg_catalog.jsonb_typeof(new.vars) operator(pg_catalog.<>) 'object'
+     or pg_catalog.octet_length(new.vars::pg_catalog.text) operator(pg_catalog.>) 1048576
+     or new.database operator(pg_catalog.<>) pg_catalog.current_database()
+     or new.wake_at operator(pg_catalog.<) new.created_at or not pg_catalog.isfinite(new.wake_at)
+     or pg_catalog.length(new.idempotency_key) operator(pg_catalog.>) 1000
+     or pg_catalog.length(new.label) operator(pg_catalog.>) 1000 then
+    return df._checked_submission(new);
   end if;
   return new;
 end $$;
-comment on function df._submit() is 'Trigger: a row of df.submit becomes an instance';
+comment on function df._check_submission() is 'Trigger: looks closer at a submission that is out of the ordinary';
 
-create trigger submit instead of insert on df.submit for each row execute function df._submit();
+create trigger check_submission before insert on df.instances for each row execute function df._check_submission();
 
--- The doorbell: rings only for a daemon that waits for it, because NOTIFY serialises commits.
-create function df._ring() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+-- The row of a submission whose key is taken carries the id of the instance that has it as far as RETURNING, and is removed
+-- at the end of the statement. ON CONFLICT waits for a transaction that uses the same key.
+create function df._claim_key() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  earlier text;
 begin
-  if exists (select from df.workers where waiting) then
-    perform pg_notify('df_doorbell', '');
+  insert into df._idempotency_keys values (new.submitted_by, new.idempotency_key, new.id) on conflict do nothing;
+  if found then return new; end if;
+  select i.id, i.database, i.vars, i.priority into earlier, new.database, new.vars, new.priority
+  from df._idempotency_keys k join df.instances i on i.id = k.instance_id
+  where k.owner = new.submitted_by and k.key = new.idempotency_key;
+  if not found then  -- committed by somebody else after this transaction's snapshot
+    raise serialization_failure using message = 'the idempotency key was used by a transaction at the same time';
   end if;
+  new.status := 'cancelled';
+  new.error := json_build_object('instance', earlier);
+  return new;
+end $$;
+comment on function df._claim_key() is 'Trigger: gives a new instance its idempotency key, or finds who has it';
+create trigger claim_key before insert on df.instances for each row when (new.idempotency_key is not null)
+  execute function df._claim_key();
+
+create function df._remove_duplicate() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from df.instances where id = new.id;
   return null;
 end $$;
-comment on function df._ring() is 'Trigger: wakes a waiting daemon; once a statement, never in a step''s transaction';
+comment on function df._remove_duplicate() is 'Trigger: removes the row of a submission whose idempotency key was taken';
+create trigger remove_duplicate after insert on df.instances for each row
+  when (new.status = 'cancelled' and new.completed_at is null)
+  execute function df._remove_duplicate();
 
-create trigger ring after insert on df.submit for each statement execute function df._ring();
+-- An INSERT of any number of rows becomes one into df.instances; the subselects run once a statement. A rule has the rights
+-- of its owner, and the columns of df.submit are all that it fills in, so clients need no right to insert into df.instances.
+create rule submit as on insert to df.submit do instead
+  insert into df.instances (submitted_by, dsl, label, database, vars, priority, wake_at, idempotency_key)
+  values ((select df._submitter()), new.dsl, new.label, coalesce(new.database, current_database()),
+          coalesce(new.vars, (select jsonb_object_agg(v.name, v.value) from df.vars v where v.owner = df._me()), '{}'),
+          coalesce(new.priority, 0), coalesce(new.start_at, df._now()), new.idempotency_key)
+  returning coalesce(instances.error ->> 'instance', instances.id), instances.dsl, instances.label, instances.database,
+            instances.vars, instances.priority, instances.wake_at, instances.idempotency_key;
+
+-- COPY knows no rules, but triggers.
+create function df._submit_copied() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into df.submit (dsl, label, database, vars, priority, start_at, idempotency_key)
+  values (new.dsl, new.label, new.database, new.vars, new.priority, new.start_at, new.idempotency_key);
+  return new;
+end $$;
+comment on function df._submit_copied() is 'Trigger: a row that COPY writes to df.submit becomes an instance';
+create trigger submit_copied instead of insert on df.submit for each row execute function df._submit_copied();
 
 -- Signals and requests --------------------------------------------------------------------------------------------
 
@@ -585,6 +668,10 @@ begin
   end if;
   if length(new.request_reason) > 10000 then
     raise string_data_right_truncation using message = 'a reason has at most 10000 characters';
+  end if;
+  if new.request not in ('cancel', 'pause', 'resume') then
+    raise invalid_parameter_value using message = format('"%s" is not a request', new.request),
+      hint = 'The requests are cancel, pause and resume.';
   end if;
   new.attention := true;
   if new.request = 'cancel' then
@@ -640,4 +727,4 @@ create trigger ring after update of request on df.instances for each statement e
 -- Rights -----------------------------------------------------------------------------------------------------------
 
 insert into df._client_routines (name) values
-  ('_now'), ('_me'), ('_is_operator'), ('_new_id');
+  ('_now'), ('_me'), ('_is_operator'), ('_new_id'), ('_submitter'), ('_check_submitter'), ('_checked_submission'), ('_ring_doorbell');

@@ -250,17 +250,17 @@ declare
   few constant int := 200;
   found_roles oid[] := array(
     select i.submitted_by::oid from df.instances i
-    where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.wake_at <= p_now
+    where i.wake_at is not null and i.status <> 'paused' and i.wake_at <= p_now
     order by i.wake_at limit few);
 begin
   if cardinality(found_roles) = few then
     found_roles := array(
       with recursive roles as (
         (select i.submitted_by::oid as role from df.instances i
-         where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.submitted_by limit 1)
+         where i.wake_at is not null and i.status <> 'paused' order by i.submitted_by limit 1)
         union all
         select (select i.submitted_by::oid from df.instances i
-                where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by > r.role
+                where i.wake_at is not null and i.status <> 'paused' and i.submitted_by > r.role
                 order by i.submitted_by limit 1)
         from roles r where r.role is not null)
       select r.role from roles r where r.role is not null);
@@ -330,7 +330,7 @@ begin
     with told as (
       select own.id from (
         select i.id from df.instances i where i.attention and i.worker_id is null and i.completed_at is not null
-        order by i.completed_at limit 2000) i
+        limit 2000) i
       cross join lateral (
         select j.id from df.instances j where j.id = i.id and j.attention and j.worker_id is null
         for no key update skip locked) own
@@ -352,7 +352,7 @@ begin
     return;
   end if;
   select i.wake_at into upcoming from df.instances i
-  where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' order by i.wake_at limit 1;
+  where i.wake_at is not null and i.status <> 'paused' order by i.wake_at limit 1;
   if upcoming <= t then
     roles := df._roles_with_work(t, p_after, p_busy);
     spent := 0;
@@ -369,17 +369,17 @@ begin
           select own.id, r.role as role, own.bytes, own.suspect from (
             with recursive levels as (
               (select i.priority as level from df.instances i
-               where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by = r.role
+               where i.wake_at is not null and i.status <> 'paused' and i.submitted_by = r.role
                order by i.priority desc limit 1)
               union all
               select (select i.priority from df.instances i
-                      where i.wake_at is not null and i.worker_id is null and i.status <> 'paused'
+                      where i.wake_at is not null and i.status <> 'paused'
                         and i.submitted_by = r.role and i.priority < l.level
                       order by i.priority desc limit 1)
               from levels l where l.level is not null)
             select due.id from (select level from levels limit 1000) l cross join lateral (
               select i.id from df.instances i
-              where i.wake_at is not null and i.worker_id is null and i.status <> 'paused' and i.submitted_by = r.role
+              where i.wake_at is not null and i.status <> 'paused' and i.submitted_by = r.role
                 and i.priority = l.level and i.wake_at <= t
               order by i.wake_at limit 2 * share + 200) due
             limit 2 * share + 200) due
@@ -390,7 +390,7 @@ begin
                    + case when i.fencing_token > 0 then df._history_bytes(i.id) else 0 end
                    + df._signal_bytes(i.id) as bytes
             from df.instances i
-            where i.id = due.id and i.wake_at <= t and i.worker_id is null and i.status <> 'paused'
+            where i.id = due.id and i.wake_at <= t and i.status <> 'paused'
             for update skip locked) own
           limit share) taken
         limit room
@@ -438,7 +438,7 @@ begin
       end if;
     end if;
     select i.wake_at into upcoming from df.instances i
-    where i.wake_at > t and i.worker_id is null and i.status <> 'paused' order by i.wake_at limit 1;
+    where i.wake_at > t and i.status <> 'paused' order by i.wake_at limit 1;
   end if;
   if skipped then
     upcoming := least(upcoming, t + interval '50 milliseconds');
@@ -468,20 +468,22 @@ begin
 end $$;
 comment on function df._reclaim(int, text) is 'A new fencing token for an instance that the worker holds; null when it no longer does';
 
--- Gives an instance the key that its text names. Null: it has it. Else the id of the instance that has that key, or ''
--- where a client's open transaction may come to have it: nobody's turn waits for that.
+-- Gives an instance the key that its text names. Null: it has it, or one of its own. Else the id of the instance that has
+-- that key, or '' where a client's open transaction may come to have it: nobody's turn waits for that.
 create function df._take_key(p_instance text, p_key text) returns text language plpgsql
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set lock_timeout = '1ms' as $$
 begin
-  update df.instances set idempotency_key = coalesce(idempotency_key, p_key) where id = p_instance;
-  return null;
-exception
-  when unique_violation then
-    return (select coalesce(min(e.id), '') from df.instances i
-            join df.instances e on e.submitted_by = i.submitted_by and e.idempotency_key = p_key
-            where i.id = p_instance);
-  when lock_not_available then
-    return '';
+  insert into df._idempotency_keys
+  select i.submitted_by, p_key, i.id from df.instances i where i.id = p_instance and i.idempotency_key is null
+  on conflict do nothing;
+  if found then
+    update df.instances set idempotency_key = p_key where id = p_instance;
+    return null;
+  end if;
+  return (select k.instance_id from df.instances i left join df._idempotency_keys k on k.owner = i.submitted_by and k.key = p_key
+          where i.id = p_instance and i.idempotency_key is null);
+exception when lock_not_available then
+  return '';
 end $$;
 comment on function df._take_key(text, text) is 'Gives an instance the idempotency key that its text names';
 

@@ -43,11 +43,16 @@ create function df._cursor(p_created_at timestamptz, p_id text) returns text lan
   return pg_catalog.to_hex((extract(epoch from p_created_at) * 1000000)::bigint) || '.' || p_id;
 comment on function df._cursor(timestamptz, text) is 'Where a page of a list ends';
 
--- Newest first. The cursor names the last row of a page; the next page begins behind it, whatever was added meanwhile.
+-- Newest first. The cursor names the last row of a page; the next page begins behind it, whatever was added meanwhile. Planned
+-- for its arguments each time, so that each of them finds its index: what is null below is no condition then. The policy of
+-- df.instances decides who sees what; naming the role lets its index be used.
 create function df.list_instances(status text, "limit" int, label text, after_cursor text default null)
-returns setof df.instance_page_row language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+returns setof df.instance_page_row language plpgsql stable set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_column
 declare
+  own regrole := case when not df._is_operator() and row_security_active('df.instances') then df._me() end;
+  unfinished constant boolean := lower($1) in ('pending', 'running', 'paused');
   p_status constant text := lower($1);
   p_limit constant int := df._list_limit($2);
   p_label constant text := $3;
@@ -68,6 +73,7 @@ begin
       select i.id, i.label, i.status, i.created_at, i.completed_at from df.instances i
       where (i.created_at, i.id) < (after_at, after_id) and (p_status is null or i.status = p_status)
         and (p_label is null or i.label = p_label)
+        and (own is null or i.submitted_by = own) and (unfinished is not true or i.completed_at is null)
       order by i.created_at desc, i.id desc limit p_limit + 1
     ), ranked as (
       select p.*, row_number() over (order by p.created_at desc, p.id desc) as n, count(*) over () as total from page p
@@ -387,8 +393,8 @@ begin
 end $$;
 comment on function df._waits(text) is 'What one instance waits for';
 
--- Those that may wait: what was put down (index instances_waiting) and what a daemon holds (instances_held). The policy of
--- df.instances decides anyway who sees what; naming the role lets the index find its instances among those of all.
+-- Those that may wait: what was put down (index instances_unfinished) and what a daemon holds (instances_held). The policy
+-- of df.instances decides anyway who sees what; naming the role lets the index find its instances among those of all.
 create function df._waiting_instances(p_id text) returns setof text language plpgsql stable
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 begin
@@ -396,12 +402,14 @@ begin
     return query select i.id from df.instances i where i.id = p_id and i.status in ('running', 'paused');
     return;
   end if;
-  return query select i.id from df.instances i where i.worker_id is not null and i.completed_at is null;
+  return query select i.id from df.instances i where i.worker_id is not null and i.status in ('running', 'paused');
   if df._is_operator() or not row_security_active('df.instances') then
-    return query select i.id from df.instances i where i.worker_id is null and i.status in ('running', 'paused');
+    return query select i.id from df.instances i
+                 where i.completed_at is null and i.worker_id is null and i.status in ('running', 'paused');
   else
     return query select i.id from df.instances i
-                 where i.submitted_by = df._me() and i.worker_id is null and i.status in ('running', 'paused');
+                 where i.submitted_by = df._me() and i.completed_at is null and i.worker_id is null
+                   and i.status in ('running', 'paused');
   end if;
 end $$;
 comment on function df._waiting_instances(text) is 'The instances that may wait for something, of those that the caller may see';
@@ -419,7 +427,8 @@ begin
       select i.id, i.label, i.submitted_by from (select distinct g.owner from given g) o
       cross join lateral (
         select x.id, x.label, x.submitted_by from df.instances x
-        where x.submitted_by = o.owner and x.status in ('running', 'paused') and (p_id is null or x.id = p_id)
+        where x.submitted_by = o.owner and x.completed_at is null and x.status in ('running', 'paused')
+          and (p_id is null or x.id = p_id)
         order by x.created_at desc limit 1000) i
       where exists (select from given g where g.owner = i.submitted_by and (g.label is null or i.label like g.label)))
     select i.id, w.node_id, w.kind, w.name, w.since, w.until

@@ -94,11 +94,23 @@ comment on function df._key_changed() is 'Trigger: what a client may do to an id
 create trigger key_changed before update of idempotency_key on df.instances
   for each row when (new.idempotency_key is distinct from old.idempotency_key) execute function df._key_changed();
 
+create function df._free_key() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from df._idempotency_keys where owner = old.submitted_by and key = old.idempotency_key and instance_id = old.id;
+  return null;
+end $$;
+comment on function df._free_key() is 'Trigger: frees the idempotency key of an instance that gave it up or is deleted';
+create trigger key_given_up after update of idempotency_key on df.instances
+  for each row when (new.idempotency_key is null and old.idempotency_key is not null) execute function df._free_key();
+create trigger key_freed after delete on df.instances
+  for each row when (old.idempotency_key is not null) execute function df._free_key();
+
 create function df.release_key(idempotency_key text, cancel_reason text default null) returns text language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  holder constant text := (select i.id from df.instances i where i.submitted_by = df._me() and i.idempotency_key = $1);
+  holder constant text := (select k.instance_id from df._idempotency_keys k where k.owner = df._me() and k.key = $1);
 begin
   if holder is not null then
     perform df.cancel(holder, $2);
@@ -213,6 +225,7 @@ begin
   if problem is not null then
     raise object_not_in_prerequisite_state using message = format('Instance %s cannot be rerun: %s', new.source, problem);
   end if;
+  perform df._check_submitter(i.submitted_by) from df.instances i where i.id = new.source;
   insert into df.instances (id, dsl, label, database, vars, priority, submitted_by, status, fencing_token, created_at, started_at)
   select new.id, i.dsl, i.label, i.database, i.vars, i.priority, i.submitted_by,
          case when with_history then 'running' else 'pending' end,

@@ -34,10 +34,9 @@ begin
   end if;
   execute format('grant usage on schema df to %I', p_role);
   execute format('grant select on df.instances, df.events, df.signals, df.reruns, df.workers, df.settings, df.schema_migrations, '
-                 'df.nodes, df._worker_epoch, df._operator, df._login_problems to %I', p_role);
+                 'df.nodes, df._worker_epoch, df._operator, df._login_problems, df._idempotency_keys to %I', p_role);
   execute format('grant select, insert on df.submit to %I', p_role);
-  execute format('grant insert (dsl, label, database, vars, priority, wake_at, idempotency_key), '
-                 'update (request, request_reason, idempotency_key) on df.instances to %I', p_role);
+  execute format('grant update (request, request_reason, idempotency_key) on df.instances to %I', p_role);
   execute format('grant insert (instance_id, name, data) on df.signals to %I', p_role);
   execute format('grant insert (source, from_node) on df.reruns to %I', p_role);
   execute format('grant select, insert (instance_id, node, scope, result) on df._foreign_steps to %I', p_role);
@@ -163,7 +162,7 @@ comment on function df.revoke_usage(text) is 'Takes back what df.grant_usage gav
 
 -- No function looks names up in its caller's search_path, where whoever may create functions, operators or types could
 -- answer. Those whose bodies were parsed when they were created look nothing up; the others get a path of their own here.
--- Four cannot afford one: see df._commit_turn. They qualify every name instead, and tests/attack holds them to it.
+-- Some cannot afford one: see df._commit_turn. They qualify every name instead, and tests/attack holds them to it.
 do $$
 declare
   f regprocedure;
@@ -171,7 +170,7 @@ begin
   for f in select p.oid from pg_proc p
            where p.pronamespace = 'df'::regnamespace and p.prosqlbody is null
              and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false)
-             and p.proname not in ('_commit_turn', '_apply_turn', '_apply_start', '_new_id')
+             and p.proname not in ('_commit_turn', '_apply_turn', '_apply_start', '_new_id', '_submitter', '_ring_doorbell', '_check_submission')
   loop
     execute format('alter routine %s set search_path = pg_catalog, pg_temp', f);
   end loop;

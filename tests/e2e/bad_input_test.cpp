@@ -120,11 +120,14 @@ TEST_CASE("times, priorities and keys at their limits disturb nobody", "[S1.3]")
   world.sings();
 }
 
-TEST_CASE("a row written past the inbox, with whatever its columns take, is run or refused") {
+TEST_CASE("a row is written by the inbox alone, with whatever its columns take, and run or refused") {
   Canary world;
   const std::string id = world.alice.text(
-      "insert into df.instances (dsl, wake_at) values ($1, null) returning id", "'select 1'");
+      "insert into df.submit (dsl, start_at, vars, database, priority) values ($1, null, null, null, null) "
+      "returning id",
+      "'select 1'");
   completes(world.alice, id);
+  CHECK_THROWS_AS(world.alice.exec("insert into df.instances (dsl) values ('x')"), SqlError);
   CHECK_THROWS_AS(world.alice.exec("insert into df.instances (dsl, status) values ('x', 'running')"),
                   SqlError);
   CHECK_THROWS_AS(world.alice.exec("insert into df.instances (dsl, submitted_by) values ('x', 'postgres')"),

@@ -80,7 +80,40 @@ TEST_CASE("polls, claims and commits read few rows among many", "[smoke]") {
   CHECK(rows_read(sql, "select * from df.list_instances(null, 10)") < 300);
   CHECK(rows_read(sql, "select * from df.history('" + id + "')") < 50);
   // It can tell.
-  CHECK(rows_read(sql, "select from df.instances where label = 'x'") > 60'000);
+  CHECK(rows_read(sql, "select from df.instances where dsl = 'y'") > 60'000);
+}
+
+TEST_CASE("a list finds the newest by role, status and label among many others", "[S2.13]") {
+  const TestDatabase database = fresh_database();
+  for (const char* role : {"alice", "bob"}) database.server().create_role(role);
+  Sql sql(database.conninfo());
+  sql.exec("select df.grant_usage('alice'), df.grant_usage('bob')");
+  sql.exec(
+      "insert into df.instances (dsl, submitted_by, status, completed_at, wake_at, label, created_at)"
+      " select 'x', case when n between 10000 and 10009 then 'alice'::regrole else 'bob'::regrole end, case "
+      "n % "
+      "10000 when 1 then 'failed' when 2 then 'paused' when 3 then 'cancelled' when 4 then 'running' when 5 "
+      "then 'pending' else 'completed' end, case when n % 10000 not in (2, 4, 5) then now() end, null, case "
+      "when n % 10000 = 7 then 'rare' end, now() - n * interval '1 second' from generate_series(1, 40000) n");
+  sql.exec("analyze df.instances");
+  Sql alice(database.conninfo("alice")), bob(database.conninfo("bob"));
+  for (Sql* reader : {&alice, &bob, &sql}) {
+    CHECK(rows_read(*reader, "select * from df.list_instances()") < 1'000);
+    for (const char* status : {"failed", "paused", "cancelled", "running", "pending", "completed"}) {
+      CAPTURE(status);
+      const std::string list = std::string("df.list_instances('") + status + "', 10, null, null)";
+      const long long there =
+          reader->number("select least(count(*), 10) from df.instances where status = $1", status);
+      CHECK(there > 0);
+      CHECK(reader->number("select count(*) from " + list) == there);
+      CHECK(rows_read(*reader, "select * from " + list) < 1'000);
+    }
+    CHECK(rows_read(*reader, "select * from df.list_instances(null, 10, 'rare', null)") < 1'000);
+    CHECK(reader->number("select count(*) from df.list_instances(null, 10, 'rare', null)") ==
+          (reader == &alice ? 1
+           : reader == &bob ? 3
+                            : 4));
+  }
 }
 
 TEST_CASE("roles take turns, however much work one has, at whatever priority and time", "[S3.9]") {

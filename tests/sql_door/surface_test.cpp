@@ -1,6 +1,7 @@
 // The functions that people call, with a real daemon behind them; what monitoring reads is in
 // monitoring_test.cpp.
 #include <chrono>
+#include <thread>
 #include <vector>
 
 #include "tests/sql_door/served.hpp"
@@ -318,6 +319,41 @@ TEST_CASE(
   Sql other(database.conninfo("surface_other"));
   CHECK(other.text("select df.start('SELECT 1', idempotency_key => 'k')") != id);
   CHECK(sql.number("select count(*) from df.instances") == 3);
+}
+
+TEST_CASE("an idempotency key is given once: within a statement, by COPY, and by transactions side by side",
+          "[S1.3]") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo()), other(database.conninfo());
+  const Rows rows = sql.exec(
+      "insert into df.submit (dsl, priority, idempotency_key) values ('one', 1, 'k'), ('two', 2, 'k'), "
+      "('three', 3, 'other'), ('four', 4, null) returning id, priority");
+  CHECK(rows[0] == rows[1]);
+  CHECK(rows[2][1] == "3");
+  CHECK(sql.text("select string_agg(dsl, ' ' order by dsl) from df.instances") == "four one three");
+  CHECK(PQresultStatus(PQexec(sql.raw(), "copy df.submit (dsl, idempotency_key) from stdin")) ==
+        PGRES_COPY_IN);
+  REQUIRE(PQputCopyData(sql.raw(), "five\tk\nsix\tnew\n", 15) == 1);
+  REQUIRE(PQputCopyEnd(sql.raw(), nullptr) == 1);
+  while (PGresult* result = PQgetResult(sql.raw())) PQclear(result);
+  CHECK(sql.text("select string_agg(dsl, ' ' order by dsl) from df.instances") == "four one six three");
+
+  sql.exec("begin");
+  const std::string first = sql.text("select df.start('SELECT 1', idempotency_key => 'race')");
+  std::string second;
+  std::thread waits([&] { second = other.text("select df.start('SELECT 2', idempotency_key => 'race')"); });
+  Sql watcher(database.conninfo("postgres"));
+  wait_until("the other transaction waits for the key", [&] {
+    return watcher.number("select count(*) from pg_locks where not granted and locktype = 'transactionid'") ==
+           1;
+  });
+  sql.exec("commit");
+  waits.join();
+  CHECK(second == first);
+
+  // Whoever deletes an instance frees its key.
+  sql.exec("delete from df.instances where id = $1", first);
+  CHECK(sql.text("select df.start('SELECT 3', idempotency_key => 'race')") != first);
 }
 
 TEST_CASE("the inbox takes rows of many and COPY, and captures the variables of its submitter",
