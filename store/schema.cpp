@@ -156,6 +156,15 @@ namespace {
   throw StoreError(StoreError::Kind::kPermanent, "schema", message);
 }
 
+// Without it nothing of the schema can be looked at, not even its version.
+void require_usage(pqxx::work& work) {
+  const pqxx::result hidden = work.exec(
+      "select pg_get_userbyid(n.nspowner) from pg_namespace n "
+      "where n.nspname = 'df' and not has_schema_privilege(n.oid, 'usage')");
+  if (!hidden.empty())
+    refuse("the schema df belongs to role " + std::string(hidden[0][0].c_str()) + "; log in as that role");
+}
+
 // What init needs, looked at beforehand: PostgreSQL's own message does not say which GRANT is missing.
 void require_rights_to_install(pqxx::work& work, const SchemaOptions& options) {
   const pqxx::row row =
@@ -235,6 +244,7 @@ std::vector<std::string> migrate(const std::string& conninfo, const SchemaOption
     try {
       Transaction work(connection, "set local client_min_messages = warning; set local lock_timeout = " +
                                        std::to_string(options.lock_timeout.count()));
+      require_usage(work);
       if (installed_version(work) == 0) {
         require_rights_to_install(work, options);
         make_schema(work);  // another one that does the same waits here
