@@ -3,7 +3,7 @@
 import {instancePath, post} from './api.js';
 import {html, useState} from './lib.js';
 import {instanceLink} from './route.js';
-import {Copy, Dialog, Failure, Icon, closeDialog, tell} from './ui.js';
+import {closeDialog, Copy, Dialog, Failure, Icon, tell} from './ui.js';
 
 /** @typedef {{id: string, label: string|null, status?: string}} Target */
 

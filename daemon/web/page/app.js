@@ -13,7 +13,7 @@ import {Overview} from './overview.js';
 import {now, remember, theme, zone} from './prefs.js';
 import {followAddress, listLink, route} from './route.js';
 import {SignIn} from './signin.js';
-import {Icon, Loading, dialog, notice} from './ui.js';
+import {dialog, Icon, Loading, notice, showTitle} from './ui.js';
 import {Waiting} from './waiting.js';
 import {Workers} from './workers.js';
 
@@ -71,6 +71,8 @@ function App() {
     // A dialog belongs to the screen that opened it.
     dialog.value = null;
     scrollTo(0, 0);
+    const {screen, id} = route.value;
+    if (screen !== 'instance') showTitle(id ?? NAV.find(([key]) => key === screen)?.[2] ?? '', '');
   }, [route.value.screen, route.value.id]);
   if (signIn.value) return html`<${SignIn} problem=${refused.value} />`;
   if (!me.value) return trouble.value ? html`<main id="main" class="signin"><${Troubles} /></main>` : html`<main id="main"><${Loading} /></main>`;
@@ -79,16 +81,6 @@ function App() {
     ${dialog.value}
     <div class="notices" aria-live="polite">${notice.value && html`<div class=${'notice' + (notice.value.bad ? ' bad' : '')}><${Icon} name=${notice.value.bad ? 'failed' : 'check'} />
       <span>${notice.value.text}</span>${notice.value.link && html`<a href=${notice.value.link}>Open</a>`}</div>`}</div>`;
-}
-
-/** The page's title and icon say what is shown and how it stands. @param {string} text @param {string} status */
-export function showTitle(text, status) {
-  document.title = text ? `${text} · durabled` : 'durabled';
-  const colors = /** @type {Record<string, string>} */ ({completed: '1a7f4b', failed: 'c9302c', running: '2563c9', waiting: '7c4dbe', paused: 'b26a00', cancelled: '6b7280', pending: '6b7280'});
-  const color = colors[status] ?? '3b5bdb';
-  const shape = status === 'failed' ? "<path d='M10 2h12l8 8v12l-8 8H10l-8-8V10z'/>" : status === 'paused' ? "<rect x='3' y='3' width='26' height='26' rx='4'/>" : "<circle cx='16' cy='16' r='14'/>";
-  const link = /** @type {HTMLLinkElement|null} */ (document.querySelector('link[rel=icon]'));
-  if (link) link.href = `data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' fill='%23${color}'>${shape}</svg>`;
 }
 
 async function enter() {

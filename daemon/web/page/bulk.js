@@ -1,10 +1,10 @@
 // One action on many instances: counted first, confirmed by typing the count, then done in portions.
 
-import {post} from './api.js';
 import {ACTIONS, Reason} from './actions.js';
+import {post} from './api.js';
 import {count, plural} from './format.js';
 import {html, useEffect, useState} from './lib.js';
-import {Badge, Dialog, Failure, Loading, closeDialog, tell} from './ui.js';
+import {Badge, closeDialog, Dialog, Failure, Loading, tell} from './ui.js';
 
 /** @typedef {import('./types').Row} Row */
 /** @typedef {{filter?: Record<string, string>, rows?: Row[]}} Scope a filter, or rows that were selected */

@@ -3,8 +3,8 @@
 // Positions are set by the style object, never by markup: the content policy forbids style attributes.
 
 import {count, plural} from './format.js';
-import {html, signal, useEffect, useLayoutEffect, useMemo, useRef} from './lib.js';
 import {initialFold, layout} from './layout.js';
+import {html, signal, useEffect, useLayoutEffect, useMemo, useRef} from './lib.js';
 import {Outline} from './outline.js';
 import {go, instanceLink, replace, route} from './route.js';
 import {countWords, failedPath, firstFailure, foldedWords, leafCounts} from './states.js';

@@ -5,13 +5,13 @@ import {count, cut, duration} from './format.js';
 import {html, signal, useEffect, useMemo} from './lib.js';
 import {instanceLink} from './route.js';
 import {describe} from './tree.js';
-import {Dialog, Empty, Failure, Icon, Loading, Text, Time, closeDialog, dialog} from './ui.js';
+import {closeDialog, dialog, Dialog, Empty, Failure, Icon, Loading, Text, Time, useAnswer} from './ui.js';
 import {VirtualList} from './virtual.js';
 
 /** @typedef {import('./types').Event} HistoryEvent */
 
 const PAGE = 500;
-const ROW = 32;
+const EVENT_HEIGHT = 32;
 
 /** @type {[string, string, string[]][]} */
 const GROUPS = [
@@ -34,18 +34,13 @@ export const words = (kind) => kind.replace(/([a-z])([A-Z])/g, (_, a, b) => `${a
 
 /** @param {{id: string, event: HistoryEvent}} props */
 function EventDialog({id, event}) {
-  const full = useMemo(() => signal(/** @type {HistoryEvent|null} */ (null)), []);
-  const error = useMemo(() => signal(/** @type {any} */ (null)), []);
-  useEffect(() => {
-    get(instancePath(id, `/history/${event.seq}`)).then((answer) => { full.value = answer.event; }, (problem) => { error.value = problem; });
-  }, []);
-  const e = full.value ?? event;
+  const {data, status} = useAnswer(instancePath(id, `/history/${event.seq}`), 0);
+  const e = data?.event ?? event;
   return html`<${Dialog} title=${words(e.kind)} close=${closeDialog} wide>
     <dl class="strip-facts"><div><dt>Event</dt><dd>${e.seq}</dd></div><div><dt>At</dt><dd><${Time} at=${e.at} /></dd></div>
       ${e.node && html`<div><dt>Node</dt><dd><a href=${instanceLink(id, 'graph', e.node)} onClick=${closeDialog}>${e.node}</a></dd></div>`}
       ${e.scope && html`<div><dt>Iteration or row</dt><dd>${e.scope}</dd></div>`}${e.attempt && html`<div><dt>Attempt</dt><dd>${e.attempt}</dd></div>`}</dl>
-    ${error.value && html`<${Failure} error=${error.value} />`}
-    <${Text} piece=${e.data} json label="the data" empty="This event has no data." download=${payloadLink(id, {part: 'event', seq: e.seq})} /><//>`;
+    ${data ? '' : status}<${Text} piece=${e.data} json label="the data" empty="This event has no data." download=${payloadLink(id, {part: 'event', seq: e.seq})} /><//>`;
 }
 
 /** @param {{store: ReturnType<import('./instance.js').makeInstance>, node?: string}} props */
@@ -104,7 +99,7 @@ export function History({store, node}) {
     ${view.error.value && html`<${Failure} error=${view.error.value} />`}
     ${!events.length && view.more.value && !view.error.value ? html`<${Loading} />` : null}
     ${!events.length && !view.more.value && html`<${Empty} icon="waiting" title="No such event yet" />`}
-    ${events.length > 0 && html`<${VirtualList} count=${events.length} height=${ROW} label="Events, newest first" near=${load} keep=${view.came.value} role="rowgroup" head=${head}
+    ${events.length > 0 && html`<${VirtualList} count=${events.length} height=${EVENT_HEIGHT} label="Events, newest first" near=${load} keep=${view.came.value} role="rowgroup" head=${head}
       row=${(/** @type {number} */ n) => {
         const e = events[n];
         const where = e.node ? byId.get(e.node) : undefined;

@@ -9,12 +9,12 @@ import {useKeys} from './keys.js';
 import {html, signal, useEffect, useMemo} from './lib.js';
 import {watch} from './live.js';
 import {NodePanel} from './panel.js';
-import {TABS, go, instanceLink, labelLink, route} from './route.js';
+import {go, instanceLink, labelLink, route, TABS} from './route.js';
 import {Progress, WhyLine} from './rows.js';
 import {firstFailure, nodeStates} from './states.js';
 import {Timeline} from './timeline.js';
 import {buildTree} from './tree.js';
-import {Badge, Copy, Empty, Failure, Icon, Loading, Tabs, Text, Time, Took, dialog, shownStatus} from './ui.js';
+import {Badge, Copy, dialog, Empty, Failure, Icon, Loading, shownStatus, showTitle, Tabs, Text, Time, Took} from './ui.js';
 
 /** @typedef {import('./types').InstanceDetail} Detail */
 /** @typedef {import('./types').Event} HistoryEvent */
@@ -155,6 +155,9 @@ export function Instance({id}) {
   const nodes = store.nodes.value;
   const detail = store.detail.value;
   const state = useMemo(() => (nodes && detail ? nodeStates(nodes, detail.states, detail.waits) : []), [nodes, detail]);
+  const title = detail?.instance.label ?? id;
+  const status = detail ? shownStatus(detail.instance) : '';
+  useEffect(() => showTitle(title, status), [title, status]);
   /** @type {Record<string, () => void>} */
   const keys = {
     f: () => {

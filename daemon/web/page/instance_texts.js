@@ -1,37 +1,15 @@
 // An instance's text and variables, its signals, and its reruns.
 
 import {signalDialog} from './actions.js';
-import {get, instancePath, me, payloadLink} from './api.js';
-import {html, signal, useEffect, useMemo} from './lib.js';
-import {every} from './live.js';
+import {instancePath, me, payloadLink} from './api.js';
+import {html} from './lib.js';
 import {instanceLink} from './route.js';
-import {Ago, Badge, Empty, Failure, Loading, Text, dialog} from './ui.js';
-
-/** Loads what a path has, at once and every few seconds. @param {string} path @param {number} ms 0: once */
-function useAnswer(path, ms) {
-  const data = useMemo(() => signal(/** @type {any} */ (null)), [path]);
-  const error = useMemo(() => signal(/** @type {any} */ (null)), [path]);
-  const load = async () => {
-    try {
-      data.value = await get(path);
-      error.value = null;
-    } catch (problem) {
-      error.value = problem;
-    }
-  };
-  useEffect(() => {
-    if (ms) return every(ms, load);
-    load();
-    return undefined;
-  }, [path]);
-  return {data: data.value, error: error.value, load};
-}
+import {Ago, Badge, dialog, Empty, Text, useAnswer} from './ui.js';
 
 /** @param {{id: string}} props */
 export function TextAndVars({id}) {
-  const {data, error} = useAnswer(instancePath(id, '/text'), 0);
-  if (error) return html`<${Failure} error=${error} />`;
-  if (!data) return html`<${Loading} />`;
+  const {data, status} = useAnswer(instancePath(id, '/text'), 0);
+  if (!data) return status;
   return html`<section class="panel"><h2>The workflow as it was submitted</h2><${Text} piece=${data.text} label="the workflow" download=${payloadLink(id, {part: 'text'})} /></section>
     <section class="panel"><h2>Variables</h2>${data.vars.length ? html`<dl class="facts">${data.vars.map((/** @type {any} */ v) => html`<div key=${v.name}><dt><code>${v.name}</code></dt>
       <dd class="mono">${v.value.text}${v.value.cut ? '…' : ''}</dd></div>`)}</dl>${data.vars_more && html`<p class="dim">These are the first ${data.vars.length}. <a href=${payloadLink(id, {part: 'vars'})} download>Download all</a></p>`}`
@@ -40,10 +18,9 @@ export function TextAndVars({id}) {
 
 /** @param {{store: ReturnType<import('./instance.js').makeInstance>}} props */
 export function Signals({store}) {
-  const {data, error, load} = useAnswer(instancePath(store.id, '/signals'), 4000);
+  const {data, status, load} = useAnswer(instancePath(store.id, '/signals'), 4000);
   const d = store.detail.value;
-  if (error) return html`<${Failure} error=${error} />`;
-  if (!data || !d) return html`<${Loading} />`;
+  if (!data || !d) return status;
   const waits = d.waits.filter((wait) => wait.kind === 'signal');
   const problem = me.value?.read_only ? 'this page is read only' : d.can.signal;
   /** @param {string} name */
@@ -71,9 +48,8 @@ const Rerun = ({run}) => html`<tr><td class="c-what"><a class="main" href=${inst
 
 /** @param {{id: string}} props */
 export function Reruns({id}) {
-  const {data, error} = useAnswer(instancePath(id, '/reruns'), 5000);
-  if (error) return html`<${Failure} error=${error} />`;
-  if (!data) return html`<${Loading} />`;
+  const {data, status} = useAnswer(instancePath(id, '/reruns'), 5000);
+  if (!data) return status;
   const head = html`<thead><tr><th>Instance</th><th>Status</th><th>Begins</th><th>Asked by</th><th>When</th></tr></thead>`;
   return html`${data.of && html`<section class="panel"><h2>This instance runs another again</h2><table class="plain"><caption class="offscreen">The instance it runs again</caption>${head}<tbody><${Rerun} run=${data.of} /></tbody></table></section>`}
     <section class="panel"><h2>Reruns</h2>${data.reruns.length ? html`<table class="plain"><caption class="offscreen">Reruns of this instance</caption>${head}<tbody>${data.reruns.map((/** @type {any} */ run) => html`<${Rerun} key=${run.id} run=${run} />`)}</tbody></table>`

@@ -3,13 +3,13 @@
 import {get, me} from './api.js';
 import {bulkDialog} from './bulk.js';
 import {count, plural} from './format.js';
-import {html, signal, useEffect, useMemo, useRef} from './lib.js';
 import {useKeys} from './keys.js';
+import {html, signal, useEffect, useMemo, useRef} from './lib.js';
 import {hold, watch} from './live.js';
+import {firstSteps} from './overview.js';
 import {go, instanceLink, listLink, route} from './route.js';
 import {RowTable} from './rows.js';
-import {Empty, Failure, Icon, Loading, Time, dialog} from './ui.js';
-import {firstSteps} from './overview.js';
+import {dialog, Empty, Failure, Icon, Loading, Time} from './ui.js';
 
 /** @typedef {import('./types').Row} Row */
 

@@ -2,7 +2,7 @@
 
 import {html, useEffect, useRef} from './lib.js';
 import {go, listLink} from './route.js';
-import {Dialog, closeDialog, dialog} from './ui.js';
+import {closeDialog, dialog, Dialog} from './ui.js';
 
 /** @typedef {Record<string, (event: KeyboardEvent) => void>} Bindings by key, or 'g i' for one after another */
 

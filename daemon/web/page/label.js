@@ -1,11 +1,9 @@
 // The runs of one label: how long they take, and how many succeed.
 
-import {get} from './api.js';
 import {duration} from './format.js';
-import {html, signal, useEffect, useMemo} from './lib.js';
-import {every} from './live.js';
+import {html} from './lib.js';
 import {instanceLink, listLink} from './route.js';
-import {Ago, Badge, Empty, Failure, Loading, Took} from './ui.js';
+import {Ago, Badge, Empty, Took, useAnswer} from './ui.js';
 
 /** A bar for each run, as high as it took long, on a scale that lets short runs be seen. @param {{runs: any[]}} props */
 function Strip({runs}) {
@@ -20,22 +18,10 @@ function Strip({runs}) {
 
 /** @param {{label: string}} props */
 export function Label({label}) {
-  const data = useMemo(() => signal(/** @type {any} */ (null)), [label]);
-  const error = useMemo(() => signal(/** @type {any} */ (null)), [label]);
-  useEffect(() => every(5000, async () => {
-    try {
-      data.value = await get('label', {label});
-      error.value = null;
-    } catch (problem) {
-      error.value = problem;
-    }
-  }), [label]);
-  const d = data.value;
+  const {data: d, status} = useAnswer('label', 5000, {label});
   return html`<section class="screen"><header class="screen-head"><h1><span class="dim">Label</span> ${label}</h1>
       <div class="head-tools"><a class="button" href=${listLink({label})}>Show in the list</a></div></header>
-    ${error.value && html`<${Failure} error=${error.value} />`}
-    ${!d && !error.value ? html`<${Loading} />` : null}
-    ${d && !d.runs.length && html`<${Empty} icon="instances" title="No run has this label"><p><a href=${listLink()}>See all instances</a></p><//>`}
+    ${status}${d && !d.runs.length && html`<${Empty} icon="instances" title="No run has this label"><p><a href=${listLink()}>See all instances</a></p><//>`}
     ${d && d.runs.length > 0 && html`
       <div class="cards">
         <div class="card"><span class="card-name">Success</span><b>${d.success === null ? '–' : `${Math.round(d.success * 1000) / 10} %`}</b><span class="card-note">of those that ended</span></div>

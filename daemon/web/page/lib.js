@@ -1,4 +1,4 @@
-// The libraries of the page, in one place.
+// Libraries
 
 import {h, render, Component, Fragment} from './lib/preact.js';
 import {useEffect, useLayoutEffect, useMemo, useRef, useState} from './lib/hooks.js';

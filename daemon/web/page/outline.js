@@ -1,7 +1,7 @@
 // The same tree as a nested list: what a screen reader reads, and what fits a narrow screen.
 
-import {html, signal, useEffect, useMemo, useRef} from './lib.js';
 import {initialFold} from './layout.js';
+import {html, signal, useEffect, useMemo, useRef} from './lib.js';
 import {go, instanceLink, route} from './route.js';
 import {countWords, foldedWords, leafCounts} from './states.js';
 import {ancestors, describe} from './tree.js';
@@ -10,7 +10,7 @@ import {Icon} from './ui.js';
 /** @typedef {import('./types').TreeNode} TreeNode */
 
 const OPEN_AT_FIRST = 400;
-const SIBLINGS = 200;
+const OUTLINE_SIBLINGS = 200;
 
 /** @param {{nodes: TreeNode[], state: string[], states: import('./types').States|null, id: string, selected: number}} props */
 export function Outline({nodes, state, states, id, selected}) {
@@ -24,7 +24,7 @@ export function Outline({nodes, state, states, id, selected}) {
     const outer = ancestors(nodes, selected);
     view.current.value = selected;
     view.closed.value = new Set([...view.closed.peek()].filter((p) => !outer.includes(p)));
-    view.opened.value = new Set([...view.opened.peek(), ...outer.filter((p) => nodes[p].children.length > SIBLINGS)]);
+    view.opened.value = new Set([...view.opened.peek(), ...outer.filter((p) => nodes[p].children.length > OUTLINE_SIBLINGS)]);
   }, [selected, nodes]);
 
   /** @param {number} i @param {boolean} open */
@@ -68,7 +68,7 @@ export function Outline({nodes, state, states, id, selected}) {
     const {kind, text} = describe(node);
     const parent = node.children.length > 0;
     const open = parent && !closed.has(i);
-    const kids = view.opened.value.has(i) ? node.children : node.children.slice(0, SIBLINGS);
+    const kids = view.opened.value.has(i) ? node.children : node.children.slice(0, OUTLINE_SIBLINGS);
     const words = parent && !open ? countWords(leafCounts(nodes, state, [i])) : foldedWords(node, states);
     return html`<li key=${i} role="none">
       <div role="treeitem" id=${`o-${i}`} class=${`o-line st-${state[i]}${i === selected ? ' sel' : ''}`} tabindex=${i === view.current.value ? 0 : -1}

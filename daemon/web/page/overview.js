@@ -1,11 +1,10 @@
 // What happens now, what has failed, and what waits for a person.
 
-import {get} from './api.js';
 import {clock, count, plural} from './format.js';
-import {html, signal, useEffect, useMemo} from './lib.js';
+import {html, useEffect} from './lib.js';
 import {watch} from './live.js';
 import {instanceLink, listLink} from './route.js';
-import {Ago, Copy, Empty, Failure, Icon, Loading} from './ui.js';
+import {Ago, Copy, Empty, Icon, useAnswer} from './ui.js';
 import {WaitTable} from './waiting.js';
 import {WorkerTable} from './workers.js';
 
@@ -47,18 +46,9 @@ const Failures = ({failures, capped}) => html`<table class="plain"><caption clas
     <td><a href=${instanceLink(f.last_id)}><${Ago} at=${f.last_at} /></a></td><td class="wide cut" title=${f.message}>${f.message}</td></tr>`)}</tbody></table>`;
 
 export function Overview() {
-  const data = useMemo(() => signal(/** @type {any} */ (null)), []);
-  const error = useMemo(() => signal(/** @type {any} */ (null)), []);
-  useEffect(() => {
-    get('overview').then((answer) => { data.value = answer; }, (problem) => { error.value = problem; });
-    const stream = watch(() => ({overview: 1}), {overview: (answer) => {
-      data.value = answer;
-      error.value = null;
-    }});
-    return stream.stop;
-  }, []);
-  const o = data.value;
-  if (!o) return error.value ? html`<${Failure} error=${error.value} />` : html`<${Loading} />`;
+  const {data: o, status, set} = useAnswer('overview', 0);
+  useEffect(() => watch(() => ({overview: 1}), {overview: set}).stop, []);
+  if (!o) return status;
   const {pending, running, paused} = o.unfinished;
   const hour = o.ended.hour;
   const ended = hour.completed + hour.failed + hour.cancelled;

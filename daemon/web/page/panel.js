@@ -3,12 +3,12 @@
 import {actionDialog} from './actions.js';
 import {get, instancePath, me, payloadLink} from './api.js';
 import {duration} from './format.js';
+import {words} from './history.js';
 import {html, signal, useEffect, useLayoutEffect, useMemo, useRef} from './lib.js';
 import {instanceLink} from './route.js';
-import {STOPPED, foldedWords, stepsFrom} from './states.js';
+import {foldedWords, stepsFrom, STOPPED} from './states.js';
 import {describe} from './tree.js';
-import {Ago, Badge, Copy, Failure, Icon, Loading, Text, Time, dialog} from './ui.js';
-import {words} from './history.js';
+import {Ago, Badge, Copy, dialog, Failure, Icon, Loading, Text, Time} from './ui.js';
 
 /** @typedef {import('./types').Attempt} Attempt */
 /** @typedef {import('./types').ErrorParts} ErrorParts */

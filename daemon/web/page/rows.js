@@ -3,7 +3,7 @@
 import {cut, plural} from './format.js';
 import {html} from './lib.js';
 import {instanceLink, labelLink} from './route.js';
-import {Ago, Badge, Icon, Since, Took, shownStatus} from './ui.js';
+import {Ago, Badge, Icon, shownStatus, Since, Took} from './ui.js';
 
 /** @typedef {import('./types').Row} Row */
 /** @typedef {import('./types').Why} Why */

@@ -1,6 +1,6 @@
 // What is shown while there is no session.
 
-import {ApiError, me, signIn, startSession} from './api.js';
+import {me, signIn, startSession} from './api.js';
 import {html, useState} from './lib.js';
 import {Failure} from './ui.js';
 
@@ -16,7 +16,7 @@ function Login() {
     try {
       await startSession({user, password});
     } catch (problem) {
-      setError(/** @type {ApiError} */ (problem));
+      setError(/** @type {Error} */ (problem));
       setPassword('');
     }
     setBusy(false);

@@ -84,7 +84,10 @@ function step(span, event, at, ready) {
   switch (event.kind) {
     case 'StepStarted':
       if (last && last.to === null) last.to = at;
-      else if (ready !== null && ready < at) segments.push({kind: 'queue', from: ready, to: at});
+      else {
+        const from = last ? last.to : ready;
+        if (from !== null && from < at) segments.push({kind: 'queue', from, to: at});
+      }
       segments.push({kind: 'run', from: at, to: null});
       break;
     case 'StepCompleted':

@@ -85,4 +85,3 @@ export function stepsFrom(nodes, from) {
     return kind === 'SQL' ? text : `${kind} ${text}`.trim();
   });
 }
-

@@ -10,12 +10,12 @@ import {describe} from './tree.js';
 import {Empty, Icon, Loading} from './ui.js';
 import {VirtualList} from './virtual.js';
 
-const PAGE = 500;
+const EVENTS_AT_ONCE = 500;
 const MOST = 4000; // events that are looked at, from the end
-const ROW = 30;
+const BAR_HEIGHT = 30;
 
 /** @type {Record<string, string>} */
-const NAMES = {queue: 'waits for a worker or a connection', run: 'runs', failed: 'failed attempt', timer: 'waits for a time', signal: 'waits for a signal', backoff: 'waits before the next attempt'};
+const SEGMENTS = {queue: 'waits for a worker or a connection', run: 'runs', failed: 'failed attempt', timer: 'waits for a time', signal: 'waits for a signal', backoff: 'waits before the next attempt'};
 
 /** @param {{store: ReturnType<import('./instance.js').makeInstance>, state: string[]}} props */
 export function Timeline({store, state}) {
@@ -28,7 +28,7 @@ export function Timeline({store, state}) {
       let events = [];
       let before;
       for (;;) {
-        const page = await get(instancePath(store.id, '/history'), {limit: PAGE, before});
+        const page = await get(instancePath(store.id, '/history'), {limit: EVENTS_AT_ONCE, before});
         if (!current) return;
         events = [...page.events, ...events];
         loaded.value = events;
@@ -61,9 +61,9 @@ export function Timeline({store, state}) {
   const head = html`<div class="tl-row tl-head" aria-hidden="true"><span class="tl-name dim">${moment(new Date(start).toISOString(), zone.value, present)}</span>
     <span class="tl-bars">${ticks.map((t) => html`<i class="tick" style=${{left: `${t * 100}%`}}><span>${t ? '+' + duration(width * t) : '0'}</span></i>`)}</span><span class="tl-took" /></div>`;
   return html`<div class="timeline">
-    <div class="legend">${Object.entries(NAMES).map(([kind, name]) => html`<span key=${kind}><i class=${'seg k-' + kind} />${name}</span>`)}</div>
+    <div class="legend">${Object.entries(SEGMENTS).map(([kind, name]) => html`<span key=${kind}><i class=${'seg k-' + kind} />${name}</span>`)}</div>
     ${cut.value && html`<p class="dim">Made of the last ${count(old?.length ?? 0)} events.</p>`}
-    <${VirtualList} count=${spans.length} height=${ROW} label="Timeline of the steps" head=${head} row=${(/** @type {number} */ n) => {
+    <${VirtualList} count=${spans.length} height=${BAR_HEIGHT} label="Timeline of the steps" head=${head} row=${(/** @type {number} */ n) => {
       const span = spans[n];
       const {kind, text} = describe(span.node);
       const {ran, waited} = totals(span, present);
@@ -72,7 +72,7 @@ export function Timeline({store, state}) {
         <span class="tl-name"><${Icon} name=${span.scope ? span.segments[span.segments.length - 1].kind === 'failed' ? 'failed' : span.segments[span.segments.length - 1].to ? 'completed' : 'running' : state[span.node.i]} />
           ${span.scope && html`<span class="scope">${span.scope}</span>`}<span class="cut">${kind === 'SQL' ? text : `${kind} ${text}`}</span></span>
         <span class="tl-bars">${span.segments.map((seg) => html`<i class=${'seg k-' + seg.kind + (seg.to === null && !row.completed_at ? ' open' : '')}
-          style=${{left: percent(seg.from), width: `max(2px, ${((Math.min(seg.to ?? end, end) - seg.from) / width) * 100}%)`}} title=${`${NAMES[seg.kind]}: ${duration((seg.to ?? end) - seg.from)}`} />`)}</span>
+          style=${{left: percent(seg.from), width: `max(2px, ${((Math.min(seg.to ?? end, end) - seg.from) / width) * 100}%)`}} title=${`${SEGMENTS[seg.kind]}: ${duration((seg.to ?? end) - seg.from)}`} />`)}</span>
         <span class="tl-took num">${duration(ran || waited)}</span></a>`;
     }} /></div>`;
 }

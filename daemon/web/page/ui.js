@@ -1,8 +1,9 @@
 // Small parts that every screen is made of.
 
+import {get} from './api.js';
 import {bytes, clock, coarse, duration, indentJson, moment, zoneName} from './format.js';
-import {html, signal, useEffect, useLayoutEffect, useRef, useState} from './lib.js';
-import {hold} from './live.js';
+import {html, signal, useEffect, useLayoutEffect, useMemo, useRef, useState} from './lib.js';
+import {every, hold} from './live.js';
 import {now, skew, zone} from './prefs.js';
 
 /** @typedef {import('./types').Piece} Piece */
@@ -52,6 +53,20 @@ export function Icon({name, label}) {
 /** A status by colour, shape and word. @param {{status: string, word?: string, bare?: boolean}} props */
 export const Badge = ({status, word, bare}) =>
   html`<span class=${`badge s-${status}${bare ? ' bare' : ''}`}><${Icon} name=${status} />${word ?? status}</span>`;
+
+/** The title and the icon of the page say what is shown and what it has come to. @param {string} text @param {string} status */
+export function showTitle(text, status) {
+  document.title = [status, text, 'durabled'].filter(Boolean).join(' · ');
+  /** @type {Record<string, [string, string]>} */
+  const marks = {
+    failed: ['c9302c', "<path d='M10 2h12l8 8v12l-8 8H10l-8-8V10z'/>"], paused: ['b26a00', "<rect x='3' y='3' width='26' height='26' rx='4'/>"],
+    completed: ['1a7f4b', ''], running: ['2563c9', ''], waiting: ['7c4dbe', ''], pending: ['6b7280', ''], cancelled: ['6b7280', ''],
+  };
+  const [color, shape] = marks[status] ?? ['3b5bdb', ''];
+  const link = /** @type {HTMLLinkElement|null} */ (document.querySelector('link[rel=icon]'));
+  const svg = `<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' fill='%23${color}'>${shape || "<circle cx='16' cy='16' r='14'/>"}</svg>`;
+  if (link) link.href = 'data:image/svg+xml,' + svg;
+}
 
 /** What an instance is doing, finer than its status. @param {import('./types').Row} row */
 export function shownStatus(row) {
@@ -166,6 +181,32 @@ export function Tabs({tabs, current, link, label}) {
     n ? html`<span class="count">${n}</span>` : null}</a>`)}</nav>`;
 }
 
+/**
+ * What a path of the API has: asked at once, and again every `ms` while the page is seen and may change; 0: once.
+ * @param {string} path @param {number} ms @param {Record<string, string|number|undefined>} [params]
+ */
+export function useAnswer(path, ms, params = {}) {
+  const key = path + JSON.stringify(params);
+  const state = useMemo(() => ({data: signal(/** @type {any} */ (null)), error: signal(/** @type {any} */ (null))}), [key]);
+  const load = async () => {
+    try {
+      state.data.value = await get(path, params);
+      state.error.value = null;
+    } catch (problem) {
+      state.error.value = problem;
+    }
+  };
+  useEffect(() => {
+    if (ms) return every(ms, load);
+    load();
+    return undefined;
+  }, [key]);
+  const [data, error] = [state.data.value, state.error.value];
+  /** Stands for what is not there yet, or says why it will not be. */
+  const status = html`${error && html`<${Failure} error=${error} />`}${!data && !error && html`<${Loading} />`}`;
+  return {data, status, load, set: (/** @type {any} */ value) => { state.data.value = value; }};
+}
+
 /** @type {import('./lib/signals.js').Signal<{text: string, bad?: boolean, link?: string}|null>} */
 export const notice = signal(null);
 let noticeTimer = 0;
@@ -188,6 +229,7 @@ export function Dialog({title, close, children, wide}) {
     const back = /** @type {HTMLElement|null} */ (document.activeElement);
     const release = hold();
     ref.current?.showModal();
+    /** @type {HTMLElement|null|undefined} */ (ref.current?.querySelector('textarea, input[type=text]:not([readonly]), footer button'))?.focus();
     return () => {
       release();
       if (back?.isConnected) back.focus();

@@ -2,7 +2,7 @@
 
 import {html, useLayoutEffect, useRef, useState} from './lib.js';
 
-const MARGIN = 12; // rows above and below what is seen
+const OVERSCAN = 12; // rows above and below what is seen
 
 /**
  * @param {{count: number, height: number, row: (n: number) => any, label: string, near?: () => void, keep?: number, role?: string, head?: any}} props
@@ -17,8 +17,8 @@ export function VirtualList({count, height, row, label, near, keep = 0, role = '
     const el = ref.current;
     if (!el) return;
     const first = Math.floor(el.scrollTop / height);
-    const from = Math.max(0, Math.floor((first - MARGIN) / 8) * 8);
-    const to = Math.min(count, Math.ceil((first + Math.ceil(el.clientHeight / height) + MARGIN) / 8) * 8);
+    const from = Math.max(0, Math.floor((first - OVERSCAN) / 8) * 8);
+    const to = Math.min(count, Math.ceil((first + Math.ceil(el.clientHeight / height) + OVERSCAN) / 8) * 8);
     if (from !== range.from || to !== range.to) setRange({from, to});
     if (near && el.scrollTop + el.clientHeight * 2 > count * height) near();
   };

@@ -1,17 +1,15 @@
 // What waits for whom: signals, which may be sent here, and timers, schedules, retries and logins.
 
-import {get} from './api.js';
 import {signalDialog} from './actions.js';
 import {plural} from './format.js';
-import {html, signal, useEffect, useMemo} from './lib.js';
-import {every} from './live.js';
 import {useKeys} from './keys.js';
+import {html, signal, useMemo} from './lib.js';
 import {go, instanceLink, route} from './route.js';
-import {Ago, Empty, Failure, Icon, Loading, dialog} from './ui.js';
+import {Ago, dialog, Empty, Icon, useAnswer} from './ui.js';
 
 /** @typedef {import('./types').Wait} Wait */
 
-const KINDS = [['', 'Everything'], ['signal', 'Signals'], ['retry', 'Retries'], ['timer', 'Timers'], ['schedule', 'Schedules'], ['login', 'Logins']];
+const WAIT_KINDS = [['', 'Everything'], ['signal', 'Signals'], ['retry', 'Retries'], ['timer', 'Timers'], ['schedule', 'Schedules'], ['login', 'Logins']];
 /** @type {Record<string, string>} */
 const VERBS = {signal: 'for the signal', retry: 'to try again', timer: 'for a time', schedule: 'for the schedule', login: 'for a login'};
 
@@ -40,23 +38,10 @@ export function WaitTable({waits, caption, current, after}) {
 }
 
 export function Waiting() {
-  const data = useMemo(() => signal(/** @type {{waits: Wait[], more: boolean}|null} */ (null)), []);
-  const error = useMemo(() => signal(/** @type {any} */ (null)), []);
-  const current = useMemo(() => signal(-1), []);
   const kind = route.value.query.kind ?? '';
-  const load = async () => {
-    try {
-      data.value = await get('waiting', {kind});
-      error.value = null;
-    } catch (problem) {
-      error.value = problem;
-    }
-  };
-  useEffect(() => {
-    data.value = null;
-    return every(4000, load);
-  }, [kind]);
-  const waits = data.value?.waits ?? [];
+  const {data, status, load} = useAnswer('waiting', 4000, {kind});
+  const current = useMemo(() => signal(-1), []);
+  const waits = /** @type {Wait[]} */ (data?.waits ?? []);
   useKeys({
     j: () => { current.value = Math.min(waits.length - 1, current.value + 1); },
     k: () => { current.value = Math.max(0, current.value - 1); },
@@ -67,13 +52,11 @@ export function Waiting() {
   });
   const late = waits.filter((wait) => wait.late).length;
   return html`<section class="screen"><header class="screen-head"><h1>Waiting</h1></header>
-    <nav class="chips filters" aria-label="What is waited for">${KINDS.map(([key, name]) =>
+    <nav class="chips filters" aria-label="What is waited for">${WAIT_KINDS.map(([key, name]) =>
       html`<a key=${key} class=${'chip' + (key === kind ? ' on' : '')} href=${'#/waiting' + (key ? '?kind=' + key : '')}
         aria-current=${key === kind ? 'true' : undefined}>${name}</a>`)}</nav>
-    ${error.value && html`<${Failure} error=${error.value} />`}
-    ${data.value && html`<p class="list-line dim">${plural(waits.length, 'wait')}${data.value.more ? ' at least' : ''}${late ? `, ${late} of them late` : ''}</p>`}
-    ${!data.value && !error.value ? html`<${Loading} />` : null}
-    ${data.value && !waits.length && html`<${Empty} icon="waiting" title="Nothing waits">
+    ${status}${data && html`<p class="list-line dim">${plural(waits.length, 'wait')}${data.more ? ' at least' : ''}${late ? `, ${late} of them late` : ''}</p>`}
+    ${data && !waits.length && html`<${Empty} icon="waiting" title="Nothing waits">
       <p>An instance that waits for a signal, a time or another attempt is listed here, the late ones first.</p><//>`}
     ${waits.length > 0 && html`<${WaitTable} waits=${waits} caption="Waits, the late ones first" current=${current.value} after=${load} />`}
   </section>`;

@@ -1,10 +1,8 @@
 // The daemons that serve the database.
 
-import {get} from './api.js';
 import {count, duration} from './format.js';
-import {html, signal, useEffect, useMemo} from './lib.js';
-import {every} from './live.js';
-import {Ago, Badge, Empty, Failure, Loading} from './ui.js';
+import {html} from './lib.js';
+import {Ago, Badge, Empty, useAnswer} from './ui.js';
 
 /** @typedef {import('./types').Worker} Worker */
 
@@ -20,22 +18,11 @@ export const WorkerTable = ({workers}) => html`<table class="rows workers"><capt
     <td class="num c-held">${count(w.held)}<span class="narrow"> held</span></td></tr>`)}</tbody></table>`;
 
 export function Workers() {
-  const data = useMemo(() => signal(/** @type {Worker[]|null} */ (null)), []);
-  const error = useMemo(() => signal(/** @type {any} */ (null)), []);
-  useEffect(() => every(3000, async () => {
-    try {
-      data.value = (await get('workers')).workers;
-      error.value = null;
-    } catch (problem) {
-      error.value = problem;
-    }
-  }), []);
+  const {data, status} = useAnswer('workers', 3000);
   return html`<section class="screen"><header class="screen-head"><h1>Workers</h1></header>
-    ${error.value && html`<${Failure} error=${error.value} />`}
-    ${!data.value && !error.value ? html`<${Loading} />` : null}
-    ${data.value && !data.value.length && html`<${Empty} icon="workers" title="No daemon has registered">
+    ${status}${data && !data.workers.length && html`<${Empty} icon="workers" title="No daemon has registered">
       <p>Instances wait until one does. Start it with <code>durabled run --config durabled.yaml</code>; <code>durabled doctor</code> says what it lacks.</p><//>`}
-    ${data.value?.length ? html`<${WorkerTable} workers=${data.value} />
+    ${data?.workers.length ? html`<${WorkerTable} workers=${data.workers} />
       <p class="dim">A worker that is silent for longer than its lease loses what it holds to the others.</p>` : null}
   </section>`;
 }
