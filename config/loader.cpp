@@ -183,6 +183,10 @@ void read_overrides(Loaded& loaded, const std::map<std::string, std::string>& ov
 void read_others(Loaded& loaded, const Sources& sources) {
   read_environment(loaded, sources.environment);
   read_overrides(loaded, sources.overrides);
+  // Platforms give the address of their database by this name. It is nobody's choice, so that any other wins.
+  const auto url = sources.environment.find("DATABASE_URL");
+  if (loaded.config.database.empty() && url != sources.environment.end())
+    set_from_text(loaded, *find_key("database"), url->second, "environment DATABASE_URL");
   if (const auto broken = check_rules(loaded.config)) {
     const auto origin = loaded.origin.find(broken->path);
     fail(origin == loaded.origin.end() ? "default" : origin->second, broken->path, broken->text);
@@ -210,7 +214,8 @@ std::map<std::string, std::string> process_environment() {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const auto equals = text.find('=');
-    if (!text.starts_with("DURABLED_") || equals == std::string_view::npos) continue;
+    const bool is_ours = text.starts_with("DURABLED_") || text.starts_with("DATABASE_URL=");
+    if (!is_ours || equals == std::string_view::npos) continue;
     variables.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
   return variables;

@@ -23,8 +23,8 @@ namespace durabled::daemon::cli {
 namespace {
 
 constexpr const char* kFooter =
-    R"(Where the database is: --database (a URI or conninfo string), else $DURABLED_DATABASE, else libpq's own environment
-(PGHOST, PGSERVICE, the passfile, …), as in psql.
+    R"(Where the database is: --database (a URI or conninfo string), else $DURABLED_DATABASE, else $DATABASE_URL, else
+libpq's own environment (PGHOST, PGSERVICE, the passfile, …), as in psql.
 
 Exit codes:
   0  ok

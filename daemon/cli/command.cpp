@@ -12,11 +12,16 @@
 namespace durabled::daemon::cli {
 
 std::string Invocation::conninfo() const {
-  const char* variable = std::getenv("DURABLED_DATABASE");
-  const bool is_given = !database.empty();
-  const std::string given = is_given ? database : variable == nullptr ? "" : variable;
+  std::string given = database, from = "--database";
+  for (const char* name : {"DURABLED_DATABASE", "DATABASE_URL"}) {
+    const char* value = std::getenv(name);
+    if (given.empty() && value != nullptr) {
+      given = value;
+      from = name;
+    }
+  }
   if (const std::string problem = store::conninfo_problem(given); !problem.empty())
-    throw CommandError(ExitCode::kUsage, (is_given ? "--database " : "DURABLED_DATABASE ") + problem);
+    throw CommandError(ExitCode::kUsage, from + ' ' + problem);
   const store::QuietLogin login = store::quiet_login(given, false);
   static bool told = false;
   if (login.warning && !std::exchange(told, true))

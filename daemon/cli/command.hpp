@@ -41,7 +41,7 @@ struct Invocation {
   bool json = false;
   std::function<ExitCode()> action;
 
-  // --database, else $DURABLED_DATABASE, else "" (libpq's own environment).
+  // --database, else $DURABLED_DATABASE, else $DATABASE_URL, else "" (libpq's own environment).
   std::string conninfo() const;
 };
 

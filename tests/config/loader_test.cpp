@@ -299,6 +299,15 @@ TEST_CASE("a file that cannot be read is an error with its name") {
   CHECK_THROWS_AS(load({.file = directory}), ConfigError);
 }
 
+TEST_CASE("DATABASE_URL names the database where nothing else does") {
+  const std::map<std::string, std::string> platform{{"DATABASE_URL", "postgresql://a@b/c"}};
+  CHECK(load_text("", "f", {.environment = platform}).config.database == "postgresql://a@b/c");
+  CHECK(load_text("database: dbname=mine", "f", {.environment = platform}).config.database == "dbname=mine");
+  auto both = platform;
+  both["DURABLED_DATABASE"] = "dbname=chosen";
+  CHECK(load_text("", "f", {.environment = both}).config.database == "dbname=chosen");
+}
+
 TEST_CASE("the process's environment is read under its prefix only") {
   setenv("DURABLED_LOG_LEVEL", "debug=1", 1);
   setenv("OTHER_LOG_LEVEL", "x", 1);

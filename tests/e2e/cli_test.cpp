@@ -138,8 +138,11 @@ TEST_CASE("a database that cannot be reached exits with 3, however it was named"
   CHECK_THAT(cli({"list", "--database", nowhere}).err, ContainsSubstring("/nonexistent"));
 }
 
-TEST_CASE("--database wins over DURABLED_DATABASE, and that over libpq's environment", "[S5.1][S5.2]") {
+TEST_CASE("--database wins over DURABLED_DATABASE, that over DATABASE_URL, and that over libpq's environment",
+          "[S5.1][S5.2]") {
   Fixture fixture;
+  CHECK(cli({"list"}, {{"DURABLED_DATABASE", fixture.app}, {"DATABASE_URL", "host=/nonexistent"}}).code == 0);
+  CHECK(cli({"list"}, {{"DATABASE_URL", fixture.app}, {"PGHOST", "/nonexistent"}}).code == 0);
   CHECK(cli({"list", "--database", fixture.app}, {{"DURABLED_DATABASE", "host=/nonexistent"}}).code == 0);
   CHECK(cli({"list"}, {{"DURABLED_DATABASE", fixture.app}, {"PGHOST", "/nonexistent"}}).code == 0);
 }

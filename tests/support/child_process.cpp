@@ -35,7 +35,9 @@ std::vector<std::string> environment_of(const Command& command) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const std::string name(text.substr(0, text.find('=')));
-    if (name.starts_with("PG") || name.starts_with("DURABLED_") || name == "NOTIFY_SOCKET") continue;
+    if (name.starts_with("PG") || name.starts_with("DURABLED_") || name == "DATABASE_URL" ||
+        name == "NOTIFY_SOCKET")
+      continue;
     if (!command.environment.contains(name)) all.emplace_back(text);
   }
   for (const auto& [name, value] : command.environment) all.push_back(name + "=" + value);
