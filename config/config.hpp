@@ -95,6 +95,11 @@ struct Config {
     std::string secrets_directory;  // one file a secret: NAME, or ROLE/NAME for one role's own
   } http;
 
+  struct Metrics {
+    std::string listen = "127.0.0.1:9464";  // where /metrics, /healthz and /readyz are; empty: nowhere
+    std::string labels;                     // of workflows, separated by commas, that /metrics may name
+  } metrics;
+
   struct Log {
     std::string level = "info";   // trace debug info warning error; warn is the same as warning
     std::string format = "text";  // text | json

@@ -220,6 +220,8 @@ std::vector<Key> outside_keys() {
       integer("http.max_in_flight", kRestart, MEMBER(http.max_in_flight), 1, 100'000),
       size("http.max_response_bytes", kReload, MEMBER(http.max_response_bytes), 1'024, kLargestPayload),
       text("http.secrets_directory", kRestart, MEMBER(http.secrets_directory)),
+      text("metrics.listen", kRestart, MEMBER(metrics.listen)),
+      text("metrics.labels", kRestart, MEMBER(metrics.labels)),
       word("log.level", kReload, MEMBER(log.level), {"trace", "debug", "info", "warning", "warn", "error"}),
       word("log.format", kRestart, MEMBER(log.format), {"text", "json"}),
       text("log.file", kRestart, MEMBER(log.file)),

@@ -24,6 +24,7 @@ class HttpSteps : public HttpPort, public std::enable_shared_from_this<HttpSteps
              const dsl::CallHttp& call, const dsl::Variables& variables) override;
   void stop(StepId id) override;
   void reconfigure(const config::Config::Http& config);
+  std::size_t calls() const { return calls_.size(); }  // under way or waiting
   // Aborts every call; nothing is called back after this.
   void shut_down();
 

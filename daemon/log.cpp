@@ -4,6 +4,9 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
+#include <atomic>
+
 #include "daemon/plain_text.hpp"
 #include "dsl/value/json_writer.hpp"
 
@@ -38,6 +41,8 @@ std::string json_members(const std::string& message, const std::vector<LogField>
 
 bool json_format = false;
 
+std::array<std::atomic<std::uint64_t>, 5> lines{};  // by level
+
 }  // namespace
 
 void configure_log(const config::Config::Log& config) {
@@ -57,8 +62,13 @@ void configure_log(const config::Config::Log& config) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+std::uint64_t log_lines(LogLevel level) {
+  return lines[static_cast<std::size_t>(level)];
+}
+
 void log(LogLevel level, const std::string& message, const std::vector<LogField>& fields) {
   if (!spdlog::should_log(to_spdlog(level))) return;
+  ++lines[static_cast<std::size_t>(level)];
   spdlog::default_logger_raw()->log(
       to_spdlog(level), json_format ? json_members(message, fields) : one_log_line(message, kMostBytes));
 }

@@ -3,6 +3,7 @@
 // are escaped, line breaks do not begin a line, and what is longer than 4 KiB is cut.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ void configure_log(const config::Config::Log& config);
 struct LogField {
   std::string name, json;
 };
+
+// How many lines of this level were written since the start. Any thread.
+std::uint64_t log_lines(LogLevel level);
 
 void log(LogLevel level, const std::string& message, const std::vector<LogField>& fields = {});
 inline void log_debug(const std::string& message) {

@@ -3,18 +3,22 @@
 #include <systemd/sd-daemon.h>
 
 #include <algorithm>
+#include <boost/algorithm/string.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <csignal>
+#include <optional>
 #include <utility>
 
 #include "config/loader.hpp"
 #include "config/units.hpp"
 #include "daemon/log.hpp"
 #include "daemon/loop_hold.hpp"
+#include "daemon/metrics/listener.hpp"
+#include "daemon/metrics/metrics.hpp"
 #include "daemon/repeated_message.hpp"
 #include "daemon/tenure.hpp"
 #include "store/conninfo.hpp"
@@ -27,6 +31,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kFirstRetry{100};
+constexpr std::chrono::seconds kCollectInterval{15};
 constexpr std::chrono::milliseconds kLongestRetry{1'000};  // work is to resume within two seconds
 
 class Service {
@@ -36,13 +41,15 @@ class Service {
         reload_(std::move(reload)),
         signals_(io_),
         retry_timer_(io_),
-        watchdog_timer_(io_) {}
+        watchdog_timer_(io_),
+        collect_timer_(io_) {}
 
   int run() {
     for (const int number : {SIGTERM, SIGINT, SIGHUP}) signals_.add(number);
     wait_for_signal();
     watchdog();
     if (const auto warning = quiet_login().warning) log_warn(*warning);
+    listen();
     connect();
     for (bool broken = false;;) {
       try {
@@ -58,6 +65,44 @@ class Service {
   }
 
  private:
+  // Monitoring is no reason not to serve: another daemon of this host may have the port.
+  void listen() {
+    if (config_.metrics.listen.empty()) return;
+    try {
+      listener_.emplace(
+          io_, config_.metrics.listen,
+          Probes{[this] {
+                   metrics_.set_loop(tenure_ ? tenure_->facts() : LoopFacts{});
+                   for (const auto& [name, level] :
+                        {std::pair("warning", LogLevel::kWarn), std::pair("error", LogLevel::kError)})
+                     metrics_.set_log_lines(name, log_lines(level));
+                   return metrics_.text();
+                 },
+                 [this] { return is_serving() ? "" : "not serving: " + not_serving_because_; }});
+      log_info("metrics, /healthz and /readyz are at port " + std::to_string(listener_->port()));
+    } catch (const std::runtime_error& e) {
+      log_warn(e.what());
+    }
+  }
+
+  void collect() {
+    if (is_serving()) tenure_->collect(labels());
+    collect_timer_.expires_after(kCollectInterval);
+    collect_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+      if (!cancelled) collect();
+    });
+  }
+
+  std::vector<std::string> labels() const {
+    std::vector<std::string> labels;
+    boost::algorithm::split(labels, config_.metrics.labels, boost::is_any_of(","));
+    for (std::string& label : labels) boost::algorithm::trim(label);
+    std::erase(labels, "");
+    return labels;
+  }
+
+  bool is_serving() const { return tenure_ && !stopping_; }
+
   void wait_for_signal() {
     signals_.async_wait([this](const boost::system::error_code& cancelled, int number) {
       if (cancelled) return;
@@ -84,7 +129,8 @@ class Service {
   void connect() {
     asio::post(connector_, [this, config = quiet_config(), previous = previous_] {
       try {
-        auto connections = std::make_shared<Tenure::Connections>(Tenure::connect(config, clock_, previous));
+        auto connections =
+            std::make_shared<Tenure::Connections>(Tenure::connect(config, clock_, previous, metrics_));
         asio::post(io_, [this, connections] { connected(std::move(*connections)); });
       } catch (const store::StoreError& e) {
         asio::post(io_, [this, e] { connect_failed(e); });
@@ -95,12 +141,13 @@ class Service {
   void connected(Tenure::Connections connections) {
     if (stopping_) return finish(0);
     retry_delay_ = kFirstRetry;
-    tenure_ = std::make_shared<Tenure>(io_, quiet_config(), clock_, std::move(connections));
+    tenure_ = std::make_shared<Tenure>(io_, quiet_config(), clock_, std::move(connections), metrics_);
     previous_ = tenure_->worker();
     tenure_->begin([this](const std::string& why) { lost(why); });
     const auto lasted = away_.over(std::chrono::steady_clock::now());
     log_info("serving " + store::redacted(config_.database) + (lasted ? ", back after " + *lasted : ""));
     sd_notify(0, "READY=1\nSTATUS=serving");
+    if (listener_) collect();
   }
 
   void connect_failed(const store::StoreError& error) {
@@ -114,6 +161,7 @@ class Service {
   }
 
   void not_serving(const std::string& why) {
+    not_serving_because_ = first_line(why);
     if (const auto line = away_.again(why, std::chrono::steady_clock::now())) log_warn(*line);
     sd_notify(0, ("STATUS=" + first_line(why)).c_str());
   }
@@ -127,6 +175,7 @@ class Service {
   }
 
   void lost(const std::string& why) {
+    metrics_.reconnected();
     not_serving("the database is lost, reconnecting: " + why);
     // Not here: the tenure is still on the stack.
     asio::post(io_, [this, old = std::exchange(tenure_, nullptr)] {
@@ -153,6 +202,7 @@ class Service {
   }
 
   void stop() {
+    not_serving_because_ = "stopping";
     if (std::exchange(stopping_, true)) {
       log_info("stopping at once");
       if (tenure_) tenure_->give_back();
@@ -178,6 +228,7 @@ class Service {
     if (tenure_) tenure_->shut_down();
     signals_.cancel();
     watchdog_timer_.cancel();
+    collect_timer_.cancel();
     retry_timer_.cancel();
     io_.stop();
   }
@@ -198,12 +249,15 @@ class Service {
 
   config::Config config_;
   std::function<config::Config()> reload_;
+  Metrics metrics_{DURABLED_VERSION};
   asio::io_context io_;
+  std::optional<MetricsListener> listener_;
   Clock clock_;
   asio::signal_set signals_;
-  asio::steady_timer retry_timer_, watchdog_timer_;
+  asio::steady_timer retry_timer_, watchdog_timer_, collect_timer_;
   std::chrono::milliseconds retry_delay_ = kFirstRetry;
   RepeatedMessage away_;  // why the daemon does not serve
+  std::string not_serving_because_ = "not connected yet";
   std::shared_ptr<Tenure> tenure_;
   asio::thread_pool connector_{1};
   int previous_ = 0;  // the worker of the last tenure

@@ -1,5 +1,6 @@
 #include "daemon/step_pool.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -399,6 +400,12 @@ void StepPool::cancel_running() {
   for (const auto& [id, session] : sessions_) {
     if (session->phase == Session::Phase::kRunning) cancel(*session);
   }
+}
+
+int StepPool::busy_connections() const {
+  return static_cast<int>(std::count_if(sessions_.begin(), sessions_.end(), [](const auto& one) {
+    return one.second->phase != Session::Phase::kIdle;
+  }));
 }
 
 void StepPool::tick() {

@@ -9,6 +9,7 @@
 #include "daemon/end_log.hpp"
 #include "daemon/log.hpp"
 #include "daemon/loop_hold.hpp"
+#include "daemon/metrics/metered_store.hpp"
 #include "store/store_error.hpp"
 
 namespace durabled::daemon {
@@ -95,9 +96,10 @@ WorkLoopOptions loop_options(const config::Config& config, int worker) {
 
 }  // namespace
 
-Tenure::Connections Tenure::connect(const config::Config& config, Clock& clock, int previous) {
+Tenure::Connections Tenure::connect(const config::Config& config, Clock& clock, int previous,
+                                    Metrics& metrics) {
   Connections connections;
-  connections.work = std::make_unique<store::WorkerStore>(config.database);
+  connections.work = std::make_unique<MeteredStore>(config.database, metrics);
   const std::string host = host_name();
   const std::string name =
       config.worker.name.empty() ? host + "-" + std::to_string(::getpid()) : config.worker.name;
@@ -111,7 +113,8 @@ Tenure::Connections Tenure::connect(const config::Config& config, Clock& clock, 
   return connections;
 }
 
-Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock, Connections connections)
+Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock, Connections connections,
+               Metrics& metrics)
     : io_(io),
       config_(config),
       clock_(clock),
@@ -119,11 +122,16 @@ Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock,
       own_role_(connections.work->own_role()),
       database_(connections.work->database()),
       work_(std::make_shared<WorkThread>(
-          io, config.database, std::move(connections.work), [this] { return now(); },
-          [this] { tick_soon(); })),
+          io,
+          [database = config.database, &metrics] {
+            return std::make_unique<MeteredStore>(database, metrics);
+          },
+          std::move(connections.work), [this] { return now(); }, [this] { tick_soon(); })),
       connector_(std::make_shared<SessionConnector>(
           io, session_options(config, own_role_, database_, keeper_.id().installation))),
       steps_(std::make_unique<StepPool>(*connector_, pool_options(config, own_role_))),
+      metrics_(metrics),
+      metered_steps_(*steps_, metrics, database_),
       http_(std::make_shared<HttpSteps>(io, config.http, keeper_.id().installation)),
       timer_(io) {
   loop_ = std::make_unique<WorkLoop>(
@@ -136,8 +144,9 @@ Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock,
             if (drained_) std::exchange(drained_, nullptr)();
           },
           [this] { tick_soon(); }});
-  coordinator_ = std::make_unique<Coordinator>(coordinator_options(config, keeper_.id(), database_), *steps_,
-                                               *http_, *loop_, [&clock] { return clock.now(); });
+  coordinator_ =
+      std::make_unique<Coordinator>(coordinator_options(config, keeper_.id(), database_), metered_steps_,
+                                    *http_, *loop_, [&clock] { return clock.now(); });
   loop_->attach(*coordinator_, steps_->waiting_by_role());
 }
 
@@ -148,7 +157,8 @@ Tenure::~Tenure() {
 void Tenure::begin(std::function<void(const std::string& why)> lost) {
   lost_ = std::move(lost);
   coordinator_->log = [](int level, const std::string& text) { log(static_cast<LogLevel>(level), text); };
-  coordinator_->log_end = [](const InstanceEnd& end) {
+  coordinator_->log_end = [this](const InstanceEnd& end) {
+    metrics_.instance_finished(end.status);
     const EndLine line = end_line(end);
     log(line.level, line.message, line.fields);
   };
@@ -157,6 +167,7 @@ void Tenure::begin(std::function<void(const std::string& why)> lost) {
   };
   http_->set_done([this](StepId id, HttpResult result) {
     name_loop_work("an HTTP call's result");
+    metrics_.step_finished(StepKind::kHttp, result.failure ? &*result.failure : nullptr, result.took);
     coordinator_->http_done(id, std::move(result));
     tick_soon();
   });
@@ -168,16 +179,19 @@ void Tenure::begin(std::function<void(const std::string& why)> lost) {
 void Tenure::begin_steps() {
   steps_->set_callbacks({[this](StepId id, store::StepOutcome outcome) {
                            name_loop_work("a step's result");
+                           metered_steps_.executed(id, outcome);
                            coordinator_->executed(id, std::move(outcome));
                            tick_soon();
                          },
                          [this](StepId id, store::CommitOutcome outcome) {
                            name_loop_work("a step's commit");
+                           metered_steps_.committed(id, outcome);
                            coordinator_->committed(id, std::move(outcome));
                            tick_soon();
                          },
                          {coordinator_->log,
                           [this](const store::LoginProblem& problem, auto hopeless) {
+                            metrics_.login_failed();
                             loop_->login_failed(problem, std::move(hopeless));
                           },
                           [this](const store::StepTarget& target) { loop_->login_works(target); }}});
@@ -240,6 +254,43 @@ void Tenure::reconfigure(const config::Config& config) {
   connector_->reconfigure(config.identity.roles);
   steps_->reconfigure(config.steps.idle_timeout, config.steps.timeout, config.steps.max_connect_pause);
   loop_->reconfigure(loop_options(config, worker()));
+}
+
+LoopFacts Tenure::facts() const {
+  LoopFacts facts;
+  facts.is_serving = !loop_->is_stopping();
+  facts.held = coordinator_->held();
+  facts.held_max = static_cast<std::size_t>(config_.worker.max_instances);
+  facts.connections_busy = steps_->busy_connections();
+  facts.connections_idle = steps_->open_connections() - facts.connections_busy;
+  facts.connections_max = config_.steps.connections;
+  for (const auto& [role, waiting] : steps_->waiting_by_role()) facts.steps_waiting += waiting;
+  facts.calls = http_->calls();
+  facts.calls_max = static_cast<std::size_t>(config_.http.max_in_flight);
+  return facts;
+}
+
+void Tenure::collect(const std::vector<std::string>& labels) {
+  struct Collected {
+    store::Statistics statistics;
+    std::chrono::microseconds took{0};
+  };
+  const auto collected = std::make_shared<Collected>();
+  work_->run(
+      [collected, labels](store::WorkDatabase& database) {
+        const auto begin = std::chrono::steady_clock::now();
+        collected->statistics = database.statistics(labels);
+        collected->took =
+            std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+      },
+      [this, collected](Moment, const std::optional<store::StoreError>& error) {
+        if (error) {
+          metrics_.collector_failed();
+          log_warn(std::string("metrics: ") + error->what());
+        } else {
+          metrics_.set_database(collected->statistics, collected->took);
+        }
+      });
 }
 
 void Tenure::lose(const std::string& why) {

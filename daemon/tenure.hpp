@@ -20,6 +20,7 @@
 #include "daemon/coordinator.hpp"
 #include "daemon/http_steps.hpp"
 #include "daemon/keeper_thread.hpp"
+#include "daemon/metrics/metered_steps.hpp"
 #include "daemon/session_link.hpp"
 #include "daemon/step_pool.hpp"
 #include "daemon/work_loop.hpp"
@@ -36,10 +37,11 @@ class Tenure : public std::enable_shared_from_this<Tenure> {
     std::unique_ptr<store::Keeper> keeper;
   };
   // `previous`: the worker of this process's last tenure, which gives back what that held; 0: it had none.
-  static Connections connect(const config::Config& config, Clock& clock, int previous);
+  static Connections connect(const config::Config& config, Clock& clock, int previous, Metrics& metrics);
   int worker() const { return keeper_.id().number; }
 
-  Tenure(boost::asio::io_context& io, const config::Config& config, Clock& clock, Connections connections);
+  Tenure(boost::asio::io_context& io, const config::Config& config, Clock& clock, Connections connections,
+         Metrics& metrics);
   ~Tenure();
 
   // `lost` is called once, on the io_context's thread, when the database is gone or has declared this worker
@@ -53,6 +55,9 @@ class Tenure : public std::enable_shared_from_this<Tenure> {
   // Requires drain(): waits no longer, running steps are stopped and rolled back. Safe to repeat.
   void give_back() { loop_->give_back(); }
   void shut_down();
+  LoopFacts facts() const;
+  // Reads what /metrics says of the database, on the work thread.
+  void collect(const std::vector<std::string>& labels);
 
  private:
   void begin_steps();
@@ -72,6 +77,8 @@ class Tenure : public std::enable_shared_from_this<Tenure> {
   std::shared_ptr<WorkThread> work_;
   std::shared_ptr<SessionConnector> connector_;
   std::unique_ptr<StepPool> steps_;
+  Metrics& metrics_;
+  MeteredSteps metered_steps_;
   std::shared_ptr<HttpSteps> http_;
   std::unique_ptr<WorkLoop> loop_;
   std::unique_ptr<Coordinator> coordinator_;

@@ -55,6 +55,7 @@ class WorkLoop : public TurnPort {
   // Returns when it is to be called again at the latest.
   Time tick(Moment now);
   void ring() { polls_.ring(); }
+  bool is_stopping() const { return life_ != Life::kServing; }
 
   void login_failed(const store::LoginProblem& problem,
                     std::function<void(std::optional<std::string>)> hopeless);

@@ -16,10 +16,10 @@ constexpr std::chrono::milliseconds kReconnectPause{100};
 
 }  // namespace
 
-WorkThread::WorkThread(asio::io_context& io, std::string conninfo, std::unique_ptr<store::WorkerStore> store,
+WorkThread::WorkThread(asio::io_context& io, Open open, std::unique_ptr<store::WorkDatabase> store,
                        std::function<Moment()> now, std::function<void()> answered)
     : io_(io),
-      conninfo_(std::move(conninfo)),
+      open_(std::move(open)),
       store_(std::move(store)),
       now_(std::move(now)),
       answered_(std::move(answered)) {}
@@ -57,7 +57,7 @@ void WorkThread::reconnect() {
   store_.reset();
   while (!stopping_) {
     try {
-      store_ = std::make_unique<store::WorkerStore>(conninfo_);
+      store_ = open_();
       is_lost_ = false;
       return;
     } catch (const store::StoreError& e) {

@@ -14,8 +14,10 @@ namespace durabled::daemon {
 
 class WorkThread : public WorkPort, public std::enable_shared_from_this<WorkThread> {
  public:
+  // Opens a connection; blocks, throws StoreError. Called on the work thread when one was lost.
+  using Open = std::function<std::unique_ptr<store::WorkDatabase>()>;
   // `now` and `answered`, which follows each answer, are called on the event loop's thread.
-  WorkThread(boost::asio::io_context& io, std::string conninfo, std::unique_ptr<store::WorkerStore> store,
+  WorkThread(boost::asio::io_context& io, Open open, std::unique_ptr<store::WorkDatabase> store,
              std::function<Moment()> now, std::function<void()> answered);
 
   void run(Work work, Then then) override;
@@ -28,9 +30,9 @@ class WorkThread : public WorkPort, public std::enable_shared_from_this<WorkThre
   void reconnect();
 
   boost::asio::io_context& io_;
-  const std::string conninfo_;
-  std::unique_ptr<store::WorkerStore> store_;  // used on the work thread only
-  bool is_lost_ = false;                       // the same
+  const Open open_;
+  std::unique_ptr<store::WorkDatabase> store_;  // used on the work thread only
+  bool is_lost_ = false;                        // the same
   std::function<Moment()> now_;
   std::function<void()> answered_;
   std::atomic<std::int64_t> busy_since_{0};  // nanoseconds of the steady clock

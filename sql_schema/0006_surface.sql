@@ -486,6 +486,46 @@ end;
 comment on function df.metrics() is
   'Counts over all instances that the caller may see. Reads whole tables. Needs a grant of its own: GRANT EXECUTE ON FUNCTION df.metrics() TO role';
 
+-- What /metrics says of the database. Every count is bounded, and read from an index that holds only unfinished instances.
+create function df._statistics(p_labels text[]) returns json language sql stable
+  set search_path = pg_catalog, pg_temp set jit = off as $$
+  with unfinished as (
+    (select i.status from df.instances i where i.worker_id is not null limit 10000)
+    union all
+    (select i.status from df.instances i where i.wake_at is not null and i.status <> 'paused' order by i.wake_at limit 10000)
+    union all
+    (select i.status from df.instances i where i.status = 'paused' limit 10000)
+    union all  -- those that wait for a signal only
+    (select i.status from (select u.status, u.wake_at, u.worker_id from df.instances u where u.completed_at is null
+                           order by u.submitted_by, u.created_at desc, u.id desc limit 10000) i
+     where i.wake_at is null and i.worker_id is null and i.status <> 'paused')),
+  overdue as (
+    select i.wake_at from df.instances i
+    where i.wake_at is not null and i.status <> 'paused' and i.wake_at < df._now() - interval '10 seconds'
+    order by i.wake_at limit 10000)
+  select json_build_object(
+    'unfinished', (select coalesce(json_object_agg(u.status, u.n), '{}')
+                   from (select status, least(count(*), 10000) as n from unfinished group by status) u),
+    'overdue', (select count(*) from overdue),
+    'oldest_overdue', coalesce((select extract(epoch from df._now() - min(o.wake_at)) from overdue o), 0),
+    'parked', (select count(*) from (select from df.instances i where i.status = 'paused' and i.error is not null limit 10000) p),
+    'workers', (select count(*) from df.workers),
+    'relation_bytes', (select json_object_agg(c.relname, pg_total_relation_size(c.oid)) from pg_class c
+                       where c.relnamespace = 'df'::regnamespace and c.relkind = 'r'
+                         and c.relname in ('instances', 'events', 'signals')),
+    'xmin_age', coalesce((select max(age(h.xmin)) from (
+                            select a.backend_xmin as xmin from pg_stat_activity a
+                            union all select p.transaction from pg_prepared_xacts p
+                            union all select s.xmin from pg_replication_slots s) h), 0),
+    'labels', (select coalesce(json_object_agg(l.label, l.at), '{}') from (
+                 select w.label, (select extract(epoch from i.completed_at) from df.instances i
+                                  where i.label = w.label and i.status = 'completed'
+                                  order by i.created_at desc limit 1) as at
+                 from unnest(p_labels) w(label)) l
+               where l.at is not null))
+$$;
+comment on function df._statistics(text[]) is 'What the daemon''s /metrics says of the database';
+
 -- Rights -----------------------------------------------------------------------------------------------------------
 
 insert into df._client_routines (name) values

@@ -376,4 +376,14 @@ int WorkerStore::prune(std::chrono::seconds age, int batch) {
   });
 }
 
+Statistics WorkerStore::statistics(const std::vector<std::string>& labels) {
+  return guarded("read statistics", [&] {
+    pqxx::nontransaction alone(impl_->connection);
+    const std::string json =
+        exec_params(alone, "select df._statistics($1::pg_catalog.text[])", array_parameter(labels))[0][0]
+            .c_str();
+    return statistics_from_json(json);
+  });
+}
+
 }  // namespace durabled::store

@@ -15,6 +15,7 @@
 
 #include "dsl/engine/event.hpp"
 #include "store/conninfo.hpp"
+#include "store/statistics.hpp"
 
 namespace durabled::store {
 
@@ -152,6 +153,9 @@ class WorkDatabase {
   virtual void release_all(int worker) = 0;
   // Deletes up to `batch` instances that ended longer ago than `age`, with their history; returns how many.
   virtual int prune(std::chrono::seconds age, int batch) = 0;
+  // For monitoring; `labels`: the workflow labels that it tells of. One statement, its cost bounded whatever is there.
+  // Nothing, of a store that nobody monitors.
+  virtual Statistics statistics(const std::vector<std::string>& /*labels*/) { return {}; }
 };
 
 class WorkerStore : public WorkDatabase {
@@ -176,6 +180,7 @@ class WorkerStore : public WorkDatabase {
   Released release_dead(int worker, std::chrono::milliseconds lease_ttl, bool advisory_locks) override;
   void release_all(int worker) override;
   int prune(std::chrono::seconds age, int batch) override;
+  Statistics statistics(const std::vector<std::string>& labels) override;
 
  private:
   class Impl;

@@ -74,6 +74,7 @@ void add_dev_command(CLI::App& app, Invocation& invocation) {
     load_config(config);  // report a bad configuration before creating any files
     DevServer server(*dev);
     config.overrides["database"] = server.conninfo();
+    config.overrides.emplace("metrics.listen", "");  // nobody monitors it, and a service may have the port
     std::cout << server.greeting(invocation.program) << std::flush;
     const ExitCode code = serve(config);
     if (const auto death = server.death()) throw std::runtime_error(*death);

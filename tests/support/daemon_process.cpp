@@ -66,7 +66,9 @@ DaemonProcess::~DaemonProcess() {
 }
 
 void DaemonProcess::write_settings(const std::map<std::string, std::string>& settings) {
-  write_file(directory_.path() / "durabled.yaml", to_yaml(database_, settings));
+  auto all = settings;
+  all.emplace("metrics.listen", "\"\"");  // many run at a time
+  write_file(directory_.path() / "durabled.yaml", to_yaml(database_, all));
 }
 
 bool DaemonProcess::heard_ready() {
