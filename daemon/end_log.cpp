@@ -5,6 +5,7 @@
 
 #include "dsl/value/json_slice.hpp"
 #include "dsl/value/json_writer.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::daemon {
 namespace {
@@ -14,9 +15,7 @@ constexpr std::size_t kMaxText = 200;
 // Cut between characters.
 std::string bounded(std::string text) {
   if (text.size() <= kMaxText) return text;
-  std::size_t end = kMaxText;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.erase(end) + "…";
+  return std::string(dsl::utf8_prefix(text, kMaxText)) + "…";
 }
 
 std::string member(const std::string& json, const char* key) {

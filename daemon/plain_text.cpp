@@ -1,4 +1,5 @@
 #include "daemon/plain_text.hpp"
+#include "dsl/value/utf8.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -15,20 +16,9 @@ struct Character {
 };
 
 Character character_at(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return {first, 1, true};
-  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return {first, 1, false};
-  std::uint32_t point = first & (0xFFU >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return {first, 1, false};
-    point = point << 6 | (byte(i) & 0x3FU);
-  }
-  constexpr std::uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = point >= 0xD800 && point < 0xE000;
-  if (point < kSmallest[length] || surrogate || point > 0x10FFFF) return {first, 1, false};
-  return {point, length, true};
+  const std::size_t length = dsl::utf8_length(text, 0);
+  if (length == 0) return {static_cast<unsigned char>(text[0]), 1, false};
+  return {dsl::utf8_code_point(text.substr(0, length)), length, true};
 }
 
 bool is_hidden(std::uint32_t point) {
@@ -96,9 +86,8 @@ std::string json_with_escapes(std::string_view json) {
 
 std::string cut_text(std::string_view text, std::size_t most) {
   if (text.size() <= most) return std::string(text);
-  std::size_t end = most;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return std::string(text.substr(0, end)) + "… (" + std::to_string(text.size() - end) + " bytes more)";
+  const std::string_view cut = dsl::utf8_prefix(text, most);
+  return std::string(cut) + "… (" + std::to_string(text.size() - cut.size()) + " bytes more)";
 }
 
 std::string one_log_line(std::string_view text, std::size_t most) {

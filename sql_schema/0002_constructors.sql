@@ -1,4 +1,4 @@
--- The SQL door: the constructors and operators that build a workflow's graph inside Postgres (LANGUAGE sections 2 and 3),
+-- The SQL door: the constructors and operators that build a workflow's graph inside Postgres,
 -- and df._check, which refuses a bad graph when df.start is called instead of when the daemon reads it.
 --
 -- A step is text: a SQL statement, or one JSON object with a node_type, in the form and key order of dsl/graph/json.hpp.

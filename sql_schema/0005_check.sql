@@ -1,4 +1,4 @@
--- The checks of a graph (SURFACE, Functions): df.start calls df._check so that a bad graph is refused where it was written.
+-- The checks of a graph: df.start calls df._check so that a bad graph is refused where it was written.
 -- The daemon checks again, and more: cron expressions and statements are judged here only as far as it is cheap.
 --
 -- Functions that end in _problem return what is wrong, or NULL.
@@ -371,13 +371,23 @@ begin
 end $$;
 comment on function df._http_problem is 'What is wrong with the configuration of an HTTP step';
 
+-- What a node of a kind has: for condition_node, left_node, right_node, extra_nodes and query ! required, ? allowed,
+-- - not allowed; NULL for an unknown kind. As in dsl/graph/kinds.cpp, but for IF, which has a condition or a query.
+create function df._node_shape(kind text) returns text language sql immutable parallel safe
+  return case kind
+    when 'SQL' then '----!' when 'SLEEP' then '----!' when 'WAIT_SCHEDULE' then '----!' when 'SIGNAL' then '----!'
+    when 'HTTP' then '----!' when 'HTTP_MULTIPART' then '----!' when 'BREAK' then '----?' when 'FAIL' then '----!'
+    when 'THEN' then '-!!?-' when 'JOIN' then '-!!?-' when 'RACE' then '-!!?-' when 'ANY' then '-!!?-'
+    when 'IF' then '?!?-?' when 'LOOP' then '?!--?' when 'CATCH' then '-!!--'
+    when 'FOR_EACH' then '-!!-?' when 'RETRY' then '-!--!' when 'TIMEOUT' then '-!--!' end;
+comment on function df._node_shape is 'Which children and whether a query a node of a kind has';
+
 -- One node, without what is below it; `key` is where it hangs and `parent` the type of the node that holds it.
--- A shape says for condition_node, left_node, right_node, extra_nodes and query: ! required, ? allowed, - not allowed.
 create function df._node_problem(node jsonb, key text, parent text) returns text language plpgsql stable parallel unsafe as $$
 declare
   keys constant text[] := array['condition_node', 'left_node', 'right_node', 'extra_nodes', 'query'];
   kind constant text := node ->> 'node_type';
-  shape text;
+  shape constant text := df._node_shape(kind);
   type text;
   config jsonb;
 begin
@@ -386,12 +396,6 @@ begin
                     when 'condition_node' then pg_catalog.format('condition_node in %s must be a first-class Durofut field', parent)
                     else pg_catalog.format('%s in %s must be a Durofut JSON object', key, parent) end;
   end if;
-  shape := case kind
-    when 'SQL' then '----!' when 'SLEEP' then '----!' when 'WAIT_SCHEDULE' then '----!' when 'SIGNAL' then '----!'
-    when 'HTTP' then '----!' when 'HTTP_MULTIPART' then '----!' when 'BREAK' then '----?' when 'FAIL' then '----!'
-    when 'THEN' then '-!!?-' when 'JOIN' then '-!!?-' when 'RACE' then '-!!?-' when 'ANY' then '-!!?-'
-    when 'IF' then '?!?-?' when 'LOOP' then '?!--?' when 'CATCH' then '-!!--'
-    when 'FOR_EACH' then '-!!-?' when 'RETRY' then '-!--!' when 'TIMEOUT' then '-!--!' end;
   if shape is null then
     return pg_catalog.format('Unknown node_type ''%s''', kind);
   elsif df._unknown_key(node, keys || array['node_type', 'result_name']) is not null then
@@ -763,7 +767,7 @@ insert into df._client_routines (name) values
   ('_cron_value'), ('_cron_values'),
   ('_zone_problem'), ('_schedule_problem'), ('_statements'), ('_statement_problem'), ('_fail_problem'),
   ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_headers_problem'), ('_body_problem'),
-  ('_http_problem'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
+  ('_http_problem'), ('_node_shape'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
   ('_unbound_names'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_unbound_problem');
 
 revoke execute on all functions in schema df from public;

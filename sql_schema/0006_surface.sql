@@ -1,5 +1,5 @@
--- What people and monitoring read: lists of instances, the state of each node, what is being waited for (SURFACE,
--- Functions). All of it is derived from df.instances and df.events, with the reader's own rights.
+-- What people and monitoring read: lists of instances, the state of each node, what is being waited for.
+-- All of it is derived from df.instances and df.events, with the reader's own rights.
 
 -- Instances -------------------------------------------------------------------------------------------------------
 

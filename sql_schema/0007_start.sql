@@ -1,4 +1,4 @@
--- df.start, df.rerun and df.prune (SURFACE, Functions).
+-- df.start, df.rerun and df.prune.
 
 -- Starting --------------------------------------------------------------------------------------------------------
 

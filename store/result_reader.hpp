@@ -1,4 +1,4 @@
-// From libpq results, row by row, to a step's result JSON (LANGUAGE section 4). Private to store/.
+// From libpq results, row by row, to a step's result JSON (docs/language.md, "Results"). Private to store/.
 #pragma once
 
 #include <libpq-fe.h>

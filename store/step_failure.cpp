@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "dsl/value/utf8.hpp"
+
 namespace durabled::store {
 namespace {
 
@@ -45,9 +47,7 @@ constexpr std::size_t kMaxField = 64 * 1024;
 
 std::string bounded(std::string text) {
   if (text.size() <= kMaxField) return text;
-  std::size_t end = kMaxField;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not within a character
-  return text.erase(end) + "…";
+  return std::string(dsl::utf8_prefix(text, kMaxField)) + "…";
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ struct StepStatement {
 
 // What a statement came to. Exactly one of result and failure is there.
 struct StepOutcome {
-  std::optional<std::string> result;  // JSON of LANGUAGE section 4
+  std::optional<std::string> result;  // JSON; shapes: docs/language.md, "Results"
   std::optional<dsl::Failure> failure;
   bool needs_to_run_alone = false;  // failure: it refuses to run in a transaction block
   bool never_began = false;  // failure: the session was dead before it took anything; see take_statement()

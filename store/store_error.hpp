@@ -26,7 +26,7 @@ class StoreError : public std::runtime_error {
 };
 
 // Whether a statement that failed so may succeed unchanged: serialization failures and deadlocks (class 40),
-// lost connections (08), resources and operators (53, 57P01 to 57P03, 55P03). LANGUAGE section 6.
+// lost connections (08), resources and operators (53, 57P01 to 57P03, 55P03). docs/language.md, "Failing and retrying".
 bool is_transient(const std::string& sqlstate);
 
 }  // namespace durabled::store

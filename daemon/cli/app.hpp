@@ -1,5 +1,4 @@
-// The command `durabled`: its subcommands, their options and help, and what each exits with (SURFACE, "The
-// command").
+// The command `durabled`: its subcommands, their options and help, and what each exits with.
 #pragma once
 
 #include "daemon/cli/command.hpp"

@@ -9,7 +9,7 @@
 
 #include "daemon/cli/failure.hpp"
 #include "daemon/cli/filter_options.hpp"
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 #include "daemon/cli/terminal.hpp"
 #include "store/store_error.hpp"
 

@@ -8,7 +8,7 @@
 #include "daemon/cli/failure.hpp"
 #include "daemon/cli/filter_options.hpp"
 #include "daemon/cli/follow.hpp"
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 #include "store/client_store.hpp"
 
 namespace durabled::daemon::cli {

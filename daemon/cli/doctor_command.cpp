@@ -8,7 +8,7 @@
 #include "daemon/cli/command.hpp"
 #include "daemon/cli/config_options.hpp"
 #include "daemon/cli/failure.hpp"
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 #include "daemon/cli/terminal.hpp"
 #include "store/doctor_store.hpp"
 #include "store/schema.hpp"

@@ -6,7 +6,8 @@
 
 #include "daemon/cli/instance_tree.hpp"
 #include "dsl/graph/duration.hpp"
-#include "dsl/text/source.hpp"
+#include "dsl/graph/source.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::daemon::cli {
 namespace {
@@ -29,11 +30,8 @@ std::optional<std::size_t> byte_of(const std::string& text, const std::string& p
   std::size_t left = 0;
   const char* end = position.data() + position.size();
   if (std::from_chars(position.data(), end, left).ptr != end || left == 0) return std::nullopt;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool begins = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
-    if (begins && --left == 0) return i;
-  }
-  return std::nullopt;
+  const std::size_t offset = dsl::utf8_offset(text, left - 1);
+  return offset < text.size() ? std::optional(offset) : std::nullopt;
 }
 
 // The server counts in the statement that it got: in the node's text only where nothing was replaced.

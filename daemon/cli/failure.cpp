@@ -4,7 +4,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 
 namespace durabled::daemon::cli {
 namespace {

@@ -10,7 +10,7 @@
 #include "daemon/cli/instance_progress.hpp"
 #include "daemon/cli/instance_tree.hpp"
 #include "daemon/cli/interrupt.hpp"
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 #include "daemon/cli/terminal.hpp"
 
 namespace durabled::daemon::cli {

@@ -13,7 +13,7 @@
 #include "daemon/cli/follow.hpp"
 #include "daemon/cli/instance_progress.hpp"
 #include "daemon/cli/instance_tree.hpp"
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 #include "daemon/cli/terminal.hpp"
 #include "dsl/engine/event.hpp"
 #include "store/client_store.hpp"

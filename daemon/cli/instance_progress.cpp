@@ -1,4 +1,5 @@
 #include "daemon/cli/instance_progress.hpp"
+#include "dsl/graph/kinds.hpp"
 
 #include <functional>
 
@@ -16,31 +17,9 @@ NodeIndex last_descendant(const Graph& graph, NodeIndex node) {
 
 // The step whose end is the end of `node`; kNoNode where that depends on what happens.
 NodeIndex last_step(const Graph& graph, NodeIndex node) {
-  switch (graph[node].kind) {
-    case NodeKind::kSequence:
-    case NodeKind::kRetry:
-    case NodeKind::kTimeout:
-      return last_step(graph, graph[node].children.back());
-    case NodeKind::kSql:
-    case NodeKind::kSleep:
-    case NodeKind::kWaitSchedule:
-    case NodeKind::kWaitSignal:
-    case NodeKind::kHttp:
-    case NodeKind::kHttpMultipart:
-      return node;
-    case NodeKind::kIf:
-    case NodeKind::kIfRows:
-    case NodeKind::kJoin:
-    case NodeKind::kRace:
-    case NodeKind::kAny:
-    case NodeKind::kLoop:
-    case NodeKind::kBreak:
-    case NodeKind::kFail:
-    case NodeKind::kForEach:
-    case NodeKind::kCatch:
-      return dsl::kNoNode;
-  }
-  return dsl::kNoNode;
+  const dsl::Flow flow = dsl::info(graph[node].kind).flow;
+  if (flow == dsl::Flow::kInOrder) return last_step(graph, graph[node].children.back());
+  return flow == dsl::Flow::kStep ? node : dsl::kNoNode;
 }
 
 // The for_eachs whose rows are counted: those outside of any loop and of any other for_each.

@@ -12,7 +12,7 @@
 #include "daemon/cli/follow.hpp"
 #include "daemon/cli/instance_tree.hpp"
 #include "daemon/cli/interrupt.hpp"
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 #include "daemon/cli/patient_store.hpp"
 #include "daemon/cli/terminal.hpp"
 #include "dsl/engine/event.hpp"

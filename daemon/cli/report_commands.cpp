@@ -9,7 +9,7 @@
 #include "daemon/cli/bulk.hpp"
 #include "daemon/cli/command.hpp"
 #include "daemon/cli/follow.hpp"
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 #include "daemon/cli/terminal.hpp"
 #include "store/client_store.hpp"
 

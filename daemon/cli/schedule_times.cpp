@@ -3,7 +3,7 @@
 #include <chrono>
 #include <vector>
 
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 #include "dsl/engine/event.hpp"
 #include "dsl/value/cron.hpp"
 

@@ -5,7 +5,7 @@
 
 #include "daemon/cli/command.hpp"
 #include "daemon/cli/failure.hpp"
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 #include "store/schema.hpp"
 
 namespace durabled::daemon::cli {

@@ -6,8 +6,9 @@
 #include <regex>
 #include <sstream>
 
-#include "dsl/text/source.hpp"
-#include "dsl/value/sql_scanner.hpp"
+#include "dsl/graph/source.hpp"
+#include "dsl/value/reference_sites.hpp"
+#include "dsl/value/utf8.hpp"
 #include "store/statement_probe.hpp"
 
 namespace durabled::daemon::cli {
@@ -24,7 +25,7 @@ std::optional<std::string> probe_text(const std::string& statement) {
   if (std::regex_search(statement, variable)) return std::nullopt;
   dsl::ExpandedTemplate source{.text = statement, .inserted = std::vector<bool>(statement.size(), false)};
   std::string text = statement;
-  for (const dsl::ReferenceSite& site : dsl::scan_sql(source).sites) {
+  for (const dsl::ReferenceSite& site : dsl::find_reference_sites(source).sites) {
     const auto& [begin, end] = std::pair(site.reference.begin, site.reference.end);
     const bool has_type = statement.compare(end, 2, "::") == 0;
     if (site.context != dsl::ReferenceSite::Context::kCode || site.in_body || !has_type || end - begin < 4)
@@ -52,12 +53,7 @@ bool is_missing_object(const std::string& sqlstate) {
 
 std::vector<std::string> place_of(const std::string& statement, std::size_t position) {
   if (position == 0) return {};
-  std::size_t offset = 0;
-  for (std::size_t left = position; offset < statement.size(); ++offset) {
-    const bool begins = (static_cast<unsigned char>(statement[offset]) & 0xC0) != 0x80;
-    if (begins && --left == 0) break;
-  }
-  const dsl::Position at = dsl::locate(statement, std::min(offset, statement.size()));
+  const dsl::Position at = dsl::locate(statement, dsl::utf8_offset(statement, position - 1));
   std::vector<std::string> lines{"line " + std::to_string(at.line) + ", column " + std::to_string(at.column) +
                                  " of the statement"};
   std::istringstream excerpt(dsl::make_excerpt(statement, at));

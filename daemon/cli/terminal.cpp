@@ -11,6 +11,7 @@
 
 #include "daemon/cli/printable.hpp"
 #include "dsl/engine/event.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::daemon::cli {
 namespace {
@@ -39,10 +40,6 @@ int number_of(Colour colour) {
       return 36;
   }
   return 0;
-}
-
-bool begins_character(char c) {
-  return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
 }
 
 std::string pad(const std::string& text, std::size_t width) {
@@ -89,7 +86,7 @@ std::string status_mark(const std::string& status) {
 }
 
 std::size_t width_of(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_character));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), dsl::begins_character));
 }
 
 std::string one_line(const std::string& text, std::size_t width) {
@@ -106,8 +103,8 @@ std::string one_line(const std::string& text, std::size_t width) {
   if (width == 0 || width_of(line) <= width) return line;
   std::size_t kept = 0;
   std::size_t end = 0;
-  while (end < line.size() && !(begins_character(line[end]) && kept + 1 == width)) {
-    kept += begins_character(line[end]) ? 1 : 0;
+  while (end < line.size() && !(dsl::begins_character(line[end]) && kept + 1 == width)) {
+    kept += dsl::begins_character(line[end]) ? 1 : 0;
     ++end;
   }
   return line.substr(0, end) + "…";

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "daemon/cli/command.hpp"
-#include "dsl/text/source.hpp"
+#include "dsl/graph/source.hpp"
 
 namespace durabled::daemon::cli {
 namespace {

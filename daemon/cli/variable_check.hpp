@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "dsl/graph/diagnostic.hpp"
 #include "dsl/graph/variable_uses.hpp"
-#include "dsl/text/diagnostic.hpp"
 
 namespace durabled::daemon::cli {
 

@@ -7,7 +7,7 @@
 #include "daemon/cli/command.hpp"
 #include "daemon/cli/failure.hpp"
 #include "daemon/cli/follow.hpp"
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 #include "daemon/cli/patient_store.hpp"
 #include "daemon/cli/schedule_times.hpp"
 #include "daemon/cli/statement_check.hpp"

@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "daemon/cli/command.hpp"
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 
 namespace durabled::daemon::cli {
 

@@ -1,4 +1,5 @@
 #include "daemon/http/encoding.hpp"
+#include "dsl/value/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -24,31 +25,6 @@ constexpr bool is_blank(char c) {
 
 constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-// The length of the UTF-8 sequence that `bytes` begins with; 0 when it is none.
-std::size_t sequence_length(std::string_view bytes) {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  const unsigned char first = at(0);
-  if (first < 0x80) return 1;
-  std::size_t length = 0;
-  unsigned char low = 0x80, high = 0xBF;  // what the second byte may be
-  if (first >= 0xC2 && first <= 0xDF) {
-    length = 2;
-  } else if (first >= 0xE0 && first <= 0xEF) {
-    length = 3;
-    if (first == 0xE0) low = 0xA0;
-    if (first == 0xED) high = 0x9F;
-  } else if (first >= 0xF0 && first <= 0xF4) {
-    length = 4;
-    if (first == 0xF0) low = 0x90;
-    if (first == 0xF4) high = 0x8F;
-  }
-  if (length == 0 || bytes.size() < length || at(1) < low || at(1) > high) return 0;
-  for (std::size_t i = 2; i < length; ++i) {
-    if (at(i) < 0x80 || at(i) > 0xBF) return 0;
-  }
-  return length;
 }
 
 }  // namespace
@@ -98,7 +74,7 @@ std::optional<std::string> base64_decode(std::string_view text) {
 
 bool is_storable_text(std::string_view bytes) {
   while (!bytes.empty()) {
-    const std::size_t length = sequence_length(bytes);
+    const std::size_t length = dsl::utf8_length(bytes, 0);
     if (length == 0 || bytes.front() == '\0') return false;
     bytes.remove_prefix(length);
   }
@@ -107,15 +83,7 @@ bool is_storable_text(std::string_view bytes) {
 
 std::string latin1_to_utf8(std::string_view bytes) {
   std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      out += c;
-    } else {
-      out += static_cast<char>(0xC0 | byte >> 6);
-      out += static_cast<char>(0x80 | (byte & 0x3F));
-    }
-  }
+  for (const char byte : bytes) dsl::append_utf8(out, static_cast<unsigned char>(byte));
   return out;
 }
 

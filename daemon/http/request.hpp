@@ -1,4 +1,4 @@
-// One HTTP call and what becomes of it. Rules: LANGUAGE section 4 (result), section 6 (failures).
+// One HTTP call and what becomes of it. Rules: docs/language.md, "Results" and "Failing and retrying".
 #pragma once
 
 #include <chrono>
@@ -45,7 +45,7 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 0;
   bool ok = false;   // 200..299
-  std::string json;  // {"status","body","encoding","headers","ok","duration_ms"}, LANGUAGE section 4
+  std::string json;  // {"status","body","encoding","headers","ok","duration_ms"}
 };
 
 // `code` is what a retry policy sees:

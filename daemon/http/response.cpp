@@ -7,6 +7,7 @@
 
 #include "daemon/http/encoding.hpp"
 #include "dsl/graph/rules.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::daemon {
 namespace {
@@ -38,10 +39,8 @@ boost::json::object headers_json(const RawHttpResponse& response, const SecretSc
 // The start of a text for people, cut between characters.
 std::string excerpt(std::string_view body) {
   if (!is_storable_text(body)) return {};
-  if (body.size() <= kDetailBytes) return std::string(body);
-  std::size_t end = kDetailBytes;
-  while (end > 0 && (static_cast<unsigned char>(body[end]) & 0xC0) == 0x80) --end;
-  return std::string(body.substr(0, end)) + "…";
+  const std::string_view cut = dsl::utf8_prefix(body, kDetailBytes);
+  return std::string(cut) + (cut.size() < body.size() ? "…" : "");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "daemon/http/encoding.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::daemon {
 namespace {
@@ -29,13 +30,9 @@ std::optional<std::uint32_t> number(std::string_view digits, int base) {
 }
 
 std::string utf8(std::uint32_t point) {
-  const auto byte = [](std::uint32_t value) { return static_cast<char>(value); };
-  if (point < 0x80) return {byte(point)};
-  if (point < 0x800) return {byte(0xC0 | point >> 6), byte(0x80 | (point & 63))};
-  if (point < 0x10000)
-    return {byte(0xE0 | point >> 12), byte(0x80 | (point >> 6 & 63)), byte(0x80 | (point & 63))};
-  return {byte(0xF0 | (point >> 18 & 7)), byte(0x80 | (point >> 12 & 63)), byte(0x80 | (point >> 6 & 63)),
-          byte(0x80 | (point & 63))};
+  std::string text;
+  dsl::append_utf8(text, point);
+  return text;
 }
 
 std::optional<Meaning> percent_escape(std::string_view text) {

@@ -1,7 +1,7 @@
 // Text that may refer to secrets, which are put in only at the moment of the call. References are found in
 // the template and kept apart from what is inserted into it, so that a value from a table or from another
 // call's response that reads
-// "{secret.X}" is just text: inserted values are never scanned (LANGUAGE section 5).
+// "{secret.X}" is just text: inserted values are never scanned (docs/language.md, "References").
 #pragma once
 
 #include <string>

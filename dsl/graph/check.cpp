@@ -5,6 +5,7 @@
 #include "dsl/assert.hpp"
 #include "dsl/graph/habits.hpp"
 #include "dsl/graph/http_values.hpp"
+#include "dsl/graph/kinds.hpp"
 #include "dsl/graph/name_scopes.hpp"
 
 namespace durabled::dsl {
@@ -105,40 +106,29 @@ class Checker {
 
   // Whether the node can come to an end other than by failing.
   bool completes(const Node& node) const {
-    switch (node.kind) {
-      case NodeKind::kBreak:
-        return false;  // what comes next is the loop's end, not the next step
-      case NodeKind::kFail:
-        return false;
-      case NodeKind::kSequence:
-      case NodeKind::kJoin:
-      case NodeKind::kRetry:
-      case NodeKind::kTimeout:
-        return all_children_complete(node);
-      case NodeKind::kRace:
-      case NodeKind::kAny:
-      case NodeKind::kCatch:
-        return any_child(node, completes_);
-      case NodeKind::kIf: {
-        const bool has_else = node.children.size() > 2;
-        return completes_[node.children[0]] &&
-               (!has_else || completes_[node.children[1]] || completes_[node.children[2]]);
-      }
-      case NodeKind::kIfRows:
-        return node.children.size() < 2 || any_child(node, completes_);
-      case NodeKind::kLoop:
-        return any_child(node, breaks_) || (node.children.size() > 1 && all_children_complete(node));
-      case NodeKind::kForEach:
-        return completes_[node.children[0]];
-      case NodeKind::kSql:
-      case NodeKind::kSleep:
-      case NodeKind::kWaitSchedule:
-      case NodeKind::kWaitSignal:
-      case NodeKind::kHttp:
-      case NodeKind::kHttpMultipart:
+    switch (info(node.kind).flow) {
+      case Flow::kStep:
         return true;
+      case Flow::kEnd:
+        return false;  // what comes next is the loop's end or the handler, not the next step
+      case Flow::kInOrder:
+        return all_children_complete(node);
+      case Flow::kBranches:
+        return node.kind == NodeKind::kJoin ? all_children_complete(node) : any_child(node, completes_);
+      case Flow::kHandler:
+        return any_child(node, completes_);
+      case Flow::kEither: {
+        const std::size_t condition = node.kind == NodeKind::kIf ? 1 : 0;
+        if (condition > 0 && !completes_[node.children[0]]) return false;
+        const bool has_else = node.children.size() == condition + 2;
+        return !has_else || completes_[node.children[condition]] || completes_[node.children[condition + 1]];
+      }
+      case Flow::kLoop:
+        return any_child(node, breaks_) || (node.children.size() > 1 && all_children_complete(node));
+      case Flow::kRows:
+        return completes_[node.children[0]];
     }
-    DURABLED_ASSERT(!"a node kind that is not in the enum");
+    DURABLED_ASSERT(!"a flow that is not in the enum");
   }
 
   void check_sequence(const Node& sequence) {

@@ -3,9 +3,9 @@
 
 #include <vector>
 
+#include "dsl/graph/diagnostic.hpp"
 #include "dsl/graph/graph.hpp"
-#include "dsl/text/diagnostic.hpp"
-#include "dsl/text/source.hpp"
+#include "dsl/graph/source.hpp"
 
 namespace durabled::dsl {
 

@@ -5,7 +5,8 @@
 #include <initializer_list>
 
 #include "dsl/assert.hpp"
-#include "dsl/graph/json_text.hpp"
+#include "dsl/graph/bounded_json.hpp"
+#include "dsl/graph/kinds.hpp"
 #include "dsl/graph/rules.hpp"
 
 namespace durabled::dsl {
@@ -19,7 +20,7 @@ using Problem = std::optional<std::string>;
 class Config {
  public:
   Config(NodeKind kind, std::string_view query) : in_("query in " + std::string(node_type(kind))) {
-    auto parsed = parse_json_text(query);
+    auto parsed = parse_json(query);
     if (!parsed || !parsed->is_object()) {
       problem_ = in_ + " must be valid JSON config";
       return;
@@ -113,7 +114,7 @@ Problem read_condition_config(Node& node, std::string_view query) {
 
 Problem read_schedule(Node& node, std::string_view query) {
   auto& options = node.options.emplace<ScheduleOptions>();
-  const auto parsed = parse_json_text(query);
+  const auto parsed = parse_json(query);
   if (!parsed || !parsed->is_object()) {
     node.text = query;
     return std::nullopt;
@@ -226,48 +227,16 @@ Problem read_present_query(Node& node, std::string_view query) {
   DURABLED_ASSERT(!"a node kind that is not in the enum");
 }
 
-enum class QueryUse { kNone, kOptional, kRequired };
-
-QueryUse query_use(NodeKind kind) {
-  switch (kind) {
-    case NodeKind::kSql:
-    case NodeKind::kSleep:
-    case NodeKind::kWaitSchedule:
-    case NodeKind::kWaitSignal:
-    case NodeKind::kHttp:
-    case NodeKind::kHttpMultipart:
-    case NodeKind::kRetry:
-    case NodeKind::kTimeout:
-    case NodeKind::kFail:
-      return QueryUse::kRequired;
-    case NodeKind::kForEach:
-    case NodeKind::kBreak:
-      return QueryUse::kOptional;
-    case NodeKind::kIf:
-    case NodeKind::kIfRows:
-    case NodeKind::kLoop:
-    case NodeKind::kSequence:
-    case NodeKind::kJoin:
-    case NodeKind::kRace:
-    case NodeKind::kAny:
-    case NodeKind::kCatch:
-      return QueryUse::kNone;
-  }
-  DURABLED_ASSERT(!"a node kind that is not in the enum");
-}
-
 }  // namespace
 
 std::optional<std::string> read_query(Node& node, std::optional<std::string_view> query) {
-  const QueryUse use = query_use(node.kind);
   if (!query) {
     if (node.kind == NodeKind::kForEach) node.options = ForEachOptions();
-    if (use == QueryUse::kRequired) return std::string(node_type(node.kind)) + " needs a query";
+    if (info(node.kind).query == QueryUse::kRequired)
+      return std::string(node_type(node.kind)) + " needs a query";
     return std::nullopt;
   }
-  const bool holds_text =
-      use == QueryUse::kRequired && node.kind != NodeKind::kRetry && node.kind != NodeKind::kTimeout;
-  node.has_text = holds_text || node.kind == NodeKind::kBreak;
+  node.has_text = info(node.kind).has_text;
   return read_present_query(node, *query);
 }
 

@@ -8,7 +8,7 @@
 #include <limits>
 #include <utility>
 
-#include "dsl/graph/sql_scan.hpp"
+#include "dsl/value/sql_lexical.hpp"
 
 namespace durabled::dsl {
 namespace {

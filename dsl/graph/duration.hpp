@@ -1,4 +1,4 @@
-// Durations: numbers of seconds and PostgreSQL intervals, as text. LANGUAGE section 3.
+// Durations: numbers of seconds and PostgreSQL intervals, as text. docs/language.md, df.sleep.
 #pragma once
 
 #include <optional>

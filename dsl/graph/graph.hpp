@@ -81,23 +81,22 @@ struct FailOptions {
 using NodeOptions = std::variant<std::monostate, ScheduleOptions, SignalOptions, HttpOptions, ForEachOptions,
                                  RetryOptions, TimeoutOptions, FailOptions>;
 
-// kind          text                     options          children, in this order
-// kSql          the statement            -                -
-// kSequence     -                        -                two or more steps
-// kIf           -                        -                condition, then[, else]
-// kIfRows       name of a result         -                then[, else]
-// kJoin/kRace/kAny  -                    -                two or more branches
-// kLoop         -                        -                body[, condition]
-// kBreak        value (see has_text)     -                -
-// kSleep        seconds ("30", "0.5")    -                -
-// kWaitSchedule cron                     ScheduleOptions  -
-// kWaitSignal   signal's name            SignalOptions    -
-// kHttp, kHttpMultipart  url             HttpOptions      -
-// kForEach      -                        ForEachOptions   rows, body
-// kRetry        -                        RetryOptions     step
-// kTimeout      -                        TimeoutOptions   step
-// kCatch        -                        -                step, handler
-// kFail         message                  FailOptions      -
+// clang-format off
+// kind                   text                      options
+// kSql                   the statement             -
+// kIfRows                name of a result          -
+// kBreak                 value (see has_text)      -
+// kSleep                 seconds ("30", "0.5")     -
+// kWaitSchedule          cron                      ScheduleOptions
+// kWaitSignal            signal's name             SignalOptions
+// kHttp, kHttpMultipart  url                       HttpOptions
+// kForEach               -                         ForEachOptions
+// kRetry                 -                         RetryOptions
+// kTimeout               -                         TimeoutOptions
+// kFail                  message                   FailOptions
+// clang-format on
+//
+// The other kinds have neither. kinds.cpp has the children of each kind, in their order.
 struct Node {
   NodeKind kind = NodeKind::kSql;
   std::string result_name;  // from |=>; empty: not named

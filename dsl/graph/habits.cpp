@@ -2,8 +2,8 @@
 
 #include <set>
 
-#include "dsl/assert.hpp"
 #include "dsl/graph/duration.hpp"
+#include "dsl/graph/kinds.hpp"
 #include "dsl/graph/name_scopes.hpp"
 #include "dsl/value/cron.hpp"
 #include "dsl/value/substitute.hpp"
@@ -18,37 +18,9 @@ struct Traits {
   bool waits = false;     // holds a timer, a schedule or a wait for a signal
 };
 
-Traits own_traits(NodeKind kind) {
-  switch (kind) {
-    case NodeKind::kSql:
-    case NodeKind::kHttp:
-    case NodeKind::kHttpMultipart:
-    case NodeKind::kFail:
-    case NodeKind::kTimeout:
-      return {false, true, false};
-    case NodeKind::kBreak:
-      return {true, false, false};
-    case NodeKind::kSleep:
-    case NodeKind::kWaitSchedule:
-    case NodeKind::kWaitSignal:
-      return {false, false, true};
-    case NodeKind::kSequence:
-    case NodeKind::kIf:
-    case NodeKind::kIfRows:
-    case NodeKind::kJoin:
-    case NodeKind::kRace:
-    case NodeKind::kAny:
-    case NodeKind::kLoop:
-    case NodeKind::kForEach:
-    case NodeKind::kRetry:
-    case NodeKind::kCatch:
-      return {};
-  }
-  DURABLED_ASSERT(!"a node kind that is not in the enum");
-}
-
 Traits traits_of(const Node& node, const std::vector<Traits>& all) {
-  Traits traits = own_traits(node.kind);
+  const KindInfo& kind = info(node.kind);
+  Traits traits{node.kind == NodeKind::kBreak, kind.may_fail, kind.waits};
   for (const NodeIndex child : node.children) {
     traits.breaks |= all[child].breaks && node.kind != NodeKind::kLoop;
     traits.may_fail |= all[child].may_fail && node.kind != NodeKind::kCatch;

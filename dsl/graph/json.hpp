@@ -2,26 +2,22 @@
 // means none.
 //
 // clang-format off
-// kind            node_type       left_node  right_node  condition_node  extra_nodes  query (always a JSON string)
-// kSql            SQL             -          -           -               -            the statement
-// kSequence       THEN            first      second      -               the others   -
-// kIf             IF              then       else        condition       -            -
-// kIfRows         IF              then       else        -               -            {"if_rows":"name"}
-// kJoin kRace kAny JOIN RACE ANY  first      second      -               the others   -
-// kLoop           LOOP            body       -           condition       -            -
-// kBreak          BREAK           -          -           -               -            value; absent when there is none
-// kSleep          SLEEP           -          -           -               -            seconds
-// kWaitSchedule   WAIT_SCHEDULE   -          -           -               -            cron, or {"cron","timezone"} when not UTC
-// kWaitSignal     SIGNAL          -          -           -               -            {"signal_name"[,"timeout_seconds"]}
-// kHttp           HTTP            -          -           -               -            {"url","method"[,"body","headers"],"timeout_seconds"[,"expect"]}
-// kHttpMultipart  HTTP_MULTIPART  -          -           -               -            {"url","method","parts"[,"headers"],"timeout_seconds"[,"expect"]}
-// kForEach        FOR_EACH        rows       body        -               -            {"max_parallel","name"}
-// kRetry          RETRY           step       -           -               -            {"max_attempts","delay","backoff","max_delay"[,"on"]}
-// kTimeout        TIMEOUT         step       -           -               -            {"seconds"}
-// kCatch          CATCH           step       handler     -               -            -
-// kFail           FAIL            -          -           -               -            {"message"[,"code"]}
+// kind            query (always a JSON string)
+// kSql            the statement
+// kIfRows         {"if_rows":"name"}
+// kBreak          value; absent when there is none
+// kSleep          seconds
+// kWaitSchedule   cron, or {"cron","timezone"} when not UTC
+// kWaitSignal     {"signal_name"[,"timeout_seconds"]}
+// kHttp           {"url","method"[,"body","headers"],"timeout_seconds"[,"expect"]}
+// kHttpMultipart  {"url","method","parts"[,"headers"],"timeout_seconds"[,"expect"]}
+// kForEach        {"max_parallel","name"}
+// kRetry          {"max_attempts","delay","backoff","max_delay"[,"on"]}
+// kTimeout        {"seconds"}
+// kFail           {"message"[,"code"]}
 // clang-format on
 //
+// The node_type and the place of each child (left_node, right_node, condition_node, extra_nodes) are in kinds.cpp.
 // `query` of the kinds with {…} is JSON text in a string. "headers" is an object, "parts" an array, "on" a
 // string of codes separated by spaces. A key order is kept: node_type, query, result_name, condition_node,
 // left_node, right_node, extra_nodes; unused keys are left out when written and may be null when read.
@@ -39,7 +35,7 @@ namespace durabled::dsl {
 
 struct GraphError {
   std::string path;               // "root", "root.left_node.extra_nodes[2]"
-  std::string message;            // "Unknown node_type 'X'", … (texts in SURFACE: see docs/language.md)
+  std::string message;            // "Unknown node_type 'X'", …
   std::string to_string() const;  // "Invalid durable function graph: root: …"
 };
 

@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/config_reader.hpp"
 #include "dsl/graph/json.hpp"
-#include "dsl/graph/json_text.hpp"
+#include "dsl/graph/kinds.hpp"
 #include "dsl/graph/rules.hpp"
 
 namespace durabled::dsl {
@@ -12,16 +13,12 @@ namespace {
 
 namespace json = boost::json;
 
+// "IF" is kIf until its query says otherwise.
 std::optional<NodeKind> find_kind(std::string_view type) {
-  static constexpr NodeKind kKinds[] = {
-      NodeKind::kSql,   NodeKind::kSequence,      NodeKind::kIf,      NodeKind::kJoin,
-      NodeKind::kRace,  NodeKind::kAny,           NodeKind::kLoop,    NodeKind::kBreak,
-      NodeKind::kSleep, NodeKind::kWaitSchedule,  NodeKind::kHttp,    NodeKind::kWaitSignal,
-      NodeKind::kRetry, NodeKind::kHttpMultipart, NodeKind::kForEach, NodeKind::kTimeout,
-      NodeKind::kCatch, NodeKind::kFail};
-  const auto* found =
-      std::find_if(std::begin(kKinds), std::end(kKinds), [&](NodeKind k) { return node_type(k) == type; });
-  return found == std::end(kKinds) ? std::nullopt : std::optional(*found);
+  for (const KindInfo& each : all_kinds()) {
+    if (each.type == type) return each.kind;
+  }
+  return std::nullopt;
 }
 
 const json::value* find(const json::object& object, std::string_view key) {
@@ -104,30 +101,28 @@ class Reader {
     return !problem || failed(std::move(*problem));
   }
 
-  // Children in the order that graph.hpp gives, each key with its place.
+  // Children in the order of the kind's slots.
   bool read_children(const json::object& object, NodeIndex index, int depth) {
-    const NodeKind kind = graph_[index].kind;
-    const ChildCount count = child_count(kind);
-    const bool has_condition = kind == NodeKind::kIf || kind == NodeKind::kLoop;
-    const std::size_t sides = count.max - (has_condition && count.max > 0 ? 1 : 0);
-    const std::size_t needed = kind == NodeKind::kIf ? count.min - 1 : count.min;
-    if (kind == NodeKind::kIf && !read_child(object, index, "condition_node", true, true, depth))
-      return false;
-    if (!read_child(object, index, "left_node", needed >= 1, sides >= 1, depth)) return false;
-    if (!read_child(object, index, "right_node", needed >= 2, sides >= 2, depth)) return false;
-    if (kind != NodeKind::kIf && !read_child(object, index, "condition_node", false, has_condition, depth))
-      return false;
-    return read_extra_nodes(object, index, sides > 2, depth);
+    const KindInfo& kind = info(graph_[index].kind);
+    for (const std::string_view field : {"condition_node", "left_node", "right_node"}) {
+      if (!kind.takes(field) && find(object, field) != nullptr)
+        return failed(std::string(kind.type).append(" takes no ").append(field));
+    }
+    for (std::size_t i = 0; i < std::min(kind.max_children, kind.slots.size()); ++i) {
+      const std::string_view field = kind.slots[i].field;
+      const bool is_one = field != "extra_nodes";
+      if (is_one && !read_child(object, index, field, i < kind.min_children, depth)) return false;
+    }
+    return read_extra_nodes(object, index, kind.takes("extra_nodes"), depth);
   }
 
-  bool read_child(const json::object& object, NodeIndex parent, const char* key, bool required, bool allowed,
+  bool read_child(const json::object& object, NodeIndex parent, std::string_view key, bool required,
                   int depth) {
     const std::string type(node_type(graph_[parent].kind));
     const json::value* value = find(object, key);
-    if (value == nullptr) return !required || failed(type + " needs a " + key);
-    if (!allowed) return failed(type + " takes no " + key);
+    if (value == nullptr) return !required || failed(type + " needs a " + std::string(key));
     if (!value->is_object()) {
-      const std::string what = std::string_view(key) == "condition_node"
+      const std::string what = key == "condition_node"
                                    ? "condition_node in " + type + " must be a first-class Durofut field"
                                    : std::string(key) + " in " + type + " must be a Durofut JSON object";
       return failed(what + ", found " + std::string(json_kind_name(*value)));
@@ -179,7 +174,7 @@ class Reader {
 
   static constexpr std::size_t kNoEntry = SIZE_MAX;
   struct PathPart {
-    const char* key;
+    std::string_view key;
     std::size_t entry;  // of extra_nodes
   };
 
@@ -196,7 +191,7 @@ std::string GraphError::to_string() const {
 }
 
 Expected<Graph, GraphError> from_json(std::string_view text, const GraphLimits& limits) {
-  const auto parsed = parse_json_text(text, graph_json_depth(limits.depth));
+  const auto parsed = parse_json(text, graph_json_depth(limits.depth));
   if (!parsed) {
     std::string message = parsed.error().message;
     if (parsed.error().too_deep)

@@ -1,8 +1,11 @@
 // to_json(): see json.hpp for the shapes.
+#include <algorithm>
+
 #include "dsl/assert.hpp"
+#include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/duration.hpp"
 #include "dsl/graph/json.hpp"
-#include "dsl/graph/json_text.hpp"
+#include "dsl/graph/kinds.hpp"
 #include "dsl/graph/rules.hpp"
 #include "dsl/value/json_writer.hpp"
 
@@ -50,7 +53,7 @@ std::string retry_config(const RetryOptions& options) {
 std::string schedule_query(const Node& node) {
   const std::string& timezone = std::get<ScheduleOptions>(node.options).timezone;
   // A cron text that would itself be read as the object form is wrapped in it.
-  const bool looks_like_object = !node.text.empty() && parse_json_text(node.text);
+  const bool looks_like_object = !node.text.empty() && parse_json(node.text);
   if (timezone == "UTC" && !looks_like_object) return node.text;
   return JsonWriter().object().member("cron", node.text).member("timezone", timezone).close().take();
 }
@@ -118,30 +121,17 @@ class Writer {
     json_.object().member("node_type", node_type(node.kind));
     if (const auto query = query_of(node)) json_.member("query", *query);
     if (!node.result_name.empty()) json_.member("result_name", node.result_name);
-    const auto& children = node.children;
-    if (node.kind == NodeKind::kIf) {
-      write_children({children[0], children[1], children.size() > 2 ? children[2] : kNoNode});
-    } else if (node.kind == NodeKind::kLoop) {
-      write_children({children.size() > 1 ? children[1] : kNoNode, children[0], kNoNode});
-    } else {
-      write_children(
-          {kNoNode, children.empty() ? kNoNode : children[0], children.size() > 1 ? children[1] : kNoNode});
-      if (children.size() > 2) write_extra_nodes(children);
+    const KindInfo& kind = info(node.kind);
+    for (const std::string_view field : {"condition_node", "left_node", "right_node"}) {
+      for (std::size_t i = 0; i < std::min(node.children.size(), kind.slots.size()); ++i) {
+        if (kind.slots[i].field == field) write_child(field, node.children[i]);
+      }
     }
+    if (kind.takes("extra_nodes") && node.children.size() > 2) write_extra_nodes(node.children);
     json_.close();
   }
 
-  struct Slots {
-    NodeIndex condition, left, right;
-  };
-  void write_children(const Slots& slots) {
-    write_child("condition_node", slots.condition);
-    write_child("left_node", slots.left);
-    write_child("right_node", slots.right);
-  }
-
-  void write_child(const char* key, NodeIndex child) {
-    if (child == kNoNode) return;
+  void write_child(std::string_view key, NodeIndex child) {
     json_.key(key);
     write_node(child);
   }

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "dsl/graph/kinds.hpp"
 #include "dsl/value/substitute.hpp"
 
 namespace durabled::dsl {
@@ -24,41 +25,30 @@ class ScopeWalker {
   void walk(NodeIndex index) {
     const Node& node = graph_[index];
     check_templates(index);
-    switch (node.kind) {
-      case NodeKind::kSequence:
-      case NodeKind::kRetry:
-      case NodeKind::kTimeout:
+    switch (info(node.kind).flow) {
+      case Flow::kInOrder:
         for (const NodeIndex child : node.children) walk(child);
         break;
-      case NodeKind::kIf:
-        walk(node.children[0]);
-        walk_branches(node, 1);
+      case Flow::kEither:
+        if (node.kind == NodeKind::kIf) walk(node.children[0]);
+        walk_branches(node, node.kind == NodeKind::kIf ? 1 : 0);
         break;
-      case NodeKind::kIfRows:
-      case NodeKind::kJoin:
-      case NodeKind::kRace:
-      case NodeKind::kAny:
+      case Flow::kBranches:
         walk_branches(node, 0);
         break;
-      case NodeKind::kLoop:
+      case Flow::kLoop:
         walk_loop(index);
         break;
-      case NodeKind::kForEach:
+      case Flow::kRows:
         walk(node.children[0]);
         walk_with(std::get<ForEachOptions>(node.options).item, node.children[1]);
         break;
-      case NodeKind::kCatch:
+      case Flow::kHandler:
         walk(node.children[0]);
         walk_with("error", node.children[1]);
         break;
-      case NodeKind::kSql:
-      case NodeKind::kBreak:
-      case NodeKind::kFail:
-      case NodeKind::kSleep:
-      case NodeKind::kWaitSchedule:
-      case NodeKind::kWaitSignal:
-      case NodeKind::kHttp:
-      case NodeKind::kHttpMultipart:
+      case Flow::kStep:
+      case Flow::kEnd:
         break;
     }
     if (!node.result_name.empty()) bind(node.result_name);

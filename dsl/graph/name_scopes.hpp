@@ -1,4 +1,4 @@
-// Which names may be bound where: LANGUAGE section 5, "Naming".
+// Which names may be bound where: docs/language.md, "Names".
 #pragma once
 
 #include <cstddef>

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "dsl/assert.hpp"
 #include "dsl/graph/duration.hpp"
 #include "dsl/graph/rules_http.hpp"
-#include "dsl/graph/sql_scan.hpp"
 #include "dsl/graph/sql_statement.hpp"
 #include "dsl/value/cron.hpp"
+#include "dsl/value/sql_lexical.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -91,9 +91,7 @@ Problem apply_fail(const std::string& message, const std::string& code) {
   constexpr std::size_t kMaxCode = 64;
   if (message.find_first_not_of(" \t\r\n") == std::string::npos) return "message must not be empty";
   const bool is_code =
-      !code.empty() && code.size() <= kMaxCode && std::all_of(code.begin(), code.end(), [](char c) {
-        return is_digit(c) || is_identifier(std::string_view(&c, 1));
-      });
+      !code.empty() && code.size() <= kMaxCode && std::all_of(code.begin(), code.end(), is_name_char);
   if (is_code) return std::nullopt;
   return "code must be a SQLSTATE such as 'P0001' or a name of letters, digits and _, found '" +
          shorten(code) + "'";
@@ -138,48 +136,13 @@ Problem apply_kind_rules(Node& node) {
 }  // namespace
 
 bool is_identifier(std::string_view text) {
-  if (text.empty() || is_digit(text[0])) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return is_digit(c) || (is_identifier_start(c) && static_cast<unsigned char>(c) < 0x80);
-  });
+  return !text.empty() && is_name_start(text[0]) && std::all_of(text.begin(), text.end(), is_name_char);
 }
 
 std::optional<std::string> check_name(std::string_view name) {
   if (is_identifier(name)) return std::nullopt;
   return "'" + shorten(name) +
          "' is not a valid identifier: a name is a letter or _, then letters, digits and _";
-}
-
-ChildCount child_count(NodeKind kind) {
-  constexpr std::size_t kMany = std::numeric_limits<std::size_t>::max();
-  switch (kind) {
-    case NodeKind::kSequence:
-    case NodeKind::kJoin:
-    case NodeKind::kRace:
-    case NodeKind::kAny:
-      return {2, kMany};
-    case NodeKind::kIf:
-      return {2, 3};
-    case NodeKind::kIfRows:
-    case NodeKind::kLoop:
-      return {1, 2};
-    case NodeKind::kForEach:
-    case NodeKind::kCatch:
-      return {2, 2};
-    case NodeKind::kRetry:
-    case NodeKind::kTimeout:
-      return {1, 1};
-    case NodeKind::kSql:
-    case NodeKind::kBreak:
-    case NodeKind::kFail:
-    case NodeKind::kSleep:
-    case NodeKind::kWaitSchedule:
-    case NodeKind::kWaitSignal:
-    case NodeKind::kHttp:
-    case NodeKind::kHttpMultipart:
-      return {0, 0};
-  }
-  DURABLED_ASSERT(!"a node kind that is not in the enum");
 }
 
 std::optional<std::string> apply_rules(Node& node) {
@@ -247,16 +210,11 @@ Expected<std::vector<std::string>, std::string> parse_retry_codes(std::string_vi
 }
 
 std::string shorten(std::string_view text, std::size_t max_bytes) {
-  std::size_t size = std::min(text.size(), max_bytes);
-  if (size < text.size()) {
-    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
-      --size;  // whole characters only
-  }
-  std::string result(text.substr(0, size));
+  std::string result(utf8_prefix(text, max_bytes));
   for (char& c : result) {
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';
   }
-  return size < text.size() ? result + "…" : result;
+  return result.size() < text.size() ? result + "…" : result;
 }
 
 }  // namespace durabled::dsl

@@ -1,5 +1,5 @@
 // The rules for one node's name, text and options: the same for both doors, because both put their nodes
-// through here. LANGUAGE section 3.
+// through here. docs/language.md, "Steps" and "Combinators".
 #pragma once
 
 #include <cstddef>
@@ -17,11 +17,6 @@ namespace durabled::dsl {
 bool is_identifier(std::string_view text);
 // Why `name` cannot be a name: "'my name' is not a valid identifier: …".
 std::optional<std::string> check_name(std::string_view name);
-
-struct ChildCount {
-  std::size_t min, max;
-};
-ChildCount child_count(NodeKind kind);
 
 // Checks `node` (all but its children) and puts its arguments into canonical form: the method upper case,
 // headers and parts as compact JSON, durations rounded to microseconds, sleep's text as format_seconds()

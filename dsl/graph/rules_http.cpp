@@ -5,10 +5,10 @@
 #include <boost/json.hpp>
 #include <charconv>
 
+#include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/duration.hpp"
-#include "dsl/graph/json_text.hpp"
 #include "dsl/graph/rules.hpp"
-#include "dsl/graph/sql_scan.hpp"
+#include "dsl/value/sql_lexical.hpp"
 #include "dsl/value/substitute.hpp"
 
 namespace durabled::dsl {
@@ -32,8 +32,7 @@ Problem apply_method(std::string& method) {
 
 bool is_header_name(std::string_view name) {
   const auto is_token = [](char c) {
-    return is_digit(c) || (is_identifier_start(c) && static_cast<unsigned char>(c) < 0x80) ||
-           std::string_view("!#$%&'*+-.^`|~").find(c) != std::string_view::npos;
+    return is_name_char(c) || std::string_view("!#$%&'*+-.^`|~").find(c) != std::string_view::npos;
   };
   return !name.empty() && std::all_of(name.begin(), name.end(), is_token);
 }
@@ -53,7 +52,7 @@ std::optional<std::string> header_text(const json::value& value) {
 }
 
 Problem apply_headers(std::string& headers) {
-  auto parsed = parse_json_text(headers);
+  auto parsed = parse_json(headers);
   if (!parsed) return "headers must be a JSON object: " + parsed.error().message;
   if (!parsed->is_object()) {
     return "headers must be a JSON object, found " + std::string(json_kind_name(*parsed));
@@ -76,7 +75,7 @@ Problem apply_headers(std::string& headers) {
 }
 
 bool says_json(const std::string& headers) {
-  const auto parsed = parse_json_text(headers);
+  const auto parsed = parse_json(headers);
   if (!parsed || !parsed->is_object()) return false;
   const auto lower = [](std::string_view text) {
     std::string result(text);
@@ -116,7 +115,7 @@ Problem check_json_body(const HttpOptions& options) {
     copied = end;
   }
   copy(body.size());
-  if (const auto parsed = parse_json_text(json); !parsed) {
+  if (const auto parsed = parse_json(json); !parsed) {
     return "body is not JSON, although the header content-type says so: " + parsed.error().message;
   }
   return std::nullopt;
@@ -136,9 +135,7 @@ bool is_whole_reference(std::string_view text) {
   text.remove_prefix(1);
   if (text.ends_with('?')) text.remove_suffix(1);
   const std::size_t name_end = std::min(text.find('.'), text.size());
-  const auto is_path = [](char c) {
-    return is_identifier(std::string_view(&c, 1)) || is_digit(c) || c == '.';
-  };
+  const auto is_path = [](char c) { return is_name_char(c) || c == '.'; };
   return is_identifier(text.substr(0, name_end)) && !text.ends_with('.') &&
          text.find("..") == std::string_view::npos && std::all_of(text.begin(), text.end(), is_path);
 }
@@ -187,7 +184,7 @@ Problem check_part(const json::value& value, const std::string& where) {
 
 Problem apply_parts(std::optional<std::string>& parts) {
   if (!parts) return "parts is missing: a JSON array of {name, data_b64[, filename, content_type]}";
-  const auto parsed = parse_json_text(*parts);
+  const auto parsed = parse_json(*parts);
   if (!parsed) return "parts must be a JSON array: " + parsed.error().message;
   if (!parsed->is_array()) return "parts must be a JSON array, found " + std::string(json_kind_name(*parsed));
   if (parsed->get_array().empty()) return "parts must hold one part or more";

@@ -4,7 +4,7 @@
 #include <array>
 #include <vector>
 
-#include "dsl/graph/sql_scan.hpp"
+#include "dsl/value/sql_lexical.hpp"
 
 namespace durabled::dsl {
 namespace {

@@ -1,6 +1,5 @@
 // What a SQL step's text is, as far as it can be said without a server: how many statements, and of which
-// sort. LANGUAGE sections 5 ("exactly one statement") and 6 (a step runs inside a transaction of the
-// daemon's).
+// sort. docs/language.md, df.sql.
 #pragma once
 
 #include <optional>

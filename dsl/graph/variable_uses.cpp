@@ -1,7 +1,7 @@
 #include "dsl/graph/variable_uses.hpp"
 
 #include "dsl/graph/name_scopes.hpp"
-#include "dsl/value/sql_scanner.hpp"
+#include "dsl/value/reference_sites.hpp"
 #include "dsl/value/variables.hpp"
 
 namespace durabled::dsl {
@@ -24,7 +24,7 @@ void add_from_code(std::string_view sql, std::set<std::string>& names) {
   probe.append(sql.substr(copied));
   const std::size_t size = probe.size();
   const ExpandedTemplate source{.text = std::move(probe), .inserted = std::vector<bool>(size, false)};
-  for (const ReferenceSite& site : scan_sql(source).sites) {
+  for (const ReferenceSite& site : find_reference_sites(source).sites) {
     if (site.context == ReferenceSite::Context::kCode && places.contains(site.reference.begin))
       names.insert(site.reference.name);
   }

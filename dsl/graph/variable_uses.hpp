@@ -1,4 +1,4 @@
-// Which {variables} a workflow has. LANGUAGE section 5.
+// Which {variables} a workflow has. docs/language.md, "Variables".
 #pragma once
 
 #include <set>

@@ -2,11 +2,11 @@
 
 #include <boost/json.hpp>
 
-#include "dsl/assert.hpp"
+#include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/json.hpp"
-#include "dsl/graph/json_text.hpp"
+#include "dsl/graph/kinds.hpp"
 #include "dsl/graph/rules.hpp"
-#include "dsl/graph/sql_scan.hpp"
+#include "dsl/value/sql_lexical.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -19,56 +19,12 @@ bool begins_object(std::string_view text) {
 // Whether `text` is what the SQL door's constructors return; {name} alone is a template of a SQL step.
 bool is_graph_json(std::string_view text, const GraphLimits& limits) {
   if (!begins_object(text) || text.find("\"node_type\"") == std::string_view::npos) return false;
-  const auto parsed = parse_json_text(text, graph_json_depth(limits.depth));
+  const auto parsed = parse_json(text, graph_json_depth(limits.depth));
   if (!parsed) return parsed.error().too_deep;
   return parsed->is_object() && parsed->get_object().contains("node_type");
 }
 
 }  // namespace
-
-std::string_view function_name(NodeKind kind) {
-  switch (kind) {
-    case NodeKind::kSql:
-      return "sql";
-    case NodeKind::kSequence:
-      return "seq";
-    case NodeKind::kIf:
-      return "if";
-    case NodeKind::kIfRows:
-      return "if_rows";
-    case NodeKind::kJoin:
-      return "join";
-    case NodeKind::kRace:
-      return "race";
-    case NodeKind::kAny:
-      return "any";
-    case NodeKind::kLoop:
-      return "loop";
-    case NodeKind::kBreak:
-      return "break";
-    case NodeKind::kSleep:
-      return "sleep";
-    case NodeKind::kWaitSchedule:
-      return "wait_for_schedule";
-    case NodeKind::kWaitSignal:
-      return "wait_for_signal";
-    case NodeKind::kHttp:
-      return "http";
-    case NodeKind::kHttpMultipart:
-      return "http_multipart";
-    case NodeKind::kForEach:
-      return "for_each";
-    case NodeKind::kRetry:
-      return "retry";
-    case NodeKind::kTimeout:
-      return "timeout";
-    case NodeKind::kCatch:
-      return "catch";
-    case NodeKind::kFail:
-      return "fail";
-  }
-  DURABLED_ASSERT(!"a node kind that is not in the enum");
-}
 
 NodeIndex GraphBuilder::store(Node node, const Position& at) {
   if (nodes_.size() >= static_cast<std::size_t>(limits_.nodes)) {
@@ -85,7 +41,7 @@ NodeIndex GraphBuilder::add(Node node, const Position& at) {
   if (auto problem = apply_rules(node)) {
     const bool is_sql = node.kind == NodeKind::kSql;
     throw SyntaxError{is_sql ? "bad_sql_step" : "bad_argument",
-                      (is_sql ? "" : "df." + std::string(function_name(node.kind)) + ": ") + *problem, "",
+                      (is_sql ? "" : "df." + std::string(info(node.kind).function) + ": ") + *problem, "",
                       at};
   }
   return store(std::move(node), at);

@@ -7,14 +7,11 @@
 #include <vector>
 
 #include "dsl/graph/graph.hpp"
+#include "dsl/graph/source.hpp"
 #include "dsl/text/lexer.hpp"
 #include "dsl/text/literal.hpp"
-#include "dsl/text/source.hpp"
 
 namespace durabled::dsl {
-
-// The function that makes nodes of `kind`, without its schema.
-std::string_view function_name(NodeKind kind);
 
 // A parsed operand: a literal (which is a step only where one is expected), or a node of the builder.
 struct Operand {

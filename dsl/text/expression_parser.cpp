@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "dsl/graph/json_text.hpp"
+#include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/rules.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -266,12 +267,7 @@ void ExpressionParser::cut_to_length(Operand& operand, const std::string& type) 
   if (!accept(")")) fail_expected(")", peek());
   if (operand.literal().kind == Literal::Kind::kNull) return;
   std::string text = operand.literal().text;
-  std::size_t end = 0;
-  for (std::size_t characters = 0; end < text.size(); ++end) {
-    const bool begins = (static_cast<unsigned char>(text[end]) & 0xC0) != 0x80;
-    if (begins && characters++ == most) break;
-  }
-  text.resize(end);
+  text.resize(utf8_offset(text, most));
   operand.value = Literal{Literal::Kind::kString, std::move(text), 0};
 }
 

@@ -1,4 +1,4 @@
-// The grammar: tokens to nodes. LANGUAGE sections 1 and 2.
+// The grammar: tokens to nodes. docs/language.md, "Text" and "Operators".
 #pragma once
 
 #include <deque>

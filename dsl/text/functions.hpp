@@ -1,5 +1,5 @@
 // The df.… functions of the text door: which there are, what arguments they take, what nodes they make.
-// LANGUAGE section 3.
+// docs/language.md, "Steps" and "Combinators".
 #pragma once
 
 #include <optional>

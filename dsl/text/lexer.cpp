@@ -4,24 +4,11 @@
 #include <optional>
 
 #include "dsl/graph/rules.hpp"
-#include "dsl/graph/sql_scan.hpp"
+#include "dsl/value/sql_lexical.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::dsl {
 namespace {
-
-void append_utf8(std::string& out, std::uint32_t code) {
-  const auto put = [&](std::uint32_t byte) { out += static_cast<char>(static_cast<unsigned char>(byte)); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xC0 | (code >> 6)), put(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    put(0xE0 | (code >> 12)), put(0x80 | ((code >> 6) & 0x3F)), put(0x80 | (code & 0x3F));
-  } else {
-    put(0xF0 | (code >> 18)), put(0x80 | ((code >> 12) & 0x3F)), put(0x80 | ((code >> 6) & 0x3F));
-    put(0x80 | (code & 0x3F));
-  }
-}
 
 int digit_value(char c) {
   if (is_digit(c)) return c - '0';

@@ -1,10 +1,10 @@
-// PostgreSQL's lexical rules, as far as LANGUAGE section 1 takes them over: text to tokens, one at a time.
+// PostgreSQL's lexical rules, as far as workflow texts have them (docs/language.md, "Text"): text to tokens, one at a time.
 #pragma once
 
 #include <string>
 #include <string_view>
 
-#include "dsl/text/source.hpp"
+#include "dsl/graph/source.hpp"
 
 namespace durabled::dsl {
 

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/duration.hpp"
-#include "dsl/graph/json_text.hpp"
 #include "dsl/graph/rules.hpp"
 
 namespace durabled::dsl {
@@ -77,7 +77,7 @@ Cast refuse(const Literal& literal, std::string_view type) {
 
 Cast to_json(const Literal& literal, std::string_view type) {
   if (literal.kind != Kind::kString && literal.kind != Kind::kJson) return refuse(literal, type);
-  const auto parsed = parse_json_text(literal.text);
+  const auto parsed = parse_json(literal.text);
   if (!parsed) return Unexpected{literal.describe() + " is " + parsed.error().message};
   return Literal{Kind::kJson, literal.text, 0};
 }

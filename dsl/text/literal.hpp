@@ -1,4 +1,4 @@
-// Literals of the text door and their casts. LANGUAGE section 1.
+// Literals of workflow texts and their casts. docs/language.md, "Text".
 #pragma once
 
 #include <optional>

@@ -5,8 +5,9 @@
 
 #include "dsl/graph/check.hpp"
 #include "dsl/graph/json.hpp"
-#include "dsl/graph/sql_scan.hpp"
 #include "dsl/text/expression_parser.hpp"
+#include "dsl/value/sql_lexical.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -54,7 +55,6 @@ Expected<ParsedWorkflow, Diagnostic> parse_json_door(std::string_view text, cons
 std::optional<std::string> short_text(const BoundCall& bound, std::size_t i, const std::string& what) {
   constexpr int kCharacters = 1'000;
   auto text = bound.optional_text(i);
-  const auto begins_character = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
   if (text && std::count_if(text->begin(), text->end(), begins_character) > kCharacters) {
     throw SyntaxError{"bad_argument", what + " has at most " + std::to_string(kCharacters) + " characters",
                       "", bound.find(i)->at};

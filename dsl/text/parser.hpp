@@ -1,4 +1,4 @@
-// The text door: DSL text to graph. LANGUAGE sections 1 to 3; the checks are those of graph/check.hpp.
+// The text door: DSL text to graph. docs/language.md; the checks are those of graph/check.hpp.
 #pragma once
 
 #include <optional>
@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "dsl/expected.hpp"
+#include "dsl/graph/diagnostic.hpp"
 #include "dsl/graph/graph.hpp"
-#include "dsl/text/diagnostic.hpp"
 
 namespace durabled::dsl {
 

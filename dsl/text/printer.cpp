@@ -7,9 +7,10 @@
 
 #include "dsl/assert.hpp"
 #include "dsl/graph/duration.hpp"
+#include "dsl/graph/kinds.hpp"
 #include "dsl/graph/rules.hpp"
-#include "dsl/graph/sql_scan.hpp"
 #include "dsl/text/builder.hpp"
+#include "dsl/value/sql_lexical.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -32,37 +33,6 @@ std::string quoted(std::string_view text) {
 bool begins_object(std::string_view text) {
   const auto first = std::find_if_not(text.begin(), text.end(), is_sql_space);
   return first != text.end() && *first == '{';
-}
-
-const char* infix(NodeKind kind) {
-  switch (kind) {
-    case NodeKind::kSequence:
-      return " ~> ";
-    case NodeKind::kJoin:
-      return " & ";
-    case NodeKind::kRace:
-      return " | ";
-    case NodeKind::kIf:
-      return " ?> ";
-    case NodeKind::kLoop:
-      return "@> ";
-    case NodeKind::kSql:
-    case NodeKind::kIfRows:
-    case NodeKind::kAny:
-    case NodeKind::kBreak:
-    case NodeKind::kSleep:
-    case NodeKind::kWaitSchedule:
-    case NodeKind::kWaitSignal:
-    case NodeKind::kHttp:
-    case NodeKind::kHttpMultipart:
-    case NodeKind::kForEach:
-    case NodeKind::kRetry:
-    case NodeKind::kTimeout:
-    case NodeKind::kCatch:
-    case NodeKind::kFail:
-      return nullptr;
-  }
-  DURABLED_ASSERT(!"a node kind that is not in the enum");
 }
 
 class Printer {
@@ -88,7 +58,7 @@ class Printer {
   }
 
   bool uses_operator(const Node& node) const {
-    if (infix(node.kind) == nullptr || !node.result_name.empty()) return false;
+    if (info(node.kind).symbol.empty() || !node.result_name.empty()) return false;
     if (node.kind == NodeKind::kLoop) return node.children.size() == 1 && may_be_operand(node.children[0]);
     const Node& first = graph_[node.children[0]];
     // An unnamed left side of the same kind would be joined with this one.
@@ -105,12 +75,15 @@ class Printer {
 
   void print_with_operator(const Node& node) {
     if (node.kind == NodeKind::kLoop) {
-      out_ += infix(node.kind);
+      out_.append(info(node.kind).symbol).append(" ");
       print_operand(node.children[0], false);
       return;
     }
     for (std::size_t i = 0; i < node.children.size(); ++i) {
-      if (i > 0) out_ += node.kind == NodeKind::kIf && i == 2 ? " !> " : infix(node.kind);
+      if (i > 0)
+        out_.append(" ")
+            .append(node.kind == NodeKind::kIf && i == 2 ? "!>" : info(node.kind).symbol)
+            .append(" ");
       print_operand(node.children[i], i == 0);
     }
   }
@@ -128,7 +101,7 @@ class Printer {
   }
 
   void print_call(const Node& node) {
-    out_.append("df.").append(function_name(node.kind)).append("(");
+    out_.append("df.").append(info(node.kind).function).append("(");
     first_argument_ = true;
     if (node.kind == NodeKind::kSleep && !has_reference(node.text))
       argument(node.text);

@@ -11,7 +11,7 @@ namespace durabled::dsl {
 // Canonical DSL text: read_workflow(print(g)).graph == g.
 std::string print(const Graph& graph);
 
-// The tree of SURFACE's df.explain; `annotate`, when given, returns what stands right before a node's line (a
+// The tree of df.explain; `annotate`, when given, returns what stands right before a node's line (a
 // status mark with its space). Lines end in a newline. Rules, the same as those of df.explain in SQL:
 //
 // clang-format off

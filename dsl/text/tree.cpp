@@ -1,10 +1,11 @@
 // print_tree(): the rules are in printer.hpp.
-#include <array>
+#include <algorithm>
 
 #include "dsl/assert.hpp"
 #include "dsl/graph/duration.hpp"
-#include "dsl/graph/sql_scan.hpp"
+#include "dsl/graph/kinds.hpp"
 #include "dsl/text/printer.hpp"
+#include "dsl/value/sql_lexical.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -81,40 +82,11 @@ std::string describe_kind(const Node& node) {
   DURABLED_ASSERT(!"a node kind that is not in the enum");
 }
 
-// The heading of child `i`; empty for none.
-std::string heading(NodeKind kind, std::size_t i) {
-  static constexpr std::array<const char*, 3> kIf = {"condition:", "then:", "else:"};
-  static constexpr std::array<const char*, 2> kLoop = {"body:", "while:"};
-  switch (kind) {
-    case NodeKind::kIf:
-      return kIf[i];
-    case NodeKind::kIfRows:
-      return kIf[i + 1];
-    case NodeKind::kJoin:
-    case NodeKind::kRace:
-    case NodeKind::kAny:
-      return "branch " + std::to_string(i + 1) + ":";
-    case NodeKind::kLoop:
-      return kLoop[i];
-    case NodeKind::kForEach:
-      return i == 0 ? "rows:" : "body:";
-    case NodeKind::kCatch:
-      return i == 0 ? "body:" : "handler:";
-    case NodeKind::kRetry:
-    case NodeKind::kTimeout:
-      return "body:";
-    case NodeKind::kSequence:
-    case NodeKind::kSql:
-    case NodeKind::kBreak:
-    case NodeKind::kSleep:
-    case NodeKind::kWaitSchedule:
-    case NodeKind::kWaitSignal:
-    case NodeKind::kHttp:
-    case NodeKind::kHttpMultipart:
-    case NodeKind::kFail:
-      return "";
-  }
-  DURABLED_ASSERT(!"a node kind that is not in the enum");
+// The line above child `i`; empty for none.
+std::string heading(const Node& node, std::size_t i) {
+  const KindInfo& kind = info(node.kind);
+  if (kind.flow == Flow::kBranches) return "branch " + std::to_string(i + 1) + ":";
+  return std::string(kind.slots[std::min<std::size_t>(i, 2)].title);
 }
 
 class TreePrinter {
@@ -134,7 +106,7 @@ class TreePrinter {
     const bool has_line = node.kind != NodeKind::kSequence || !node.result_name.empty();
     if (has_line) print_line(index, indent, follows);
     for (std::size_t i = 0; i < node.children.size(); ++i) {
-      const std::string title = heading(node.kind, i);
+      const std::string title = heading(node, i);
       if (!title.empty()) out_.append(indent + 2, ' ').append(title).append("\n");
       const bool is_next = node.kind == NodeKind::kSequence && (i > 0 || (!has_line && follows));
       print_node(node.children[i], indent + (!title.empty() ? 4 : has_line ? 2 : 0), is_next);

@@ -12,13 +12,6 @@ inline bool is_name_start(char c) {
 inline bool is_name_char(char c) {
   return is_name_start(c) || is_digit(c);
 }
-// SQL's identifiers also take every byte of a multi-byte character.
-inline bool is_sql_start(char c) {
-  return is_name_start(c) || static_cast<unsigned char>(c) >= 0x80;
-}
-inline bool is_sql_char(char c) {
-  return is_sql_start(c) || is_digit(c);
-}
 inline bool is_sql_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
 }

@@ -1,4 +1,4 @@
-// Cron expressions, Vixie's rules, with time zones. LANGUAGE section 3, df.wait_for_schedule.
+// Cron expressions, Vixie's rules, with time zones. docs/language.md, df.wait_for_schedule.
 #pragma once
 
 #include <chrono>
@@ -40,7 +40,7 @@ class CronSchedule {
 
   std::uint64_t minutes_ = 0;
   std::uint32_t hours_ = 0, days_ = 0, months_ = 0, weekdays_ = 0;  // bit n: value n matches
-  bool any_hour_ = true, any_day_ = true, any_weekday_ = true;                        // the field was '*'
+  bool any_hour_ = true, any_day_ = true, any_weekday_ = true;      // the field was '*'
   std::string timezone_;
 };
 

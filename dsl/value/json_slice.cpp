@@ -1,4 +1,5 @@
 #include "dsl/value/json_slice.hpp"
+#include "dsl/value/utf8.hpp"
 
 #include <cstdint>
 
@@ -83,25 +84,6 @@ EscapedUnit read_unicode_escape(std::string_view json, std::size_t position) {
   const auto second = has_next ? hex4(json, position + 8) : std::nullopt;
   if (!second || !is_low_surrogate(*second)) return {0xFFFD, 6, true};
   return {0x10000 + ((*first - 0xD800) << 10) + (*second - 0xDC00), 12, false};
-}
-
-void append_utf8(std::string& out, std::uint32_t code_point) {
-  const auto put = [&out](std::uint32_t byte) { out += static_cast<char>(static_cast<unsigned char>(byte)); };
-  if (code_point < 0x80) {
-    put(code_point);
-  } else if (code_point < 0x800) {
-    put(0xC0 | (code_point >> 6));
-    put(0x80 | (code_point & 0x3F));
-  } else if (code_point < 0x10000) {
-    put(0xE0 | (code_point >> 12));
-    put(0x80 | ((code_point >> 6) & 0x3F));
-    put(0x80 | (code_point & 0x3F));
-  } else {
-    put(0xF0 | (code_point >> 18));
-    put(0x80 | ((code_point >> 12) & 0x3F));
-    put(0x80 | ((code_point >> 6) & 0x3F));
-    put(0x80 | (code_point & 0x3F));
-  }
 }
 
 // The character of a two-character escape such as \n.
@@ -213,29 +195,10 @@ std::optional<std::string_view> json_element(std::string_view json, std::size_t 
   return std::nullopt;
 }
 
-std::size_t utf8_sequence_length(std::string_view text, std::size_t position) {
-  const auto byte = [&](std::size_t i) -> unsigned {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const auto is_tail = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
-  const unsigned first = byte(position), second = byte(position + 1);
-  if (position >= text.size()) return 0;
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first < 0xE0) return is_tail(position + 1) ? 2 : 0;
-  if (!is_tail(position + 1) || !is_tail(position + 2)) return 0;
-  if (first >= 0xE0 && first < 0xF0) {
-    const bool is_overlong = first == 0xE0 && second < 0xA0;
-    const bool is_surrogate = first == 0xED && second >= 0xA0;
-    return is_overlong || is_surrogate ? 0 : 3;
-  }
-  const bool in_range = (first > 0xF0 || second >= 0x90) && (first < 0xF4 || second < 0x90);
-  return first >= 0xF0 && first <= 0xF4 && in_range && is_tail(position + 3) ? 4 : 0;
-}
-
 void append_clean_json(std::string& out, std::string_view json) {
   for (std::size_t i = 0; i < json.size();) {
     if (json[i] != '\\') {
-      const std::size_t length = utf8_sequence_length(json, i);
+      const std::size_t length = utf8_length(json, i);
       out.append(length > 0 ? json.substr(i, length) : kReplacement);
       i += length > 0 ? length : 1;
     } else if (i + 1 < json.size() && json[i + 1] == 'u') {

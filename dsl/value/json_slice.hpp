@@ -45,9 +45,6 @@ class JsonWalker {
 std::optional<std::string_view> json_member(std::string_view json, std::string_view key);
 std::optional<std::string_view> json_element(std::string_view json, std::size_t index);
 
-// Length of the valid UTF-8 sequence at `position`; 0 when there is none.
-std::size_t utf8_sequence_length(std::string_view text, std::size_t position);
-
 // Appends JSON that Postgres accepted, made acceptable to every other reader, jsonb and the json functions among them:
 // invalid UTF-8, lone surrogate escapes and \u0000, which its json type lets pass, become U+FFFD.
 void append_clean_json(std::string& out, std::string_view json);

@@ -5,6 +5,7 @@
 
 #include "dsl/assert.hpp"
 #include "dsl/value/json_slice.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::dsl {
 
@@ -13,7 +14,7 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   for (std::size_t i = 0; i < text.size();) {
     const char c = text[i];
-    const std::size_t length = utf8_sequence_length(text, i);
+    const std::size_t length = utf8_length(text, i);
     if (length > 1) {
       out.append(text.substr(i, length));
     } else if (length == 0 || c == '\0') {

@@ -4,10 +4,10 @@
 #include <cctype>
 
 #include "dsl/value/array_text.hpp"
-#include "dsl/value/characters.hpp"
 #include "dsl/value/json_slice.hpp"
-#include "dsl/value/literal.hpp"
 #include "dsl/value/lookup.hpp"
+#include "dsl/value/sql_lexical.hpp"
+#include "dsl/value/sql_literal.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -44,11 +44,11 @@ Rendered render_array(const ReferenceSite& site, const Result& result, Place pla
 
 // Whether what follows a relation names it: AS, or a word that is no keyword there.
 bool has_own_alias(std::string_view rest) {
-  std::size_t position = skip_sql_space(rest, 0, rest.size());
+  std::size_t position = skip_sql_space(rest, 0);
   if (position < rest.size() && rest[position] == '"') return true;
-  if (position >= rest.size() || !is_sql_start(rest[position])) return false;
+  if (position >= rest.size() || !is_identifier_start(rest[position])) return false;
   std::string word;
-  for (; position < rest.size() && is_sql_char(rest[position]); ++position)
+  for (; position < rest.size() && is_identifier_part(rest[position]); ++position)
     word += static_cast<char>(std::tolower(static_cast<unsigned char>(rest[position])));
   return word == "as" || !is_reserved_word(word);
 }

@@ -7,7 +7,7 @@
 
 #include "dsl/expected.hpp"
 #include "dsl/value/names.hpp"
-#include "dsl/value/sql_scanner.hpp"
+#include "dsl/value/reference_sites.hpp"
 #include "dsl/value/substitute.hpp"
 
 namespace durabled::dsl {

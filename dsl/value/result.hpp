@@ -1,5 +1,5 @@
 // A step's result: immutable JSON text, shared by every name bound to it, parsed at most once and only when a
-// reference or a truth test looks inside. Shapes: LANGUAGE section 4.
+// reference or a truth test looks inside. Shapes: docs/language.md, "Results".
 #pragma once
 
 #include <boost/json.hpp>
@@ -120,7 +120,7 @@ using ResultPtr = std::shared_ptr<const Result>;
 // Values of {name}; raw text.
 using Variables = std::map<std::string, std::string, std::less<>>;
 
-// LANGUAGE "Truth". Total: any JSON is true or false.
+// docs/language.md, "Truth". Total: any JSON is true or false.
 bool is_true(const Result& result);
 // Whether a row set has rows; false for anything that is not a row set.
 bool has_rows(const Result& result);

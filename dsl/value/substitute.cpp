@@ -6,11 +6,11 @@
 #include <cstddef>
 #include <vector>
 
-#include "dsl/value/characters.hpp"
 #include "dsl/value/http_text.hpp"
 #include "dsl/value/reference.hpp"
+#include "dsl/value/reference_sites.hpp"
 #include "dsl/value/render.hpp"
-#include "dsl/value/sql_scanner.hpp"
+#include "dsl/value/sql_lexical.hpp"
 #include "dsl/value/type_name.hpp"
 #include "dsl/value/variables.hpp"
 
@@ -24,7 +24,7 @@ using Context = ReferenceSite::Context;
 // The word at `position`, in lower case.
 std::string word_at(std::string_view text, std::size_t position) {
   std::string word;
-  for (; position < text.size() && is_sql_char(text[position]); ++position) {
+  for (; position < text.size() && is_identifier_part(text[position]); ++position) {
     word += static_cast<char>(std::tolower(static_cast<unsigned char>(text[position])));
   }
   return word;
@@ -33,7 +33,7 @@ std::string word_at(std::string_view text, std::size_t position) {
 // Whether what follows would be read as part of the literal's type: '{1,2}'::integer[] and a subscript, or
 // '1 day'::interval and a unit.
 bool extends_type(std::string_view literal, std::string_view rest) {
-  const std::size_t next = skip_sql_space(rest, 0, rest.size());
+  const std::size_t next = skip_sql_space(rest, 0);
   if (next < rest.size() && rest[next] == '[') return true;
   constexpr std::string_view kInterval = "::interval";
   const bool is_interval =
@@ -49,15 +49,15 @@ void append_code(std::string& out, const std::string& literal, const ReferenceSi
   const bool is_relation = site.reference.form == Reference::Form::kRelation;
   const bool needs_parentheses = !is_relation && (joins_string || extends_type(literal, rest));
   // "U&" or a quote before a quote, and digits or points before a number, would become one token with it.
-  constexpr std::string_view kSticky = "'&.$";
+  constexpr std::string_view kSticky = "'&.";
   const bool sticks =
-      !out.empty() && (kSticky.find(out.back()) != std::string_view::npos || is_sql_char(out.back()));
+      !out.empty() && (kSticky.find(out.back()) != std::string_view::npos || is_identifier_part(out.back()));
   if (sticks) out += ' ';
   if (needs_parentheses) out += '(';
   out += literal;
   if (needs_parentheses) out += ')';
   // A '$' would go on in a type's name.
-  if (!rest.empty() && (is_sql_char(rest.front()) || rest.front() == '$')) out += ' ';
+  if (!rest.empty() && is_identifier_part(rest.front())) out += ' ';
 }
 
 void append_escaped(std::string& out, std::string_view text, const ReferenceSite& site) {
@@ -78,7 +78,7 @@ class SqlSubstitution {
   SqlSubstitution(const ExpandedTemplate& source, const Names& names, Notes* notes)
       : text_(source.text), names_(names), notes_(notes) {}
 
-  Rendered run(const SqlScan& scan) {
+  Rendered run(const ReferenceSites& scan) {
     for (const ReferenceSite& site : scan.sites) {
       if (auto error = add(site); !error.message.empty()) return Unexpected{std::move(error)};
     }
@@ -179,7 +179,7 @@ Expected<std::string, SubstitutionError> substitute_sql(std::string_view text, c
                                                         Notes* notes) {
   const ExpandedTemplate source = expand_variables(text, bindings.variables, bindings.names);
   if (source.is_too_long) return Unexpected{too_long()};
-  return SqlSubstitution(source, bindings.names, notes).run(scan_sql(source));
+  return SqlSubstitution(source, bindings.names, notes).run(find_reference_sites(source));
 }
 
 Expected<std::string, SubstitutionError> substitute_text(std::string_view text, const Bindings& bindings,
@@ -196,7 +196,7 @@ std::map<std::string, std::size_t> referenced_names(std::string_view text, bool 
     if (reference.form != Reference::Form::kDollar) names.emplace(reference.name, reference.begin);
   };
   if (is_sql) {
-    for (const ReferenceSite& site : scan_sql(source).sites) add(site.reference);
+    for (const ReferenceSite& site : find_reference_sites(source).sites) add(site.reference);
   } else {
     for (const Reference& reference : scan_text(source)) add(reference);
   }
@@ -213,7 +213,7 @@ std::vector<std::pair<std::size_t, std::size_t>> reference_places(std::string_vi
 std::set<std::string> names_in_code(std::string_view sql) {
   std::set<std::string> names;
   if (!variable_names(sql).empty()) return names;
-  for (const ReferenceSite& site : scan_sql(expand_variables(sql, {}, {})).sites) {
+  for (const ReferenceSite& site : find_reference_sites(expand_variables(sql, {}, {})).sites) {
     if (site.context == Context::kCode && !site.reference.name.empty()) names.insert(site.reference.name);
   }
   return names;

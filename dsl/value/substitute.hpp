@@ -1,4 +1,4 @@
-// References in templates: {name} variables first, then $name results. LANGUAGE section 5.
+// References in templates: {name} variables first, then $name results. docs/language.md, "References".
 #pragma once
 
 #include <cstddef>

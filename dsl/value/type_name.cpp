@@ -5,7 +5,7 @@
 #include <cctype>
 #include <utility>
 
-#include "dsl/value/characters.hpp"
+#include "dsl/value/sql_lexical.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -64,9 +64,9 @@ constexpr KnownType kKnownTypes[] = {
 std::size_t skip_identifier(std::string_view name, std::size_t position) {
   if (position >= name.size()) return position;
   if (name[position] != '"') {
-    if (!is_sql_start(name[position])) return position;
+    if (!is_identifier_start(name[position])) return position;
     std::size_t end = position;
-    while (end < name.size() && (is_sql_char(name[end]) || name[end] == '$')) ++end;
+    while (end < name.size() && is_identifier_part(name[end])) ++end;
     return end;
   }
   for (std::size_t i = position + 1; i < name.size(); ++i) {

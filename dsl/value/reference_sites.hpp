@@ -1,4 +1,4 @@
-// Where in an SQL text references stand, by SQL's own lexical rules (PostgreSQL's scan.l).
+// Where the references in the text of a statement are, and what is around them.
 #pragma once
 
 #include <cstddef>
@@ -33,15 +33,12 @@ struct DollarBody {
   std::string tag;                 // "$$", "$body$"
 };
 
-struct SqlScan {
+struct ReferenceSites {
   std::vector<ReferenceSite> sites;  // by position
   std::vector<DollarBody> bodies;
 };
 
 // Linear in the size of the text, whatever it holds; a text that ends inside a token is scanned to its end.
-SqlScan scan_sql(const ExpandedTemplate& source);
-
-// The position after white space and comments.
-std::size_t skip_sql_space(std::string_view text, std::size_t position, std::size_t limit);
+ReferenceSites find_reference_sites(const ExpandedTemplate& source);
 
 }  // namespace durabled::dsl

@@ -1,8 +1,8 @@
-#include "dsl/graph/json_text.hpp"
+#include "dsl/graph/bounded_json.hpp"
 
 namespace durabled::dsl {
 
-Expected<boost::json::value, JsonTextError> parse_json_text(std::string_view text, std::size_t max_depth) {
+Expected<boost::json::value, JsonParseError> parse_json(std::string_view text, std::size_t max_depth) {
   boost::json::parse_options options;
   options.max_depth = max_depth;
   boost::json::stream_parser parser({}, options);
@@ -11,8 +11,8 @@ Expected<boost::json::value, JsonTextError> parse_json_text(std::string_view tex
   if (!error) parser.finish(error);
   if (error) {
     const bool too_deep = error == boost::json::error::too_deep;
-    return Unexpected{
-        JsonTextError{too_deep, "not valid JSON: " + error.message() + " near byte " + std::to_string(used)}};
+    return Unexpected{JsonParseError{
+        too_deep, "not valid JSON: " + error.message() + " near byte " + std::to_string(used)}};
   }
   return parser.release();
 }

@@ -1,4 +1,4 @@
-#include "daemon/cli/json_text.hpp"
+#include "daemon/cli/json_output.hpp"
 
 #include "daemon/plain_text.hpp"
 

@@ -1,39 +1,13 @@
-#include "dsl/text/source.hpp"
+#include "dsl/graph/source.hpp"
 
 #include <algorithm>
 #include <numeric>
 
-#include "dsl/graph/sql_scan.hpp"
+#include "dsl/value/sql_lexical.hpp"
+#include "dsl/value/utf8.hpp"
 
 namespace durabled::dsl {
 namespace {
-
-unsigned char byte_at(std::string_view text, std::size_t i) {
-  return static_cast<unsigned char>(text[i]);
-}
-bool is_continuation(std::string_view text, std::size_t i) {
-  return (byte_at(text, i) & 0xC0) == 0x80;
-}
-
-// The length of the valid character at `i`; 0 when there is none (overlong forms, surrogates and NUL are
-// none).
-std::size_t character_length(std::string_view text, std::size_t i) {
-  const unsigned char first = byte_at(text, i);
-  if (first == 0) return 0;
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xC2 && first < 0xE0   ? 2
-                             : first >= 0xE0 && first < 0xF0 ? 3
-                             : first >= 0xF0 && first < 0xF5 ? 4
-                                                             : 0;
-  if (length == 0 || i + length > text.size()) return 0;
-  for (std::size_t k = 1; k < length; ++k) {
-    if (!is_continuation(text, i + k)) return 0;
-  }
-  const unsigned char second = byte_at(text, i + 1);
-  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
-  const bool out_of_range = (first == 0xED && second >= 0xA0) || (first == 0xF4 && second >= 0x90);
-  return overlong || out_of_range ? 0 : length;
-}
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -62,8 +36,8 @@ constexpr std::size_t kExcerptBefore = 60, kExcerptWidth = 100;  // characters
 
 std::optional<std::size_t> find_invalid_byte(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = character_length(text, i);
-    if (length == 0) return i;
+    const std::size_t length = utf8_length(text, i);
+    if (length == 0 || text[i] == '\0') return i;
     i += length;
   }
   return std::nullopt;
@@ -78,7 +52,7 @@ Position advance(std::string_view text, Position from, std::size_t offset) {
     if (text[from.offset] == '\n') {
       ++from.line;
       from.column = 1;
-    } else if (!is_continuation(text, from.offset)) {
+    } else if (begins_character(text[from.offset])) {
       ++from.column;
     }
   }
@@ -95,11 +69,11 @@ std::string make_excerpt(std::string_view text, const Position& at) {
   const std::size_t place = std::min(at.offset, text.size());
   std::size_t begin = place, end = place, before = 0;
   while (begin > 0 && !is_sql_newline(text[begin - 1]) && before < kExcerptBefore) {
-    if (!is_continuation(text, --begin)) ++before;
+    if (begins_character(text[--begin])) ++before;
   }
-  while (begin < place && is_continuation(text, begin)) ++begin;
+  while (begin < place && !begins_character(text[begin])) ++begin;
   for (std::size_t after = 0; end < text.size() && !is_sql_newline(text[end]); ++end) {
-    if (!is_continuation(text, end) && before + after++ == kExcerptWidth) break;
+    if (begins_character(text[end]) && before + after++ == kExcerptWidth) break;
   }
   const bool cut_left = begin > 0 && !is_sql_newline(text[begin - 1]);
   const bool cut_right = end < text.size() && !is_sql_newline(text[end]);

@@ -1,10 +1,10 @@
-#include "dsl/value/sql_scanner.hpp"
+#include "dsl/value/reference_sites.hpp"
 
 #include <algorithm>
 #include <cctype>
 #include <utility>
 
-#include "dsl/value/characters.hpp"
+#include "dsl/value/sql_lexical.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -14,29 +14,6 @@ using Context = ReferenceSite::Context;
 // Each level of nested bodies searches its rest for a closing tag; deeper tags are taken as characters.
 constexpr int kMaxBodyDepth = 16;
 
-std::size_t skip_line_comment(std::string_view text, std::size_t position, std::size_t limit) {
-  while (position < limit && text[position] != '\n' && text[position] != '\r') ++position;
-  return position;
-}
-
-std::size_t skip_block_comment(std::string_view text, std::size_t position, std::size_t limit) {
-  int depth = 0;
-  while (position < limit) {
-    const std::string_view pair = text.substr(position, std::min<std::size_t>(2, limit - position));
-    if (pair == "/*") {
-      ++depth;
-    } else if (pair == "*/") {
-      --depth;
-    } else {
-      ++position;
-      continue;
-    }
-    position += 2;
-    if (depth == 0) break;
-  }
-  return position;
-}
-
 bool begins(std::string_view text, std::size_t position, std::size_t limit, std::string_view what) {
   return limit - position >= what.size() && text.compare(position, what.size(), what) == 0;
 }
@@ -45,7 +22,7 @@ class Scanner {
  public:
   explicit Scanner(const ExpandedTemplate& source) : source_(source), text_(source.text) {}
 
-  SqlScan run() {
+  ReferenceSites run() {
     scan_code(0, text_.size(), 0);
     return std::move(scan_);
   }
@@ -61,11 +38,11 @@ class Scanner {
 
   std::size_t scan_token(std::size_t position, std::size_t limit, int depth) {
     const char c = text_[position];
-    const std::size_t after_space = skip_sql_space(text_, position, limit);
+    const std::size_t after_space = skip_sql_space(text_.substr(0, limit), position);
     if (after_space > position) return after_space;
     if (c == '\'') return scan_string(position + 1, limit, Context::kString, depth);
     if (c == '"') return scan_quoted_identifier(position, limit, depth);
-    if (is_sql_start(c)) return scan_word(position, limit, depth);
+    if (is_identifier_start(c)) return scan_word(position, limit, depth);
     if (is_digit(c)) return scan_number(position, limit);
     if (c == '$') return scan_dollar(position, limit, depth);
     const Previous word = std::exchange(previous_, Previous::kOther);
@@ -110,7 +87,7 @@ class Scanner {
       return scan_string(position + 3, limit, Context::kUnicodeString, depth);
     }
     std::size_t end = position;
-    while (end < limit && (is_sql_char(text_[end]) || text_[end] == '$')) ++end;
+    while (end < limit && is_identifier_part(text_[end])) ++end;
     std::string word(text_.substr(position, std::min<std::size_t>(end - position, 5)));
     std::transform(word.begin(), word.end(), word.begin(),
                    [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
@@ -121,7 +98,7 @@ class Scanner {
 
   std::size_t scan_number(std::size_t position, std::size_t limit) {
     previous_ = Previous::kOther;
-    while (position < limit && is_sql_char(text_[position])) ++position;
+    while (position < limit && is_identifier_part(text_[position]) && text_[position] != '$') ++position;
     // "1$n" is no reference: the '$' belongs to what comes before.
     const bool has_dollar = position < limit && text_[position] == '$' && body_tag(position, limit).empty();
     return has_dollar ? position + 1 : position;
@@ -142,7 +119,7 @@ class Scanner {
   std::size_t add_code_site(Reference reference, std::size_t limit, int depth) {
     ReferenceSite site;
     site.in_body = depth > 0;
-    const std::size_t end = reference.end, next = skip_sql_space(text_, end, limit);
+    const std::size_t end = reference.end, next = skip_sql_space(text_.substr(0, limit), end);
     const char next_char = next < limit ? text_[next] : '\0';
     site.touches_string =
         previous_ == Previous::kString || previous_ == Previous::kReference || next_char == '\'';
@@ -158,12 +135,7 @@ class Scanner {
 
   // "$$" or "$tag$" at `position`; empty when there is none.
   std::string_view body_tag(std::size_t position, std::size_t limit) const {
-    std::size_t end = position + 1;
-    if (end < limit && is_sql_start(text_[end])) {
-      while (end < limit && is_sql_char(text_[end])) ++end;
-    }
-    const bool is_tag = end < limit && text_[end] == '$';
-    return is_tag ? text_.substr(position, end + 1 - position) : std::string_view();
+    return text_.substr(position, dollar_tag_length(text_.substr(0, limit), position));
   }
 
   std::size_t scan_body(std::size_t begin, std::size_t limit, std::string_view tag, int depth) {
@@ -219,9 +191,9 @@ class Scanner {
     while (position < limit) {
       const char c = text_[position];
       if (begins(text_, position, limit, "--")) {
-        position = skip_line_comment(text_, position, limit);
+        position = skip_line_comment(text_.substr(0, limit), position);
       } else if (is_sql_space(c)) {
-        has_newline = has_newline || c == '\n' || c == '\r';
+        has_newline = has_newline || is_sql_newline(c);
         ++position;
       } else {
         return has_newline && c == '\'' ? position + 1 : 0;
@@ -232,28 +204,13 @@ class Scanner {
 
   const ExpandedTemplate& source_;
   std::string_view text_;
-  SqlScan scan_;
+  ReferenceSites scan_;
   Previous previous_ = Previous::kOther;
 };
 
 }  // namespace
 
-std::size_t skip_sql_space(std::string_view text, std::size_t position, std::size_t limit) {
-  while (position < limit) {
-    if (is_sql_space(text[position])) {
-      ++position;
-    } else if (begins(text, position, limit, "--")) {
-      position = skip_line_comment(text, position, limit);
-    } else if (begins(text, position, limit, "/*")) {
-      position = skip_block_comment(text, position, limit);
-    } else {
-      break;
-    }
-  }
-  return position;
-}
-
-SqlScan scan_sql(const ExpandedTemplate& source) {
+ReferenceSites find_reference_sites(const ExpandedTemplate& source) {
   return Scanner(source).run();
 }
 

@@ -1,4 +1,4 @@
-#include "dsl/value/literal.hpp"
+#include "dsl/value/sql_literal.hpp"
 
 #include <algorithm>
 #include <cctype>

@@ -1,5 +1,6 @@
-// PostgreSQL's lexical rules (scan.l) as far as both the DSL's lexer and the statement check need them: where
-// a quoted thing, a comment or an operator ends. Assumes standard_conforming_strings = on.
+// PostgreSQL's lexical rules (scan.l), as far as the reader of workflow texts, the check of statements and the search
+// for references need them: where a quoted thing, a comment or an operator ends. Assumes
+// standard_conforming_strings = on.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +10,17 @@
 
 namespace durabled::dsl {
 
-bool is_sql_newline(char c);
-bool is_identifier_start(char c);  // a letter, '_' or any byte of a multi-byte character
-bool is_identifier_part(char c);   // those, digits and '$'
+inline bool is_sql_newline(char c) {
+  return c == '\n' || c == '\r';
+}
+// A letter, '_' or any byte of a multi-byte character.
+inline bool is_identifier_start(char c) {
+  return is_name_start(c) || static_cast<unsigned char>(c) >= 0x80;
+}
+// Those, digits and '$'.
+inline bool is_identifier_part(char c) {
+  return is_identifier_start(c) || is_digit(c) || c == '$';
+}
 bool is_operator_char(char c);
 
 // The skip functions take the offset at which the construct begins and return the offset just past it; npos
@@ -29,10 +38,13 @@ std::size_t dollar_tag_length(std::string_view text, std::size_t pos);
 // A dollar-quoted string. Requires: dollar_tag_length(text, pos) > 0.
 std::size_t skip_dollar_quoted(std::string_view text, std::size_t pos);
 
+// White space and comments; a comment that is not closed ends with the text. Never npos.
+std::size_t skip_sql_space(std::string_view text, std::size_t pos);
+
 bool starts_comment(std::string_view text, std::size_t pos);
 
 // The length of the operator at text[pos]: the longest run of operator characters, cut before a comment, and
-// without a trailing + or - unless one of ~ ! @ # ^ & | ` ? % stands before it. Requires: an operator
+// without a trailing + or - unless it contains one of ~ ! @ # ^ & | ` ? %. Requires: an operator
 // character, no comment.
 std::size_t operator_length(std::string_view text, std::size_t pos);
 

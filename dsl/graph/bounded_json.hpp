@@ -20,14 +20,13 @@ inline std::size_t graph_json_depth(int depth) {
   return 2 * static_cast<std::size_t>(std::clamp(depth, 1, kHardDepth)) + 8;
 }
 
-struct JsonTextError {
+struct JsonParseError {
   bool too_deep = false;
   std::string message;  // "not valid JSON: …"
 };
 
 // Never throws for bad text. Values nested deeper than `max_depth` are an error.
-Expected<boost::json::value, JsonTextError> parse_json_text(std::string_view text,
-                                                            std::size_t max_depth = 64);
+Expected<boost::json::value, JsonParseError> parse_json(std::string_view text, std::size_t max_depth = 64);
 
 // "a string", "a number", …, for messages.
 std::string_view json_kind_name(const boost::json::value& value);

@@ -1,21 +1,8 @@
-#include "dsl/graph/sql_scan.hpp"
+#include "dsl/value/sql_lexical.hpp"
 
 #include <algorithm>
 
 namespace durabled::dsl {
-
-bool is_sql_newline(char c) {
-  return c == '\n' || c == '\r';
-}
-
-bool is_identifier_start(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
-
-bool is_identifier_part(char c) {
-  return is_identifier_start(c) || is_digit(c) || c == '$';
-}
 
 bool is_operator_char(char c) {
   return c != '\0' && std::string_view("~!@#^&|`?+-*/%<>=").find(c) != std::string_view::npos;
@@ -69,6 +56,21 @@ std::size_t skip_dollar_quoted(std::string_view text, std::size_t pos) {
   const std::size_t length = dollar_tag_length(text, pos);
   const std::size_t end = text.find(text.substr(pos, length), pos + length);
   return end == std::string_view::npos ? kUnclosed : end + length;
+}
+
+std::size_t skip_sql_space(std::string_view text, std::size_t pos) {
+  while (pos < text.size()) {
+    if (is_sql_space(text[pos])) {
+      ++pos;
+    } else if (text.substr(pos, 2) == "--") {
+      pos = skip_line_comment(text, pos);
+    } else if (text.substr(pos, 2) == "/*") {
+      pos = std::min(skip_block_comment(text, pos), text.size());
+    } else {
+      break;
+    }
+  }
+  return pos;
 }
 
 bool starts_comment(std::string_view text, std::size_t pos) {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "dsl/text/diagnostic.hpp"
+#include "dsl/graph/diagnostic.hpp"
 
 namespace durabled::dsl {
 
