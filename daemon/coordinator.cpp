@@ -62,6 +62,7 @@ void Coordinator::handle_claimed(store::ClaimedInstance claimed) {
 // From a row as it was claimed or reclaimed to a running instance.
 void Coordinator::begin(Instance& instance, store::ClaimedInstance claimed) {
   instance.token = claimed.token;
+  instance.claim_key = std::move(claimed.claim_key);
   instance.role = claimed.role.value_or("");
   instance.role_id = claimed.role_id;
   instance.bytes = std::max(instance.bytes, claimed.bytes);

@@ -94,7 +94,7 @@ void Coordinator::proceed(Instance& instance) {
                                   std::move(*step.outcome.result));
       step.state = Step::State::kCommittingAlone;
       ++instance.raw_in_flight;
-      step_port_.commit(id, {options_.worker.key, instance.id, instance.token, *step.raw_event, ""});
+      step_port_.commit(id, {instance.claim_key, instance.id, instance.token, *step.raw_event, ""});
     }
     return;
   }
@@ -142,8 +142,8 @@ void Coordinator::proceed(Instance& instance) {
       add_node_states(instance, draft);
       instance.slot_taken = true;
       std::string turn = draft.for_step(event.at);
-      step_port_.commit(
-          id, {options_.worker.key, instance.id, instance.token, std::move(event), std::move(turn)});
+      step_port_.commit(id,
+                        {instance.claim_key, instance.id, instance.token, std::move(event), std::move(turn)});
       return proceed(instance);
     }
     if (!conclude(instance, step, draft)) return;

@@ -47,6 +47,7 @@ struct Coordinator::Instance {
   std::size_t bytes = 0;  // about what was read of it
   bool may_http = false;  // as of the claim, and renewed by set_http_rights()
   std::int64_t token = 0;
+  std::string claim_key;
   std::size_t charged = 0;  // bytes, in Coordinator::bytes_by_role_
   std::shared_ptr<const dsl::Graph> graph;
   std::unique_ptr<dsl::Execution> run;

@@ -155,7 +155,7 @@ void SessionConnector::connect(const store::StepTarget& target, Opened opened, R
       options_.conninfo, target, target.role, options_.own_role,
       extra == options_.roles.end() ? "" : extra->second, !options_.prepared_statements, options_.lease_ttl);
   const store::StepSession::Options session_options{
-      options_.prepared_statements, target.database != options_.served_database, options_.installation,
+      !options_.prepared_statements, target.database != options_.served_database, options_.installation,
       options_.set_role ? 0 : target.role_id};
   asio::post(connect_threads_, [weak = weak_from_this(), &io = io_, params, session_options,
                                 opened = std::move(opened), refused = std::move(refused)] {

@@ -168,12 +168,6 @@ comment on column df.workers.last_seen_at is 'Its last heartbeat; after worker.l
 comment on column df.workers.waiting is 'It wants to be notified of new work';
 comment on column df.workers.session_lock is 'It holds an advisory lock while it lives, so that its death shows at once';
 
-create table df._worker_keys (
-  worker_id int primary key references df.workers on delete cascade,
-  key uuid not null
-);
-comment on table df._worker_keys is 'The secret by which a daemon proves, in a step''s session, that it is that daemon';
-
 -- Written by daemons, one row a login and not one an instance; gone with the daemon.
 create table df._login_problems (
   worker_id int not null references df.workers on delete cascade,
@@ -214,6 +208,7 @@ create table df.instances (
   attention boolean not null default false,
   worker_id int,
   fencing_token bigint not null default 0,
+  claim_hash bytea,
   lost_claims smallint not null default 0,
   lost_seq bigint not null default 0
 ) with (fillfactor = 80);
@@ -243,6 +238,7 @@ comment on column df.instances.lost_claims is
   'How many claims in a row ended without any event, because the daemon died; after three it is parked';
 comment on column df.instances.lost_seq is 'The last event when its daemon died last';
 comment on column df.instances.fencing_token is 'Raised by each claim: a daemon with an older one commits nothing';
+comment on column df.instances.claim_hash is 'SHA-256 of the key that the present claim commits with';
 
 -- What a statement pays for is the number of indexes, and of their predicates. wake_at is null while a daemon holds the instance
 -- and once it has ended.
@@ -442,7 +438,6 @@ alter table df._signal_grants enable row level security;
 alter table df.workers enable row level security;
 alter table df.settings enable row level security;
 alter table df.schema_migrations enable row level security;
-alter table df._worker_keys enable row level security;
 alter table df._client_routines enable row level security;
 alter table df._installation enable row level security;
 alter table df._operator enable row level security;

@@ -1,5 +1,6 @@
--- The protocol between a daemon and the schema: register, poll, commit. Called by daemons only; the one function that
--- runs in a step's session, _commit_turn, proves by the worker's key that a daemon is behind the call.
+-- The protocol between a daemon and the schema: register, poll, commit. Called by daemons only, but for what runs in a
+-- step's session: _begin_step and _end_step, which have the step's own rights, and _commit_turn, which has the owner's
+-- and whose caller shows by the key of a claim that it is the daemon.
 --
 -- Lock order: df.workers, then df.instances in the order of their ids, then df.signals.
 -- What is looked up by id compares worker_id by `is not distinct from`: no index serves that, so that the planner cannot
@@ -7,12 +8,18 @@
 -- Every change of worker_id or fencing_token locks the instance FOR UPDATE; every commit of a step at least FOR KEY SHARE.
 -- The two exclude each other, so that a commit either is in the history that a new holder reads, or fails.
 
+-- What the row of an instance shows of the key of its claim. A hash of a random key tells nothing of it, so that the row
+-- stays as readable as it is.
+create function df._claim_hash(p_key uuid) returns bytea language sql immutable parallel safe
+  return pg_catalog.sha256(pg_catalog.uuid_send(p_key));
+comment on function df._claim_hash(uuid) is 'What df.instances keeps of the key of a claim';
+
 -- The first half of the advisory lock that a daemon's session holds; the second is the worker's id.
 create function df._lock_class() returns int language sql immutable parallel safe as 'select 1684406273';
 comment on function df._lock_class() is 'Class of the advisory locks by which daemons show that they live';
 
 create function df._register(p_name text, p_host text, p_pid int, p_version text, p_lock boolean,
-                             out worker_id int, out worker_key uuid, out installation uuid)
+                             out worker_id int, out installation uuid)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   worker_id := nextval(pg_get_serial_sequence('df.workers', 'id'));
@@ -23,10 +30,9 @@ begin
   end loop;
   insert into df.workers (id, name, host, pid, version, session_lock) overriding system value
   values (worker_id, p_name, p_host, p_pid, p_version, p_lock);
-  insert into df._worker_keys values (worker_id, gen_random_uuid()) returning key into worker_key;
   select i.id into strict installation from df._installation i;
 end $$;
-comment on function df._register(text, text, int, text, boolean) is 'A daemon starts: its id and its key';
+comment on function df._register(text, text, int, text, boolean) is 'A daemon starts: its id';
 
 -- Null when the worker is no longer registered: others have taken over what it held.
 create function df._heartbeat(p_worker int) returns timestamptz language sql
@@ -282,7 +288,7 @@ create function df._poll(p_worker int, p_limit int, p_busy oid[] default '{}', p
                          p_bytes bigint default 16777216, p_text int default 16777216, p_each int default null)
 returns table (kind text, id text, token bigint, status text, dsl text, label text, vars jsonb, role text, database text,
                wake_at timestamptz, request text, request_reason text, started boolean, may_http boolean, error json,
-               seconds double precision, role_oid oid, dsl_bytes int, bytes bigint, more boolean)
+               seconds double precision, role_oid oid, dsl_bytes int, bytes bigint, more boolean, claim_key uuid)
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set enable_bitmapscan = off
   set enable_sort = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -324,7 +330,7 @@ begin
                 i.label, null::jsonb, (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by),
                 null::text, null::timestamptz, i.request, i.request_reason, true, null::boolean, i.error,
                 extract(epoch from i.completed_at - coalesce(i.started_at, i.completed_at))::double precision, null::oid,
-                null::int, null::bigint, null::boolean;
+                null::int, null::bigint, null::boolean, null::uuid;
   end if;
   return query
     with told as (
@@ -341,13 +347,13 @@ begin
               (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), null::text,
               null::timestamptz, i.request, i.request_reason, true, null::boolean, i.error,
               extract(epoch from i.completed_at - coalesce(i.started_at, i.completed_at))::double precision, null::oid,
-              null::int, null::bigint, null::boolean;
+              null::int, null::bigint, null::boolean, null::uuid;
   if p_limit <= 0 then
     if full_up then
       return query select 'next', null::text, null::bigint, null::text, null::text, null::text, null::jsonb, null::text,
                           null::text, t, null::text, null::text, null::boolean, null::boolean, null::json,
                           null::double precision, served, null::int,
-                          null::bigint, true;
+                          null::bigint, true, null::uuid;
     end if;
     return;
   end if;
@@ -416,12 +422,13 @@ begin
       return query
         update df.instances i
         set worker_id = p_worker, fencing_token = case i.fencing_token when 0 then df._first_token() else i.fencing_token + 1 end, wake_at = null, attention = false,
+            claim_hash = df._claim_hash(due.claim_key),
             status = 'running', started_at = coalesce(i.started_at, t), updated_at = t
-        from unnest(ids, sizes) due (id, bytes) where i.id = due.id
+        from (select u.id, u.bytes, gen_random_uuid() as claim_key from unnest(ids, sizes) u (id, bytes)) due where i.id = due.id
         returning 'claimed', i.id, i.fencing_token, i.status, case when octet_length(i.dsl) <= p_text then i.dsl end, i.label,
                   i.vars, (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), i.database,
                   i.wake_at, i.request, i.request_reason, (i.fencing_token & 4294967295) > 1, df._may_http(i.submitted_by),
-                  null::json, null::double precision, i.submitted_by::oid, octet_length(i.dsl), due.bytes, null::boolean;
+                  null::json, null::double precision, i.submitted_by::oid, octet_length(i.dsl), due.bytes, null::boolean, due.claim_key;
       room := room - cardinality(ids);
       exit when ids = '{}';
       served := owners[cardinality(owners)];
@@ -448,25 +455,23 @@ begin
   return query select 'next', null::text, null::bigint, null::text, null::text, null::text, null::jsonb, null::text,
                       null::text, upcoming, null::text, null::text, null::boolean, null::boolean, null::json,
                       null::double precision, served, null::int,
-                      null::bigint, full_up;
+                      null::bigint, full_up, null::uuid;
 end $$;
 comment on function df._poll(int, int, oid[], oid, bigint, int, int) is
   'One round of a daemon: claims what is due, reads what wants attention';
 
 -- A daemon that is not sure whether a commit happened takes its own instance anew: nothing older can commit after that.
-create function df._reclaim(p_worker int, p_instance text) returns bigint language plpgsql
+create function df._reclaim(p_worker int, p_instance text, out token bigint, out claim_key uuid) language plpgsql
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
-declare
-  token bigint;
 begin
+  claim_key := gen_random_uuid();
   -- A client's transaction may have the row locked for as long as it likes: an error (55P03) then, not a wait.
   perform from df.instances where id = p_instance and worker_id is not distinct from p_worker for update nowait;
-  update df.instances set fencing_token = fencing_token + 1
+  update df.instances set fencing_token = fencing_token + 1, claim_hash = df._claim_hash(claim_key)
   where id = p_instance and worker_id is not distinct from p_worker and completed_at is null
   returning fencing_token into token;
-  return token;
 end $$;
-comment on function df._reclaim(int, text) is 'A new fencing token for an instance that the worker holds; null when it no longer does';
+comment on function df._reclaim(int, text) is 'A new token and key for an instance that the worker holds; the token is null when it no longer does';
 
 -- Gives an instance the key that its text names. Null: it has it, or one of its own. Else the id of the instance that has
 -- that key, or '' where a client's open transaction may come to have it: nobody's turn waits for that.
@@ -634,49 +639,75 @@ begin
 end $$;
 comment on function df._apply_turn(text, timestamptz, json) is 'What a turn writes beside its first event';
 
+-- What each step's transaction begins with: whom it acts for ('none': the session's own role), and the settings that it may
+-- read. p_local: for this transaction; else the session has no transaction of the step's.
+-- A procedure, because CALL is neither planned nor run by the executor, and daemons send it as text each time: the session
+-- of a step has no prepared statement that the step could replace. Like _commit_turn it sets no search_path.
+create procedure df._begin_step(p_role text, p_instance text, p_label text, p_node text, p_attempt text, p_local boolean)
+language plpgsql as $$
+declare
+  ignored pg_catalog.text;
+begin
+  if p_role operator(pg_catalog.<>) 'none' then
+    ignored := pg_catalog.set_config('role', p_role, p_local);
+  end if;
+  ignored := pg_catalog.set_config('df.instance_id', p_instance, p_local);
+  ignored := pg_catalog.set_config('df.label', p_label, p_local);
+  ignored := pg_catalog.set_config('df.node_id', p_node, p_local);
+  ignored := pg_catalog.set_config('df.attempt', p_attempt, p_local);
+  ignored := pg_catalog.set_config('df.in_workflow', 'true', p_local);
+end $$;
+comment on procedure df._begin_step(text, text, text, text, text, boolean) is 'The settings of a step';
+
+-- What a step may have left in its session, taken away after its transaction. Everything that DISCARD ALL takes away but for
+-- cached plans, because the next step's checkpoint uses them.
+create procedure df._end_step() language plpgsql as $$
+declare
+  ignored pg_catalog.text;
+begin
+  ignored := pg_catalog.set_config('role', 'none', false);
+  perform pg_catalog.pg_advisory_unlock_all();
+  execute 'close all';
+  deallocate all;
+  execute 'unlisten *';
+  discard temp;
+  discard sequences;
+  reset all;
+end $$;
+comment on procedure df._end_step() is 'Cleans the session of a step';
+
 -- The checkpoint: one event and what follows from it, in the transaction of the step that it records. Fails, and with it
--- the step, when the lease is lost (DF001), when the step's transaction is not the one it began with (DF002), or when the
--- step gave itself another role than p_role (DF004; null: it may). The session must be that of the role whose step it is,
--- or of the daemon itself: a key alone opens nobody else's history.
+-- the step, when the lease is lost (DF001), or when the step gave itself another role than p_role (DF004; null: it may). The
+-- key is that of the claim, which the daemon alone knows: it opens this instance, and for as long as the claim lasts.
 -- The attempt began when the transaction did. p_at is now, by a clock that may differ by some milliseconds.
--- p_dirty returns whether the step left something in its session that only DISCARD ALL takes away.
 -- lock_timeout: a client that keeps a cancel of the instance open would hold up the step, its locks and its connection. After
 -- that time the step is rolled back (55P03), and runs again if the cancel is.
 -- It has no search_path of its own, because setting one costs a third of the whole call (the path is worked out anew in
 -- each transaction). Instead every name in it is qualified, operators too, and it calls nothing unqualified.
--- A procedure, because CALL is neither planned nor run by the executor, and daemons send it anew for each step.
-create procedure df._commit_turn(p_key uuid, p_instance text, p_token bigint, p_xid xid8, p_role text, p_seq bigint,
-                                 p_at timestamptz, p_kind text, p_node text, p_scope text, p_attempt int, p_data json,
-                                 p_turn json, inout p_dirty boolean)
+create procedure df._commit_turn(p_claim uuid, p_instance text, p_token bigint, p_role text, p_seq bigint, p_at timestamptz,
+                                 p_kind text, p_node text, p_scope text, p_attempt int, p_data json, p_turn json)
 language plpgsql security definer set enable_seqscan = off set lock_timeout = '5s' as $$
 begin
-  if (p_xid operator(pg_catalog.=) pg_catalog.pg_current_xact_id()) is not true then
-    raise exception 'the step ended the transaction that it ran in' using errcode = 'DF002';
-  end if;
-  if pg_catalog.current_setting('role') operator(pg_catalog.<>) p_role then
-    perform df._refuse_role();
-  end if;
   insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data, started_at)
   select p_instance, p_seq, p_at, p_kind, p_node, p_scope, p_attempt, p_data,
          pg_catalog.now() operator(pg_catalog.+) (p_at operator(pg_catalog.-) pg_catalog.clock_timestamp())
-  from df.instances i join df._worker_keys k on k.worker_id operator(pg_catalog.=) i.worker_id
-  where i.id operator(pg_catalog.=) p_instance and i.fencing_token operator(pg_catalog.=) p_token
-    and k.key operator(pg_catalog.=) p_key
-    and (i.submitted_by operator(pg_catalog.=) pg_catalog.to_regrole(pg_catalog.quote_ident(session_user))
-         or pg_catalog.pg_has_role(session_user, current_user, 'member'))
-  for key share of i
-  returning pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0
-    or exists (select from pg_catalog.pg_prepared_statement() where from_sql)
-    or exists (select from pg_catalog.pg_cursor() where is_holdable) into p_dirty;
+  from df.instances i
+  where i.id operator(pg_catalog.=) p_instance and i.worker_id is not null
+    and i.fencing_token operator(pg_catalog.=) p_token and i.claim_hash operator(pg_catalog.=) df._claim_hash(p_claim)
+    and (p_role is null or pg_catalog.current_setting('role') operator(pg_catalog.=) p_role)
+  for key share of i;
   if not found then
+    if pg_catalog.current_setting('role') operator(pg_catalog.<>) p_role then
+      perform df._refuse_role();
+    end if;
     raise exception 'lease lost: instance % is held by another daemon, or was cancelled', p_instance using errcode = 'DF001';
   end if;
   if p_turn is not null then
     perform df._apply_turn(p_instance, p_at, p_turn);
   end if;
 end $$;
-comment on procedure df._commit_turn(uuid, text, bigint, xid8, text, bigint, timestamptz, text, text, text, int, json, json,
-                                     boolean) is 'The checkpoint of a step, in the step''s transaction';
+comment on procedure df._commit_turn(uuid, text, bigint, text, bigint, timestamptz, text, text, text, int, json, json) is
+  'The checkpoint of a step, in the step''s transaction';
 
 -- A step that gave itself another role than it was given must not be recorded (identity.mode set_role).
 create function df._refuse_role() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -738,4 +769,4 @@ comment on function df._prune_batch(interval, int) is 'One batch of df.prune';
 -- Rights -----------------------------------------------------------------------------------------------------------
 
 insert into df._client_routines (name) values
-  ('_commit_turn'), ('_refuse_role');
+  ('_begin_step'), ('_commit_turn'), ('_end_step'), ('_refuse_role');

@@ -146,7 +146,7 @@ bool sessions_are_kept(const std::string& conninfo) {
 
 std::optional<std::string> login_problem(const ConnectParams& params) {
   try {
-    StepSession::connect(params, {.prepared_statements = false});
+    StepSession::connect(params, {.pooled = true});
     return std::nullopt;
   } catch (const StoreError& error) {
     return error.what();

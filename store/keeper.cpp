@@ -19,11 +19,10 @@ class Keeper::Impl {
     Transaction work(connection);
     work.exec("set application_name = 'durabled keeper'");
     const pqxx::row row = exec_params(
-        work, "select worker_id, worker_key, installation from df._register($1, $2, $3, $4, $5)",
-        options.name, options.host, static_cast<int>(::getpid()), options.version, options.advisory_lock)[0];
+        work, "select worker_id, installation from df._register($1, $2, $3, $4, $5)", options.name,
+        options.host, static_cast<int>(::getpid()), options.version, options.advisory_lock)[0];
     id.number = row[0].as<int>();
-    id.key = row[1].as<std::string>();
-    id.installation = row[2].as<std::string>();
+    id.installation = row[1].as<std::string>();
     work.commit();
   }
 

@@ -44,16 +44,6 @@ void Pipeline::send(const char* sql, Sent kind, std::initializer_list<const char
                                nullptr, 0) != 0);
 }
 
-void Pipeline::send_prepared(const char* name, Sent kind, std::initializer_list<const char*> params) {
-  const std::vector<const char*> values(params);
-  sent(kind, PQsendQueryPrepared(conn_, name, static_cast<int>(values.size()), values.data(), nullptr,
-                                 nullptr, 0) != 0);
-}
-
-void Pipeline::prepare(const char* name, const char* sql) {
-  sent(Sent::kPrepare, PQsendPrepare(conn_, name, sql, 0, nullptr) != 0);
-}
-
 void Pipeline::sync() {
   sent(Sent::kSync, PQpipelineSync(conn_) != 0);
   unsent_ = true;

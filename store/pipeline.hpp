@@ -15,16 +15,13 @@ namespace durabled::store {
 
 // What a message was sent for.
 enum class Sent {
-  kPrepare,
   kOwn,
   kLookup,
-  kSettings,
   kStatement,
   kTypes,
   kCheckpoint,
   kForeignCheckpoint,
   kCommit,
-  kInspect,
   kClean,
   kSync
 };
@@ -43,8 +40,6 @@ class Pipeline {
   PGconn* connection() const { return conn_; }
 
   void send(const char* sql, Sent kind, std::initializer_list<const char*> params = {});
-  void send_prepared(const char* name, Sent kind, std::initializer_list<const char*> params = {});
-  void prepare(const char* name, const char* sql);
   void sync();
 
   // Writes and reads as much as is possible without blocking.

@@ -3,7 +3,6 @@
 #include <libpq-fe.h>
 
 #include <exception>
-#include <iterator>
 #include <utility>
 
 #include "dsl/assert.hpp"
@@ -63,16 +62,18 @@ class StepSession::Impl {
  private:
   enum class Exchange { kNone, kRun, kCommit, kRollback };
 
-  std::vector<const own::Statement*> own_statements() const;
-  void prepare(const char* name, const char* sql);  // throws StoreError
-  void send(const own::Statement& statement, Sent kind, std::initializer_list<const char*> params = {});
+  void require_checkpoint();  // throws StoreError
+  // The schema df is there, and the session is ours alone.
+  bool at_home() const { return !options_.pooled && !options_.foreign; }
+  void send(const char* sql, Sent kind, std::initializer_list<const char*> params = {}) {
+    pipeline_.send(sql, kind, params);
+  }
   void send_run();
   void send_alone();
   void send_settings();
   void send_statement() { pipeline_.send(statement_.sql.c_str(), Sent::kStatement); }
   void send_commit();
   void send_clean();
-  void discard();
   void ask_for_types();
   void stop_reading();
   dsl::Failure result_too_large() const;
@@ -81,6 +82,7 @@ class StepSession::Impl {
   void handle(PGresultPtr result, Sent kind);
   void handle_answer(PGresultPtr result, Sent kind);
   void handle_error(const PGresult* result, Sent kind);
+  void judge_tag(std::string_view tag);
   void take_earlier_result(std::string_view result);
   void judge(const PGresult* result, Sent kind);
   void begin(Exchange exchange);
@@ -95,13 +97,11 @@ class StepSession::Impl {
 
   dsl::TypeCatalog catalog_;
   Exchange exchange_ = Exchange::kNone;
-  bool reads_only_ = false;         // the role's transactions, unless they say otherwise
-  bool remembers_ = false;          // foreign: the schema there keeps what steps returned
-  bool looking_up_ = false;         // whether the step ran before
-  bool prepared_are_gone_ = false;  // the step's statement discarded them, ours included
+  bool reads_only_ = false;  // the role's transactions, unless they say otherwise
+  bool remembers_ = false;   // foreign: the schema there keeps what steps returned
+  bool looking_up_ = false;  // whether the step ran before
 
   StepStatement statement_;
-  std::string xid_;
   std::optional<ResultReader> reader_;
   std::optional<dsl::Failure> failure_;
   bool needs_to_run_alone_ = false;
@@ -120,37 +120,20 @@ void StepSession::Impl::open() {
   if (conn == nullptr || PQstatus(conn) != CONNECTION_OK) throw login_error(conn);
   if (options_.role != 0) require_role(conn, options_.role);
   if (options_.foreign) remembers_ = has_foreign_memory(conn);
-  if (options_.prepared_statements) {
-    for (const own::Statement* statement : own_statements()) prepare(statement->name, statement->sql);
-    if (!options_.foreign) prepare("", own::kCheckpoint.sql);  // whether the role may
-  }
+  if (at_home()) require_checkpoint();
   if (!pipeline_.start()) throw StoreError(StoreError::Kind::kTransient, "connect", PQerrorMessage(conn));
 }
 
-void StepSession::Impl::prepare(const char* name, const char* sql) {
+// Whether the role may use the schema: the server parses the call, and keeps nothing of it.
+void StepSession::Impl::require_checkpoint() {
   PGconn* conn = pipeline_.connection();
-  const PGresultPtr result(PQprepare(conn, name, sql, 0, nullptr));
+  const PGresultPtr result(PQprepare(conn, "", own::kCheckpoint, 0, nullptr));
   if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) return;
   const bool broken = PQstatus(conn) == CONNECTION_BAD;
   throw StoreError(
       broken ? StoreError::Kind::kTransient : StoreError::Kind::kPermanent, "connect",
       std::string(PQresultErrorMessage(result.get())) + "(has the role been given df.grant_usage?)",
       error_field(result.get(), PG_DIAG_SQLSTATE));
-}
-
-void StepSession::Impl::send(const own::Statement& statement, Sent kind,
-                             std::initializer_list<const char*> params) {
-  if (options_.prepared_statements && !prepared_are_gone_ && statement.name != nullptr) {
-    pipeline_.send_prepared(statement.name, kind, params);
-  } else {
-    pipeline_.send(statement.sql, kind, params);
-  }
-}
-
-std::vector<const own::Statement*> StepSession::Impl::own_statements() const {
-  std::vector<const own::Statement*> all(std::begin(own::kPrepared), std::end(own::kPrepared));
-  if (remembers_) all.push_back(&own::kForeignLookup);
-  return all;
 }
 
 void StepSession::Impl::begin(Exchange exchange) {
@@ -162,7 +145,6 @@ void StepSession::Impl::begin(Exchange exchange) {
 void StepSession::Impl::run(StepStatement statement) {
   begin(Exchange::kRun);
   statement_ = std::move(statement);
-  xid_.clear();
   needs_to_run_alone_ = began_ = statement_answered_ = statement_done_ = false;
   settings_changed_ = false;
   outcome_ = {};
@@ -183,14 +165,14 @@ void StepSession::Impl::run(StepStatement statement) {
 
 void StepSession::Impl::send_settings() {
   const std::string attempt = std::to_string(statement_.attempt);
-  send(options_.prepared_statements ? own::kSettings : own::kSettingsPooled, Sent::kSettings,
+  send(at_home() ? own::kSettings : own::kSettingsElsewhere, Sent::kOwn,
        {statement_.role.c_str(), statement_.instance_id.c_str(), statement_.label.c_str(),
         statement_.node_id.c_str(), attempt.c_str(), statement_.alone ? "false" : "true"});
 }
 
 void StepSession::Impl::send_run() {
   if (reads_only_) {
-    for (const own::Statement& statement : own::kReadOnly) send(statement, Sent::kOwn);
+    for (const char* sql : own::kReadOnly) send(sql, Sent::kOwn);
   }
   send_statement();
   pipeline_.sync();
@@ -198,7 +180,7 @@ void StepSession::Impl::send_run() {
 
 void StepSession::Impl::send_alone() {
   const bool as_role = statement_.role != "none";
-  if (options_.prepared_statements) {
+  if (!options_.pooled) {
     send_settings();
     pipeline_.sync();  // the statement must not share an implicit transaction with what went before
     send_statement();
@@ -220,27 +202,15 @@ void StepSession::Impl::send_alone() {
   // A procedure can be told where it runs: CALL may share the exchange's implicit transaction with what went before.
   if (dsl::scan_statements(statement_.sql).first_keyword == "CALL") send_settings();
   send_statement();
-  for (const own::Statement& statement : own::kCleanPooled) send(statement, Sent::kOwn);
+  send_clean();
   pipeline_.sync();
 }
 
-// Asks what the step left, and takes it away; what the answer asks for follows it.
+// Takes away what the step left.
 void StepSession::Impl::send_clean() {
-  if (!options_.prepared_statements) {
-    for (const own::Statement& statement : own::kCleanPooled) send(statement, Sent::kClean);
-    return;
-  }
-  send(own::kInspect, Sent::kInspect);
-  for (const own::Statement& statement : own::kClean) send(statement, Sent::kClean);
-}
-
-// DISCARD ALL takes our prepared statements with it; it must run outside the pipeline's implicit transaction.
-void StepSession::Impl::discard() {
-  pipeline_.send("discard all", Sent::kClean);
-  pipeline_.sync();
-  for (const own::Statement* statement : own_statements()) pipeline_.prepare(statement->name, statement->sql);
-  pipeline_.sync();
-  pipeline_.flush();
+  if (at_home()) return send(own::kClean, Sent::kClean);
+  for (const char* sql : own::kCleanElsewhere) send(sql, Sent::kClean);
+  if (options_.pooled) send(own::kIntroduce, Sent::kClean);
 }
 
 void StepSession::Impl::commit(const StepCommit& commit) {
@@ -255,17 +225,12 @@ void StepSession::Impl::commit(const StepCommit& commit) {
   send(own::kConstraints, Sent::kOwn);
   send(own::kConceal, Sent::kOwn);
   send(own::kCheckpoint, Sent::kCheckpoint,
-       {commit.worker_key.c_str(), commit.instance_id.c_str(), token.c_str(), xid_.c_str(),
+       {commit.claim_key.c_str(), commit.instance_id.c_str(), token.c_str(),
         statement_.role == "none" ? nullptr : statement_.role.c_str(), seq.c_str(), at.c_str(), kind.c_str(),
         node.c_str(), event.address.scope.c_str(), attempt.c_str(), event.data.c_str(),
         commit.turn.empty() ? nullptr : commit.turn.c_str()});
   send_commit();
-  // The checkpoint has told what there is to clean. A session that roles share is looked at once more.
-  if (!options_.prepared_statements || statement_.role != "none") {
-    send_clean();
-  } else {
-    for (const own::Statement& statement : own::kClean) send(statement, Sent::kClean);
-  }
+  send_clean();
   pipeline_.sync();
 }
 
@@ -387,17 +352,9 @@ void StepSession::Impl::handle_answer(PGresultPtr result, Sent kind) {
   };
   switch (kind) {
     case Sent::kStatement:
-      if (const std::string_view tag = PQcmdStatus(result.get());
-          tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
-        prepared_are_gone_ = true;
-      } else if (tag == "SET") {
-        settings_changed_ = true;
-      }
+      judge_tag(PQcmdStatus(result.get()));
       reader_->add(std::move(result));
       if (reader_->too_large()) stop_reading();
-      return;
-    case Sent::kSettings:
-      xid_ = last_column();
       return;
     case Sent::kLookup:
       if (!last_column().empty()) take_earlier_result(last_column());
@@ -417,16 +374,20 @@ void StepSession::Impl::handle_answer(PGresultPtr result, Sent kind) {
       commit_answered_ = std::string_view(PQcmdStatus(result.get())) == "COMMIT";
       return;
     case Sent::kCheckpoint:
-    case Sent::kInspect:
-      if (last_column() == "t" && options_.prepared_statements) discard();
-      return;
     case Sent::kForeignCheckpoint:
-    case Sent::kPrepare:
     case Sent::kOwn:
     case Sent::kClean:
     case Sent::kSync:
       return;
   }
+}
+
+// By the command tag the server says what the statement was. Within a transaction block no code that it calls can end the
+// transaction: only a statement that does nothing else can. What it committed stays, and is not recorded as done.
+void StepSession::Impl::judge_tag(std::string_view tag) {
+  if (tag == "SET") settings_changed_ = true;
+  if (!statement_.alone && (tag == "COMMIT" || tag == "ROLLBACK" || tag == "PREPARE TRANSACTION"))
+    failure_ = make_failure("DF002", "the step ended the transaction that it ran in", "");
 }
 
 // The other database may be the role's own, and so may the functions there that remember what steps returned.
@@ -449,8 +410,6 @@ void StepSession::Impl::take_earlier_result(std::string_view result) {
 void StepSession::Impl::judge(const PGresult* result, Sent kind) {
   const std::string sqlstate = error_field(result, PG_DIAG_SQLSTATE);
   const std::string file = error_field(result, PG_DIAG_SOURCE_FILE);
-  if (sqlstate == "26000" && exchange_ == Exchange::kRun && kind != Sent::kStatement)
-    pipeline_.lose();  // somebody discarded our statements
   lease_lost_ = kind == Sent::kCheckpoint && sqlstate == "DF001";
   busy_ = kind == Sent::kCheckpoint && (sqlstate == "55P03" || sqlstate == "40P01");
   refused_ = !sqlstate.empty() && !gone_;
@@ -470,7 +429,7 @@ void StepSession::Impl::handle_error(const PGresult* result, Sent kind) {
   gone_ |= error_field(result, PG_DIAG_SEVERITY_NONLOCALIZED) == "FATAL" ||
            PQstatus(pipeline_.connection()) == CONNECTION_BAD;
   if (gone_) pipeline_.lose();
-  if (kind == Sent::kInspect || kind == Sent::kClean || kind == Sent::kPrepare) {
+  if (kind == Sent::kClean) {
     pipeline_.lose();  // a session that cannot be cleaned is not used again; what it did stands
     return;
   }
@@ -505,10 +464,9 @@ void StepSession::Impl::end_of_exchange() {
                                : busy_     ? CommitOutcome::Kind::kBusy
                                            : CommitOutcome::Kind::kRefused;
       }
-      if (prepared_are_gone_) pipeline_.lose();
       return;
     case Exchange::kRollback:
-      if (failure_ || prepared_are_gone_) pipeline_.lose();  // a late cancel may have hit it
+      if (failure_) pipeline_.lose();  // a late cancel may have hit it
       return;
     case Exchange::kNone:
       return;

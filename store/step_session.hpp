@@ -1,7 +1,7 @@
 // One connection that runs steps, over libpq's pipeline mode: two round trips a step.
 //
-//   run()     BEGIN · clean settings · the step's settings and its transaction id · the statement
-//   commit()  df._commit_turn(…) · COMMIT · what the step may have left in the session
+//   run()     BEGIN · the step's settings · the statement
+//   commit()  df._commit_turn(…) · COMMIT · what the step left in the session is taken away
 //
 // Non-blocking: the owner waits for the socket, then calls advance(). One thread at a time. After lost() is
 // true the session is of no further use. A statement's result never takes more memory than max_result_bytes
@@ -44,7 +44,7 @@ struct StepOutcome {
 
 // One checkpoint: an event, and in `turn` what follows from it (JSON of df._apply_turn; empty: nothing).
 struct StepCommit {
-  std::string worker_key, instance_id;
+  std::string claim_key, instance_id;
   std::int64_t token = 0;
   dsl::Event event;
   std::string turn;
@@ -65,7 +65,7 @@ struct CommitOutcome {
 class StepSession {
  public:
   struct Options {
-    bool prepared_statements = true;
+    bool pooled = false;  // behind a pooler in transaction mode
     // Another database than the one that has the instance. Its checkpoint cannot be in the step's
     // transaction; instead df._foreign_steps there remembers, in that transaction, that the step ran and what
     // it returned.

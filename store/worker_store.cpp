@@ -89,6 +89,7 @@ ClaimedInstance read_instance(const pqxx::row& row) {
   ClaimedInstance instance;
   instance.id = text(row["id"]);
   instance.token = row["token"].as<std::int64_t>();
+  instance.claim_key = text(row["claim_key"]);
   instance.dsl = text(row["dsl"]);
   instance.label = text(row["label"]);
   instance.vars = text(row["vars"]);
@@ -162,7 +163,8 @@ PollResult WorkerStore::poll(int worker, const PollRequest& request) {
           // A time beyond what a count of microseconds can hold (infinity above all) means no wake-up.
           " case when wake_at operator(pg_catalog.<) '2200-01-01'::pg_catalog.timestamptz"
           " then (extract(epoch from wake_at) operator(pg_catalog.*) 1000000)::bigint end as wake_at, "
-          "request, request_reason, started, may_http, error, seconds, role_oid, dsl_bytes, bytes, more"
+          "request, request_reason, started, may_http, error, seconds, role_oid, dsl_bytes, bytes, more, "
+          "claim_key"
           " from df._poll($1, $2, $3::pg_catalog.oid[], $4::bigint::pg_catalog.oid, $5, $6, $7)",
           worker, request.limit, busy, static_cast<long long>(request.after),
           static_cast<long long>(request.bytes), static_cast<long long>(request.longest_text), request.each);
@@ -251,16 +253,19 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
     result.reserve(sorted.size());
     std::map<std::string, ClaimedInstance*> held;
     for (const std::string& id : sorted) {
-      if (exec_params(work, "select df._reclaim($1, $2)", worker, id)[0][0].is_null()) continue;
+      const pqxx::result claim =
+          exec_params(work, "select token, claim_key from df._reclaim($1, $2)", worker, id);
+      if (claim[0][0].is_null()) continue;
       const pqxx::result rows = exec_params(
           work,
-          "select i.id, i.fencing_token as token, i.dsl, i.label, i.vars, i.database, i.request, "
+          "select i.id, i.fencing_token as token, $2 as claim_key, i.dsl, i.label, i.vars, i.database, "
+          "i.request, "
           "i.request_reason,"
           " (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by) as role,"
           " i.submitted_by::oid as role_oid, octet_length(i.dsl) as dsl_bytes, 0 as bytes,"
           " df._may_http(i.submitted_by) as may_http"
           " from df.instances i where i.id = $1",
-          id);
+          id, text(claim[0][1]));
       result.push_back(read_instance(rows[0]));
       held[id] = &result.back();
     }

@@ -21,7 +21,6 @@ namespace durabled::store {
 
 struct WorkerId {
   int number = 0;
-  std::string key;           // secret; never logged
   std::string installation;  // a UUID, which no other database has; see df._installation
 };
 
@@ -35,6 +34,7 @@ struct Signal {
 struct ClaimedInstance {
   std::string id;
   std::int64_t token = 0;
+  std::string claim_key;            // secret; what a step's commit shows; never logged
   std::string dsl, label, vars;     // vars: JSON object
   std::size_t dsl_bytes = 0;        // longer than dsl: the text was too long to be read
   std::size_t bytes = 0;            // about what was read: text, variables, history, signals

@@ -34,6 +34,9 @@ class Attack {
   // The same as a step of a workflow of mallory's; returns the instance's id once it has ended.
   std::string attempt_as_step(const std::string& statement);
 
+  // Whether the key that some instance was or is claimed with is in this text.
+  bool tells_a_key(const std::string& text);
+
   // A workflow of somebody who has nothing to do with it all gets through.
   void others_go_on();
 
@@ -47,7 +50,7 @@ class Attack {
   std::optional<DaemonProcess> daemon_;
   Sql mallory_;
   Sql victim_;
-  std::string victims_instance_, own_instance_, before_, key_;
+  std::string victims_instance_, own_instance_, before_;
 };
 
 }  // namespace durabled::test

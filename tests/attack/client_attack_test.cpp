@@ -14,7 +14,7 @@ TEST_CASE("another role's instances, events, signals and variables are not shown
     attack.attempt(std::string("create view public.mine as select * from ") + table +
                    "; select * from public.mine");
   }
-  for (const char* table : {"df._worker_keys", "df._usage"}) {
+  for (const char* table : {"df._installation", "df._usage"}) {
     attack.attempt_in_vain(std::string("select * from ") + table);
     attack.attempt_in_vain(std::string("delete from ") + table);
     attack.attempt_in_vain(std::string("select * from ") + table + " for update");
@@ -58,12 +58,12 @@ TEST_CASE("another role's instances, events, signals and variables are not shown
 
 TEST_CASE("rows cannot be forged, neither another's nor the daemon's part of one's own", "[S1.4][S3.4]") {
   Attack attack;
-  const char* const columns[] = {"id",         "status",       "submitted_by", "created_at", "started_at",
-                                 "updated_at", "completed_at", "error",        "result_seq", "request",
-                                 "attention",  "worker_id",    "fencing_token"};
+  const char* const columns[] = {"id",         "status",       "submitted_by",  "created_at", "started_at",
+                                 "updated_at", "completed_at", "error",         "result_seq", "request",
+                                 "attention",  "worker_id",    "fencing_token", "claim_hash"};
   const char* const values[] = {
       "'aaaaaaaa'", "'completed'", "'victim'::regrole", "now()", "now()", "now()", "now()",
-      "'{}'",       "1",           "'cancel'",          "true",  "1",     "5"};
+      "'{}'",       "1",           "'cancel'",          "true",  "1",     "5",     "'\\x00'"};
   for (std::size_t i = 0; i < std::size(columns); ++i) {
     attack.attempt_in_vain(std::string("insert into df.instances (dsl, ") + columns[i] + ") values ('x', " +
                            values[i] + ")");
@@ -187,26 +187,35 @@ TEST_CASE("the daemon's own functions are of no use to others", "[S3.4]") {
   for (const char* key : {"'KEY'", "null", "gen_random_uuid()"}) {
     for (const char* instance : {"'VICTIM'", "'OWN'", "null", "''''"}) {
       for (const char* token : {"0", "1", "2", "null"}) {
-        attack.attempt_in_vain(
-            "call df._commit_turn(" + std::string(key) + ", " + instance + ", " + token +
-            ", pg_current_xact_id(), null, 1000, now(), 'InstanceCompleted', null, null, null, '{}', "
-            "'{\"status\":\"completed\",\"database\":\"x\"}', null)");
+        attack.attempt_in_vain("call df._commit_turn(" + std::string(key) + ", " + instance + ", " + token +
+                               ", null, 1000, now(), 'InstanceCompleted', null, null, null, '{}', "
+                               "'{\"status\":\"completed\",\"database\":\"x\"}')");
       }
     }
   }
-  // Even the right key is good for nothing but the role whose instance it is.
-  const std::string key = attack.owner().text("select key from df._worker_keys");
-  attack.owner().exec("update df.instances set worker_id = (select id from df.workers) where id = $1",
+  // The key of one claim opens no other: not with the token of the other, nor once its claim is over.
+  attack.owner().exec(
+      "update df.instances set worker_id = (select id from df.workers), "
+      "claim_hash = df._claim_hash(case id when $1 then '00000000-0000-0000-0000-000000000001' "
+      "else '00000000-0000-0000-0000-000000000002' end::uuid) where id in ($1, $2)",
+      attack.own_instance(), attack.victims_instance());
+  const auto expect_lost = [&](const std::string& key, const std::string& instance) {
+    CHECK_THAT(attack.mallory().expects_error(
+                   "DF001",
+                   "call df._commit_turn($1, $2, $3::bigint, null, 1000, now(), "
+                   "'X', null, null, null, '{}', null)",
+                   key, instance,
+                   attack.owner().text("select fencing_token from df.instances where id = $1", instance)),
+               ContainsSubstring("lease lost"));
+  };
+  const std::string own_key = "00000000-0000-0000-0000-000000000001";
+  expect_lost(own_key, attack.victims_instance());
+  const std::string hash =
+      attack.mallory().text("select claim_hash from df.instances where id = $1", attack.own_instance());
+  expect_lost(hash.substr(2, 32), attack.own_instance());
+  attack.owner().exec("update df.instances set worker_id = null where id in ($1, $2)", attack.own_instance(),
                       attack.victims_instance());
-  CHECK_THAT(attack.mallory().expects_error(
-                 "DF001",
-                 "call df._commit_turn($1, $2, $3::bigint, pg_current_xact_id(), null, 1000, now(), "
-                 "'X', null, null, null, '{}', null, null)",
-                 key, attack.victims_instance(),
-                 attack.owner().text("select fencing_token from df.instances where id = $1",
-                                     attack.victims_instance())),
-             ContainsSubstring("lease lost"));
-  attack.owner().exec("update df.instances set worker_id = null where id = $1", attack.victims_instance());
+  expect_lost(own_key, attack.own_instance());
 }
 
 TEST_CASE("text that clients control is only ever text", "[S3.6]") {

@@ -97,10 +97,10 @@ TEST_CASE("a search path of one's own makes nobody somebody else", "[S3.5]") {
                                   "select df.grant_usage('mallory', true, true)",
                                   "select df._commit_foreign('VICTIM', 'x', '', '{}')",
                                   "select df._foreign_step('VICTIM', 'x', '')",
-                                  R"(call df._commit_turn('KEY', 'VICTIM', 1, '1', null, 99, pg_catalog.now(),
-                                                          'X', null, null, null, '{}', null, null))",
-                                  R"(call df._commit_turn('KEY', 'OWN', 1, '1', null, 99, pg_catalog.now(),
-                                                          'X', null, null, null, '{}', null, null))"}) {
+                                  R"(call df._commit_turn('KEY', 'VICTIM', 1, null, 99, pg_catalog.now(),
+                                                          'X', null, null, null, '{}', null))",
+                                  R"(call df._commit_turn('KEY', 'OWN', 1, null, 99, pg_catalog.now(),
+                                                          'X', null, null, null, '{}', null))"}) {
       attack.attempt("set search_path = " + std::string(path) + "; " + statement);
       attack.attempt("set search_path = " + std::string(path) + "; set row_security = on; set role none; " +
                      statement);
@@ -156,8 +156,9 @@ TEST_CASE("no function of the schema looks names up in a caller's search path", 
   CHECK(sql.exec("select p.oid::regprocedure from pg_proc p "
                  "where p.pronamespace = 'df'::regnamespace and p.prosqlbody is null "
                  "and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false) "
-                 "and p.proname not in ('_commit_turn', '_apply_turn', '_apply_start', '_new_id', "
-                 "'_submitter', '_ring_doorbell', '_check_submission')") == Rows{});
+                 "and p.proname not in ('_begin_step', '_commit_turn', '_end_step', '_apply_turn', "
+                 "'_apply_start', '_new_id', '_submitter', '_ring_doorbell', '_check_submission')") ==
+        Rows{});
   CHECK(sql.exec("select c.oid::regclass from pg_class c where c.relnamespace = 'df'::regnamespace and "
                  "c.relkind = 'r' "
                  "and not c.relrowsecurity") == Rows{});

@@ -64,7 +64,7 @@ TEST_CASE("with set_role a step may do what its role may, and no more") {
   alice.exec("create table effects (x int)");
   shared.world.start_daemon(kSetRole);
   CHECK_THAT(run_failing(alice, "'insert into bobs values (1)'"), ContainsSubstring("42501"));
-  CHECK_THAT(run_failing(alice, "'select key from df._worker_keys'"), ContainsSubstring("42501"));
+  CHECK_THAT(run_failing(alice, "'select id from df._installation'"), ContainsSubstring("42501"));
   run_workflow(alice, "'insert into effects values (1)'");
   CHECK(alice.number("select count(*) from effects") == 1);
 }

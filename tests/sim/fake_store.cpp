@@ -174,6 +174,7 @@ store::ClaimedInstance FakeStore::read(Row& row) {
   store::ClaimedInstance instance;
   instance.id = row.id;
   instance.token = row.token;
+  instance.claim_key = row.claim_key;
   instance.dsl = row.dsl;
   instance.dsl_bytes = row.dsl.size();
   instance.role_id = row.role;
@@ -241,7 +242,7 @@ store::PollResult FakeStore::poll(int worker, const store::PollRequest& request)
       --room;
       result.served = order.second;
       row.worker = worker;
-      ++row.token;
+      row.claim_key = "key of claim " + std::to_string(++row.token);
       row.wake_at.reset();
       row.attention = false;
       row.status = "running";
@@ -261,7 +262,7 @@ store::PollResult FakeStore::poll(int worker, const store::PollRequest& request)
 std::optional<store::ClaimedInstance> FakeStore::reclaim(int worker, const std::string& id) {
   Row& row = rows_.at(id);
   if (row.worker != worker || row.ended()) return std::nullopt;
-  ++row.token;
+  row.claim_key = "key of claim " + std::to_string(++row.token);
   return read(row);
 }
 
@@ -276,7 +277,7 @@ std::optional<store::TurnProblem> FakeStore::commit(int worker, const store::Tur
 
 bool FakeStore::commit_step(int worker, const store::StepCommit& commit, const std::string& effect) {
   Row& row = rows_.at(commit.instance_id);
-  if (row.worker != worker || row.token != commit.token) return false;
+  if (row.worker != worker || row.token != commit.token || row.claim_key != commit.claim_key) return false;
   ++effects_[effect];
   insert(row, commit.event);
   if (!commit.turn.empty()) apply_turn(row, commit.turn, commit.event.at);

@@ -29,6 +29,7 @@ struct Row {
   int worker = 0;        // 0: nobody
   bool started = false;  // it was claimed, and not put back since then
   std::int64_t token = 0;
+  std::string claim_key;
   std::string request;
   bool attention = false;
   std::int64_t result_seq = 0;

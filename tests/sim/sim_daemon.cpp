@@ -53,7 +53,7 @@ void SimDaemon::begin() {
   worker_ = sim_.next_worker();
   sim_.mutable_store().enter(worker_);
   daemon::CoordinatorOptions options;
-  options.worker = {worker_, "key", ""};
+  options.worker = {worker_, ""};
   options.served_database = "here";
   options.policy.keep_iterations = 2;
   options.policy.max_attempts = 50;  // made-up faults alone must not use them up

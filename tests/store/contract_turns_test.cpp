@@ -96,10 +96,13 @@ TEST_CASE("contract: a stale token writes nothing, whatever made it stale") {
   if (why == "given back") REQUIRE(store->give_back(worker, {{instance.id, instance.token}}) == 1);
   if (why == "released") {
     store->release_all(worker);
-    writer = other;  // the worker's key is gone; another's with the right token is as stale
+    writer = other;
   }
   if (why == "cancelled") store->request(instance.id, "cancel");
-  if (why == "another's") writer = other;
+  if (why == "another's") {
+    writer = other;
+    instance.claim_key = "00000000-0000-0000-0000-000000000000";  // that of its own claim is all that it has
+  }
   const std::string before = store->history(instance.id), status = store->status(instance.id);
   CHECK(store->commit(writer, turn_of(*store, instance, kCompleted)) == Lost::kLost);
   CHECK(store->commit_step(writer, instance, step_completed(*store, 5), "", "e") == Commit::kLeaseLost);

@@ -43,7 +43,7 @@ class HeldInstance {
     event.address.node = 1;
     event.attempt = 1;
     event.data = "{}";
-    return {keeper_.id().key, id(), instance_.token, event, ""};
+    return {instance_.claim_key, id(), instance_.token, event, ""};
   }
 
   long long effects() { return alice_.number("select count(*) from public.effects"); }

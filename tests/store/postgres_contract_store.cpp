@@ -103,9 +103,8 @@ class PostgresContractStore : public ContractStore {
     return store_.signal_data(id, signal);
   }
 
-  store::CommitOutcome::Kind commit_step(int worker, const store::ClaimedInstance& instance,
-                                         const dsl::Event& event, const std::string& turn,
-                                         const std::string& effect) override {
+  store::CommitOutcome::Kind commit_step(int, const store::ClaimedInstance& instance, const dsl::Event& event,
+                                         const std::string& turn, const std::string& effect) override {
     auto& session = sessions_[*instance.role];
     if (!session) session = open_session(database_.conninfo(), *instance.role);
     store::StepStatement statement;
@@ -116,8 +115,8 @@ class PostgresContractStore : public ContractStore {
     statement.max_result_bytes = 1 << 20;
     const store::StepOutcome outcome = run_step(*session, statement);
     if (!outcome.result) throw std::runtime_error("the step failed");
-    const store::CommitOutcome committed = test::commit_step(
-        *session, {keepers_.at(worker)->id().key, instance.id, instance.token, event, turn});
+    const store::CommitOutcome committed =
+        test::commit_step(*session, {instance.claim_key, instance.id, instance.token, event, turn});
     if (committed.kind != store::CommitOutcome::Kind::kCommitted) roll_back(*session);
     return committed.kind;
   }

@@ -155,17 +155,6 @@ TEST_CASE("after an error nothing of a pipeline runs until its sync") {
                                       answer(Sent::kSync, "PGRES_PIPELINE_SYNC")});
 }
 
-TEST_CASE("what a pipeline prepares it runs by name, with other values each time") {
-  Open open;
-  open.pipeline.prepare("p", "select $1::text");
-  open.pipeline.send_prepared("p", Sent::kOwn, {"a"});
-  open.pipeline.send_prepared("p", Sent::kOwn, {nullptr});
-  open.pipeline.sync();
-  const std::string tuples = answer(Sent::kOwn, "PGRES_TUPLES_OK");
-  CHECK(open.answers() == std::vector{answer(Sent::kPrepare, "PGRES_COMMAND_OK"), tuples, tuples,
-                                      answer(Sent::kSync, "PGRES_PIPELINE_SYNC")});
-}
-
 TEST_CASE("a pipeline whose server ends the session is lost") {
   Open open;
   open.pipeline.send("select pg_terminate_backend(pg_backend_pid())", Sent::kOwn);

@@ -13,9 +13,7 @@ std::unique_ptr<store::StepSession> open_session(const std::string& conninfo, co
                                                  store::StepSession::Options options) {
   const store::StepTarget target{login, store::conninfo_value(conninfo, "dbname")};
   return store::StepSession::connect(
-      store::step_params(conninfo, target, login, "", "", !options.prepared_statements,
-                         std::chrono::seconds(30)),
-      options);
+      store::step_params(conninfo, target, login, "", "", options.pooled, std::chrono::seconds(30)), options);
 }
 
 void finish_exchange(store::StepSession& session) {

@@ -64,7 +64,7 @@ class SimulatedContractStore : public ContractStore {
   store::CommitOutcome::Kind commit_step(int worker, const store::ClaimedInstance& instance,
                                          const dsl::Event& event, const std::string& turn,
                                          const std::string& effect) override {
-    return store_.commit_step(worker, {"key", instance.id, instance.token, event, turn}, effect)
+    return store_.commit_step(worker, {instance.claim_key, instance.id, instance.token, event, turn}, effect)
                ? store::CommitOutcome::Kind::kCommitted
                : store::CommitOutcome::Kind::kLeaseLost;
   }

@@ -44,7 +44,7 @@ void terminate(HeldInstance& held, int pid) {
 
 TEST_CASE("a step's result is there before its commit, and its effect with it") {
   HeldInstance held;
-  const auto session = held.session({.prepared_statements = GENERATE(true, false)});
+  const auto session = held.session({.pooled = GENERATE(false, true)});
   const store::StepOutcome outcome =
       run_step(*session, held.statement(std::string(kInsert) + " returning n, 'x' as t"));
   REQUIRE(outcome.result);
@@ -60,7 +60,7 @@ TEST_CASE("a step's result is there before its commit, and its effect with it") 
 
 TEST_CASE("a session runs one step after the other") {
   HeldInstance held;
-  const auto session = held.session({.prepared_statements = GENERATE(true, false)});
+  const auto session = held.session({.pooled = GENERATE(false, true)});
   for (int seq = 1; seq <= 5; ++seq) {
     REQUIRE(run_step(*session, held.statement(kInsert)).result);
     REQUIRE(commit_step(*session, held.checkpoint(seq)).kind == Commit::kCommitted);
@@ -171,15 +171,32 @@ TEST_CASE("a deferred constraint refuses the commit, which then has written noth
   CHECK(commit_step(*session, held.checkpoint(1)).kind == Commit::kCommitted);
 }
 
-TEST_CASE("a step that ends its transaction is not recorded") {
+TEST_CASE("a step that ends its transaction fails, and the session goes on") {
   HeldInstance held;
   const auto session = held.session();
-  const std::string statement = GENERATE(as<std::string>(), "commit", "rollback", "commit and chain");
+  const std::string statement = GENERATE(as<std::string>(), "commit", "end", "rollback", "abort",
+                                         "commit and chain", "rollback and chain");
   INFO(statement);
-  run_step(*session, held.statement(statement));
-  const store::CommitOutcome outcome = commit_step(*session, held.checkpoint(1));
-  CHECK(outcome.kind == Commit::kRefused);
+  CHECK(code_of(run_step(*session, held.statement(statement))) == "DF002");
+  roll_back(*session);
   CHECK(held.events() == 0);
+  CHECK(value_of(run_step(*session, held.statement("select 1 as x"))) == "1");
+}
+
+TEST_CASE("within a step's transaction, no code can end it") {
+  HeldInstance held;
+  held.alice().exec(
+      "create procedure ends() language plpgsql as $$ begin insert into public.effects values (1); commit; "
+      "end $$");
+  const std::string statement =
+      GENERATE(as<std::string>(), "call ends()", "do $$ begin commit; end $$", "do $$ begin rollback; end $$",
+               "do $$ begin execute 'commit'; end $$", "do $$ begin call ends(); end $$",
+               "prepare p as commit", "explain analyze commit", "savepoint s; commit");
+  INFO(statement);
+  const auto session = held.session();
+  CHECK_FALSE(run_step(*session, held.statement(statement)).result);
+  roll_back(*session);
+  CHECK(held.effects() == 0);
 }
 
 TEST_CASE("an instance whose row a client has locked is busy, not lost") {
@@ -197,7 +214,7 @@ TEST_CASE("an instance whose row a client has locked is busy, not lost") {
 
 TEST_CASE("what one step leaves in the session, the next one does not find") {
   HeldInstance held;
-  const auto session = held.session({.prepared_statements = GENERATE(true, false)});
+  const auto session = held.session({.pooled = GENERATE(false, true)});
   const bool is_committed = GENERATE(true, false);
   int seq = 0;
   for (const char* leaves : {
@@ -207,16 +224,13 @@ TEST_CASE("what one step leaves in the session, the next one does not find") {
            "select pg_advisory_lock(1)",
            "listen left_over",
            "prepare left_over as select 1",
-           "prepare _df_begin as select 1",
            "declare left_over cursor with hold for select 1",
            "select set_config('df.left_over', 'x', false)",
            "set role alice",
        }) {
     INFO(leaves);
     const store::StepOutcome outcome = run_step(*session, held.statement(leaves));
-    CHECK(code_of(outcome) == (std::string(leaves).find("_df_begin") != std::string::npos && !outcome.result
-                                   ? "42P05"
-                                   : "succeeded"));
+    CHECK(code_of(outcome) == "succeeded");
     if (is_committed && outcome.result) {
       REQUIRE(commit_step(*session, held.checkpoint(++seq)).kind == Commit::kCommitted);
     } else {
@@ -229,7 +243,7 @@ TEST_CASE("what one step leaves in the session, the next one does not find") {
                   "select concat_ws(',', to_regclass('left_over'), current_setting('search_path'),"
                   " current_setting('statement_timeout'), (select count(*) from pg_locks where locktype ="
                   " 'advisory' and pid = pg_backend_pid()), (select count(*) from pg_listening_channels()),"
-                  " (select count(*) from pg_prepared_statements where name = 'left_over'),"
+                  " (select count(*) from pg_prepared_statements),"
                   " (select count(*) from pg_cursors where name = 'left_over'),"
                   " nullif(current_setting('df.left_over', true), ''), current_setting('role')) as v"))) ==
           R"("\"$user\", public,0,0,0,0,0,none")");

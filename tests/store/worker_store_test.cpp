@@ -174,11 +174,10 @@ TEST_CASE("a keeper's lock tells whether its daemon lives, however long it is si
   CHECK(held.store().poll(held.worker(), up_to(1)).claimed.size() == 1);
 }
 
-TEST_CASE("keepers have numbers and keys of their own, and one installation") {
+TEST_CASE("keepers have numbers of their own, and one installation") {
   const TestDatabase database = fresh_database();
   const store::Keeper one(database.conninfo(), options()), other(database.conninfo(), options());
   CHECK(one.id().number != other.id().number);
-  CHECK(one.id().key != other.id().key);
   CHECK(one.id().installation == other.id().installation);
 }
 
