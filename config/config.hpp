@@ -48,6 +48,7 @@ struct Config {
     std::string mode = "login";  // login | set_role
     std::map<std::string, std::string>
         roles;  // login: role -> conninfo added to `database` (password, sslcert, …)
+    std::string passwords_directory;  // login: one file a role, named like it, with its password
   } identity;
 
   struct Retry {  // transient failures that nobody asked to retry

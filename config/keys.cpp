@@ -188,6 +188,7 @@ std::vector<Key> step_keys() {
       boolean("steps.prepared_statements", kRestart, MEMBER(steps.prepared_statements)),
       word("identity.mode", kRestart, MEMBER(identity.mode), {"login", "set_role"}),
       structured("identity.roles", Shape::kRoles, kReload, MEMBER(identity.roles), print_roles),
+      text("identity.passwords_directory", kReload, MEMBER(identity.passwords_directory)),
   };
 }
 

@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "daemon/role_login.hpp"
+
 namespace durabled::daemon {
 namespace {
 
@@ -138,8 +140,8 @@ SessionConnector::~SessionConnector() {
   shut_down();
 }
 
-void SessionConnector::reconfigure(std::map<std::string, std::string> roles) {
-  options_.roles = std::move(roles);
+void SessionConnector::reconfigure(config::Config::Identity identity) {
+  options_.identity = std::move(identity);
 }
 
 void SessionConnector::shut_down() {
@@ -150,19 +152,19 @@ void SessionConnector::shut_down() {
 }
 
 void SessionConnector::connect(const store::StepTarget& target, Opened opened, Refused refused) {
-  const auto extra = options_.roles.find(target.role);
-  const store::ConnectParams params = store::step_params(
-      options_.conninfo, target, target.role, options_.own_role,
-      extra == options_.roles.end() ? "" : extra->second, !options_.prepared_statements, options_.lease_ttl);
   const store::StepSession::Options session_options{
       !options_.prepared_statements, target.database != options_.served_database, options_.installation,
       options_.set_role ? 0 : target.role_id};
-  asio::post(connect_threads_, [weak = weak_from_this(), &io = io_, params, session_options,
-                                opened = std::move(opened), refused = std::move(refused)] {
+  asio::post(connect_threads_, [weak = weak_from_this(), &io = io_, options = options_, target,
+                                session_options, opened = std::move(opened), refused = std::move(refused)] {
     auto box = std::make_shared<std::unique_ptr<store::StepSession>>();  // handlers must be copyable
     std::shared_ptr<store::StoreError> error;
     try {
-      *box = store::StepSession::connect(params, session_options);
+      *box = store::StepSession::connect(
+          store::step_params(options.conninfo, target, target.role, options.own_role,
+                             role_login(options.identity, target.role), !options.prepared_statements,
+                             options.lease_ttl),
+          session_options);
     } catch (const store::StoreError& e) {
       error = std::make_shared<store::StoreError>(e);
     }

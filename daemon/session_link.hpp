@@ -5,10 +5,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <map>
 #include <memory>
 #include <string>
 
+#include "config/config.hpp"
 #include "daemon/step_link.hpp"
 
 namespace durabled::daemon {
@@ -17,9 +17,9 @@ struct SessionOptions {
   std::string conninfo;
   std::string own_role;
   std::string served_database;
-  std::string installation;                  // see store::WorkerId
-  bool set_role = false;                     // one login for all roles
-  std::map<std::string, std::string> roles;  // conninfo that is added for a role's login
+  std::string installation;           // see store::WorkerId
+  bool set_role = false;              // one login for all roles
+  config::Config::Identity identity;  // what is added for a role's login
   bool prepared_statements = true;
   std::chrono::milliseconds lease_ttl{15'000};
   int connections = 32;  // at most
@@ -31,7 +31,7 @@ class SessionConnector : public StepConnector, public std::enable_shared_from_th
   ~SessionConnector() override;
 
   // For connections opened from now on.
-  void reconfigure(std::map<std::string, std::string> roles);
+  void reconfigure(config::Config::Identity identity);
   // Waits for the threads; nothing is called back after this. Links are destroyed before the connector.
   void shut_down();
 

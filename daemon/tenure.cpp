@@ -71,7 +71,7 @@ SessionOptions session_options(const config::Config& config, const std::string& 
   options.served_database = database;
   options.installation = installation;
   options.set_role = config.identity.mode == "set_role";
-  options.roles = config.identity.roles;
+  options.identity = config.identity;
   options.prepared_statements = config.steps.prepared_statements;
   options.lease_ttl = config.worker.lease_ttl;
   options.connections = config.steps.connections + config.steps.connections_reserve;
@@ -251,7 +251,7 @@ void Tenure::reconfigure(const config::Config& config) {
   http_->reconfigure(config.http);
   coordinator_->reconfigure(policy_of(config), config.steps.max_result_bytes,
                             config.steps.mark_running_after);
-  connector_->reconfigure(config.identity.roles);
+  connector_->reconfigure(config.identity);
   steps_->reconfigure(config.steps.idle_timeout, config.steps.timeout, config.steps.max_connect_pause);
   loop_->reconfigure(loop_options(config, worker()));
 }

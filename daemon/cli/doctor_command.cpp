@@ -10,6 +10,7 @@
 #include "daemon/cli/failure.hpp"
 #include "daemon/cli/json_output.hpp"
 #include "daemon/cli/terminal.hpp"
+#include "daemon/role_login.hpp"
 #include "store/doctor_store.hpp"
 #include "store/schema.hpp"
 
@@ -73,6 +74,7 @@ class Doctor {
   void check_locks();
   void check_identity();
   void check_login(const store::StepTarget& target);
+  std::optional<std::string> login_problem(const store::StepTarget& target, const std::string& login) const;
   void check_pooler();
   void check_listen();
   void check_pooled(const std::string& check, bool enabled, const std::string& key,
@@ -207,18 +209,26 @@ void Doctor::check_locks() {
       "Everybody else waits behind it. To end it: select pg_terminate_backend(PID);");
 }
 
+std::optional<std::string> Doctor::login_problem(const store::StepTarget& target,
+                                                 const std::string& login) const {
+  try {
+    return store::login_problem(
+        store::step_params(conninfo_, target, login, server_.role, role_login(config_.identity, target.role),
+                           !config_.steps.prepared_statements, config_.worker.lease_ttl));
+  } catch (const store::StoreError& e) {
+    return e.what();
+  }
+}
+
 void Doctor::check_login(const store::StepTarget& target) {
   const std::string who = target.role + " in database " + target.database;
   const bool set_role = config_.identity.mode == "set_role";
-  const auto extra = config_.identity.roles.find(target.role);
   const std::string login = set_role ? server_.role : target.role;
-  const auto problem = store::login_problem(store::step_params(
-      conninfo_, target, login, server_.role, extra == config_.identity.roles.end() ? "" : extra->second,
-      !config_.steps.prepared_statements, config_.worker.lease_ttl));
+  const auto problem = login_problem(target, login);
   if (problem) {
     wrong("identity", "steps cannot log in as " + login + " in database " + target.database + ": " + *problem,
-          "Give libpq a way in: a line of the passfile, a certificate, pg_ident, or an entry of "
-          "identity.roles.");
+          "Give libpq a way in: a line of the passfile, a certificate, pg_ident, a file in "
+          "identity.passwords_directory, or an entry of identity.roles.");
   } else if (set_role && target.role != server_.role && !store::may_set_role(conninfo_, target.role)) {
     wrong("identity", "role " + server_.role + " may not SET ROLE " + target.role,
           "Run: grant \"" + target.role + "\" to \"" + server_.role + "\";");

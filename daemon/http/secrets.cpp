@@ -1,74 +1,21 @@
 #include "daemon/http/secrets.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <vector>
+
+#include "daemon/secret_file.hpp"
 
 namespace durabled::daemon {
 namespace {
 
 constexpr std::string_view kOpening = "{secret.";
-constexpr std::size_t kMaxSecretBytes = 64 << 10;
 
 bool is_letter(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
 }
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-// A role's name is the database's to choose, so it becomes a path only when it cannot lead anywhere else.
-bool is_path_component(std::string_view role) {
-  return !role.empty() && role != "." && role != ".." && role.find('/') == std::string_view::npos &&
-         role.find('\0') == std::string_view::npos;
-}
-
-class FileHandle {
- public:
-  explicit FileHandle(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~FileHandle() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileHandle(const FileHandle&) = delete;
-  FileHandle& operator=(const FileHandle&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-struct FileRead {
-  std::optional<std::string> text;
-  std::string problem;  // why there is none; empty: no such file
-};
-
-FileRead read_secret_file(const std::string& path) {
-  const FileHandle file(path);
-  if (file.get() < 0) return {{}, errno == ENOENT || errno == ENOTDIR ? "" : std::strerror(errno)};
-  struct stat status {};
-  if (fstat(file.get(), &status) != 0) return {{}, std::strerror(errno)};
-  if (S_ISDIR(status.st_mode)) return {};  // a role's directory has the name of a role, not of a secret
-  if (!S_ISREG(status.st_mode)) return {{}, "not a regular file"};
-  std::string text(kMaxSecretBytes + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = read(file.get(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return {{}, std::strerror(errno)};
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  if (size > kMaxSecretBytes) return {{}, "longer than 64 KiB"};
-  text.resize(size);
-  if (text.ends_with('\n')) text.pop_back();
-  if (text.ends_with('\r')) text.pop_back();
-  return {std::move(text), ""};
 }
 
 // A secret that is there but cannot be read is not looked for elsewhere: the next place may hold another
