@@ -141,7 +141,7 @@ insert into df._installation default values;
 -- The first token of an instance, which each further claim raises by one: its lower half counts the claims, the upper
 -- half is random, so that who knows an instance's id does not know its token.
 create function df._first_token() returns bigint language sql volatile
-  return ((pg_catalog.hashtextextended(pg_catalog.gen_random_uuid()::text, 0) & 1073741823) << 32) + 1;
+  return ((pg_catalog.uuid_hash_extended(pg_catalog.gen_random_uuid(), 0) & 1073741823) << 32) + 1;
 comment on function df._first_token() is 'The fencing token of an instance''s first claim';
 
 -- Daemons ---------------------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ create index instances_held on df.instances (worker_id) where worker_id is not n
 create index instances_attention on df.instances (worker_id) where attention;
 -- What is old enough to be pruned.
 create index instances_ended on df.instances (completed_at) where completed_at is not null;
--- Lists, newest first: all, a role's, a label's, a role's unfinished ones, and those that need somebody.
+-- Lists, newest first: all, a role's, a label's, a role's unfinished ones, and those that somebody may have to see to.
 create index instances_newest on df.instances (created_at desc, id desc);
 create index instances_by_role on df.instances (submitted_by, created_at desc, id desc);
 create index instances_by_label on df.instances (label, created_at desc, id desc) where label is not null;

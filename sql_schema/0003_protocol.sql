@@ -248,217 +248,262 @@ begin
 end $$;
 comment on function df._history_bytes(text) is 'How much a daemon reads for the history of an instance';
 
+-- Polling -----------------------------------------------------------------------------------------------------------
+
+-- What a claim may take once it is due. A row that somebody holds or that has ended has no wake_at.
+create view df._runnable with (security_invoker = true) as
+  select id, submitted_by, priority, wake_at, lost_claims, dsl, vars, fencing_token
+  from df.instances where wake_at is not null and status <> 'paused';
+comment on view df._runnable is 'The instances that run once their time has come';
+
+-- What df._poll returns, one of them in each row.
+create type df._attended as (id text, token bigint, request text, request_reason text);
+comment on type df._attended is 'An instance that the daemon holds, and for which a signal or a request has come';
+create type df._ended as (id text, status text, label text, error json, role text, seconds double precision);
+comment on type df._ended is 'An instance that ended without a daemon''s turn; seconds: since a daemon began it';
+create type df._claimed as (id text, token bigint, resumed boolean, signalled boolean, dsl text, dsl_bytes int, label text,
+  vars jsonb, role text, role_oid oid, may_http boolean, database text, request text,
+  request_reason text, bytes bigint, claim_key uuid);
+comment on type df._claimed is
+  'An instance that the daemon holds from now on; resumed: it has a history; signalled: it has untaken signals; dsl: null when '
+  'dsl_bytes are too many; bytes: about what there is to read of it; claim_key: what its commits show';
+create type df._next as (wake_at timestamptz, more boolean, served oid);
+comment on type df._next is
+  'When the next instance becomes due; more: something was left for lack of room; served: the role that was served last';
+
 -- The roles that may have due instances, the one after p_after first. Where few instances are due, theirs; else all that have
 -- instances which are due at some time, found from one to the next by the index, so that nobody's backlog is walked.
 create function df._roles_with_work(p_now timestamptz, p_after oid, p_busy oid[]) returns oid[] language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 declare
   few constant int := 200;
-  found_roles oid[] := array(
-    select i.submitted_by::oid from df.instances i
-    where i.wake_at is not null and i.status <> 'paused' and i.wake_at <= p_now
-    order by i.wake_at limit few);
+  found_roles oid[] := array(select r.submitted_by::oid from df._runnable r where r.wake_at <= p_now order by r.wake_at limit few);
 begin
   if cardinality(found_roles) = few then
     found_roles := array(
       with recursive roles as (
-        (select i.submitted_by::oid as role from df.instances i
-         where i.wake_at is not null and i.status <> 'paused' order by i.submitted_by limit 1)
+        (select r.submitted_by::oid as role from df._runnable r order by r.submitted_by limit 1)
         union all
-        select (select i.submitted_by::oid from df.instances i
-                where i.wake_at is not null and i.status <> 'paused' and i.submitted_by > r.role
-                order by i.submitted_by limit 1)
-        from roles r where r.role is not null)
-      select r.role from roles r where r.role is not null);
+        select (select r.submitted_by::oid from df._runnable r where r.submitted_by > l.role order by r.submitted_by limit 1)
+        from roles l where l.role is not null)
+      select l.role from roles l where l.role is not null);
   end if;
   return array(select distinct on (f.role <= p_after, f.role) f.role from unnest(found_roles) f (role)
                where f.role <> all (p_busy) order by f.role <= p_after, f.role);
 end $$;
 comment on function df._roles_with_work(timestamptz, oid, oid[]) is 'The roles that may have due instances, but for some';
 
--- One round of a daemon: takes due instances, and reads which of those that it holds want attention. Row kinds: 'claimed';
--- 'attention'; 'ended' (not by a daemon's turn, error and seconds tell how and after what time); 'next' (wake_at: when the next becomes due; more: it could not take all; role_oid: the role served last).
--- Roles take turns, beginning after p_after; within a role, the highest priority goes first, then what was due first. p_each:
--- a limited number of each role. Of the roles in p_busy nothing is claimed: the daemon has enough of theirs.
--- Of the instances with which the daemon has died twice (suspects), one is held at a time until it has recorded something.
--- Stops at p_limit instances, or once it would read more than p_bytes, but takes one at least. A text of more than p_text
--- bytes is not read: its length is in dsl_bytes, and it fails.
--- Raises or lowers the worker's wish to be notified, too: a daemon that took all it could take comes back by itself.
-create function df._poll(p_worker int, p_limit int, p_busy oid[] default '{}', p_after oid default 0,
-                         p_bytes bigint default 16777216, p_text int default 16777216, p_each int default null)
-returns table (kind text, id text, token bigint, status text, dsl text, label text, vars jsonb, role text, database text,
-               wake_at timestamptz, request text, request_reason text, started boolean, may_http boolean, error json,
-               seconds double precision, role_oid oid, dsl_bytes int, bytes bigint, more boolean, claim_key uuid)
-language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set enable_bitmapscan = off
-  set enable_sort = off set plan_cache_mode = force_generic_plan as $$
+-- Locks up to p_limit due instances, of each role p_share: of its priorities that are in use, from the highest down. Found
+-- without locks first and locked by id then: rows that others have locked are passed over, but no more of them are looked
+-- at than twice what is wanted. suspect: a daemon has died with it twice.
+create function df._lock_due(p_roles oid[], p_share int, p_limit int, p_now timestamptz, p_text int)
+returns table (id text, role oid, bytes bigint, suspect boolean) language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
+begin
+  return query
+    select own.id, who.role, own.bytes, own.suspect
+    from unnest(p_roles) who (role) cross join lateral (
+      select locked.id, locked.bytes, locked.suspect
+      from (
+        with recursive levels as (
+          (select r.priority as level from df._runnable r where r.submitted_by = who.role order by r.priority desc limit 1)
+          union all
+          select (select r.priority from df._runnable r where r.submitted_by = who.role and r.priority < l.level
+                  order by r.priority desc limit 1)
+          from levels l where l.level is not null)
+        select due.id from (select level from levels limit 1000) l cross join lateral (
+          select r.id from df._runnable r where r.submitted_by = who.role and r.priority = l.level and r.wake_at <= p_now
+          order by r.wake_at limit 2 * p_share + 200) due
+        limit 2 * p_share + 200) due
+      cross join lateral (
+        select r.id, r.lost_claims >= 2 as suspect,
+               case when octet_length(r.dsl) > p_text then 0 else octet_length(r.dsl) end
+               + case when pg_column_compression(r.vars) is null then pg_column_size(r.vars)
+                      else octet_length(r.vars::text) end
+               + case when r.fencing_token > 0 then df._history_bytes(r.id) else 0 end
+               + case when exists (select from df.signals s where s.instance_id = r.id and s.taken_at is null)
+                      then df._signal_bytes(r.id) else 0 end as bytes
+        from df._runnable r where r.id = due.id and r.wake_at <= p_now for update skip locked) locked
+      limit p_share) own
+    limit p_limit;
+end $$;
+comment on function df._lock_due(oid[], int, int, timestamptz, int) is 'Locks due instances, a share of each role''s';
+
+-- Whether a daemon holds an instance with which daemons have died twice and that has recorded nothing since.
+create function df._holds_suspect(p_worker int) returns boolean language sql stable
+  set search_path = pg_catalog, pg_temp as $$
+  select exists (
+    select from df.instances h where h.worker_id = p_worker and h.lost_claims >= 2
+      and h.lost_seq = coalesce((select e.seq from df.events e where e.instance_id = h.id order by e.seq desc limit 1), 0))
+$$;
+comment on function df._holds_suspect(int) is 'Whether a daemon holds an instance that may be the death of it';
+
+create function df._take(p_worker int, p_ids text[], p_sizes bigint[], p_now timestamptz, p_text int) returns setof df._claimed
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  return query
+    with owners as materialized (
+      select r.oid, r.rolname::text as name, df._may_http(r.oid) as may_http from pg_roles r
+      where r.oid in (select i.submitted_by from df.instances i where i.id = any (p_ids)))
+    update df.instances i
+    set worker_id = p_worker, wake_at = null, attention = false, status = 'running', updated_at = p_now,
+        started_at = coalesce(i.started_at, p_now),
+        fencing_token = case i.fencing_token when 0 then df._first_token() else i.fencing_token + 1 end,
+        claim_hash = df._claim_hash(due.claim_key)
+    from (select u.id, u.bytes, gen_random_uuid() as claim_key from unnest(p_ids, p_sizes) u (id, bytes)) due
+    where i.id = due.id
+    returning i.id, i.fencing_token, (i.fencing_token & 4294967295) > 1,
+              exists (select from df.signals s where s.instance_id = i.id and s.taken_at is null),
+              case when octet_length(i.dsl) <= p_text then i.dsl end, octet_length(i.dsl), i.label, i.vars,
+              (select o.name from owners o where o.oid = i.submitted_by), i.submitted_by::oid,
+              coalesce((select o.may_http from owners o where o.oid = i.submitted_by), false), i.database, i.request,
+              i.request_reason, due.bytes, due.claim_key;
+end $$;
+comment on function df._take(int, text[], bigint[], timestamptz, int) is 'Claims instances that are locked';
+
+-- Claims due instances; the last row has `next`. Roles take turns, beginning after p_after; within a role
+-- the highest priority goes first, then what was due first. p_each: at most that many of each role. Of the roles in p_busy
+-- nothing is claimed: the daemon has enough of theirs. Of the suspects a daemon holds one at a time, until it has recorded
+-- something. Stops at p_limit instances, or once it would read more than p_bytes, but takes one at least. A text of more
+-- than p_text bytes is not read.
+create function df._claim(p_worker int, p_limit int, p_busy oid[] default '{}', p_after oid default 0,
+                          p_bytes bigint default 16777216, p_text int default 16777216, p_each int default null)
+returns table (claimed df._claimed, next df._next) language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   t constant timestamptz := df._now();
   room int := p_limit;
-  full_up boolean := false;
   spent bigint := 0;
+  full_up boolean := false;
+  served oid := p_after;
+  upcoming timestamptz := (select r.wake_at from df._runnable r order by r.wake_at limit 1);
+  roles oid[] := case when upcoming <= t then df._roles_with_work(t, p_after, p_busy) end;
+  share int;
   one record;
-  ids text[] := '{}';
+  ids text[];
   sizes bigint[];
   owners oid[];
-  roles oid[];
-  share int;
-  served oid := p_after;
-  upcoming timestamptz;
   alone boolean;  -- no other suspect is held
   skipped boolean := false;
 begin
-  -- For this transaction: what a crash of the server loses of it was followed by nothing durable.
-  perform set_config('synchronous_commit', 'off', true);
-  perform df._deliver_signals();
-  for one in
-    select i.id from df.instances i where i.worker_id = p_worker and i.attention for no key update skip locked
-  loop
-    spent := spent + df._signal_bytes(one.id);
-    if spent > p_bytes and ids <> '{}' then
-      full_up := true;
-      exit;
-    end if;
-    ids := ids || one.id;
-  end loop;
-  if ids <> '{}' then
-    return query
-      update df.instances i
-      set attention = false, worker_id = case when i.completed_at is null then p_worker end
-      from unnest(ids) told (id) where i.id = told.id
-      returning case when i.completed_at is null then 'attention' else 'ended' end, i.id, i.fencing_token, i.status, null::text,
-                i.label, null::jsonb, (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by),
-                null::text, null::timestamptz, i.request, i.request_reason, true, null::boolean, i.error,
-                extract(epoch from i.completed_at - coalesce(i.started_at, i.completed_at))::double precision, null::oid,
-                null::int, null::bigint, null::boolean, null::uuid;
-  end if;
-  return query
-    with told as (
-      select own.id from (
-        select i.id from df.instances i where i.attention and i.worker_id is null and i.completed_at is not null
-        limit 2000) i
-      cross join lateral (
-        select j.id from df.instances j where j.id = i.id and j.attention and j.worker_id is null
-        for no key update skip locked) own
-      limit 1000)
-    update df.instances i set attention = false
-    from told where i.id = told.id
-    returning 'ended', i.id, i.fencing_token, i.status, null::text, i.label, null::jsonb,
-              (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), null::text,
-              null::timestamptz, i.request, i.request_reason, true, null::boolean, i.error,
-              extract(epoch from i.completed_at - coalesce(i.started_at, i.completed_at))::double precision, null::oid,
-              null::int, null::bigint, null::boolean, null::uuid;
-  if p_limit <= 0 then
-    if full_up then
-      return query select 'next', null::text, null::bigint, null::text, null::text, null::text, null::jsonb, null::text,
-                          null::text, t, null::text, null::text, null::boolean, null::boolean, null::json,
-                          null::double precision, served, null::int,
-                          null::bigint, true, null::uuid;
-    end if;
-    return;
-  end if;
-  select i.wake_at into upcoming from df.instances i
-  where i.wake_at is not null and i.status <> 'paused' order by i.wake_at limit 1;
-  if upcoming <= t then
-    roles := df._roles_with_work(t, p_after, p_busy);
-    spent := 0;
-    while room > 0 and not full_up and cardinality(roles) > 0 loop
-      share := least(greatest(room / cardinality(roles), 1), p_each);
-      ids := '{}';
-      sizes := '{}';
-      owners := '{}';
-      -- Of each role's priorities that are in use, from the highest down; without locks first, then by id: rows that
-      -- others have locked are passed over, but no more of them are looked at than twice what is wanted.
-      for one in
-        select taken.id, taken.role, taken.bytes, taken.suspect
-        from unnest(roles) r (role) cross join lateral (
-          select own.id, r.role as role, own.bytes, own.suspect from (
-            with recursive levels as (
-              (select i.priority as level from df.instances i
-               where i.wake_at is not null and i.status <> 'paused' and i.submitted_by = r.role
-               order by i.priority desc limit 1)
-              union all
-              select (select i.priority from df.instances i
-                      where i.wake_at is not null and i.status <> 'paused'
-                        and i.submitted_by = r.role and i.priority < l.level
-                      order by i.priority desc limit 1)
-              from levels l where l.level is not null)
-            select due.id from (select level from levels limit 1000) l cross join lateral (
-              select i.id from df.instances i
-              where i.wake_at is not null and i.status <> 'paused' and i.submitted_by = r.role
-                and i.priority = l.level and i.wake_at <= t
-              order by i.wake_at limit 2 * share + 200) due
-            limit 2 * share + 200) due
-          cross join lateral (
-            select i.id, i.lost_claims >= 2 as suspect,
-                   case when octet_length(i.dsl) > p_text then 0 else octet_length(i.dsl) end
-                   + case when pg_column_compression(i.vars) is null then pg_column_size(i.vars) else octet_length(i.vars::text) end
-                   + case when i.fencing_token > 0 then df._history_bytes(i.id) else 0 end
-                   + df._signal_bytes(i.id) as bytes
-            from df.instances i
-            where i.id = due.id and i.wake_at <= t and i.status <> 'paused'
-            for update skip locked) own
-          limit share) taken
-        limit room
-      loop
-        if one.suspect then
-          alone := coalesce(alone, not exists (
-            select from df.instances h where h.worker_id = p_worker and h.lost_claims >= 2
-              and h.lost_seq = coalesce((select e.seq from df.events e where e.instance_id = h.id
-                                         order by e.seq desc limit 1), 0)));
-          skipped := skipped or not alone;
-          continue when not alone;
-          alone := false;
-        end if;
-        if spent + one.bytes > p_bytes and spent > 0 then
-          full_up := true;
-          exit;
-        end if;
-        spent := spent + greatest(one.bytes, 1);
-        ids := ids || one.id;
-        sizes := sizes || one.bytes;
-        owners := owners || one.role;
-      end loop;
-      return query
-        update df.instances i
-        set worker_id = p_worker, fencing_token = case i.fencing_token when 0 then df._first_token() else i.fencing_token + 1 end, wake_at = null, attention = false,
-            claim_hash = df._claim_hash(due.claim_key),
-            status = 'running', started_at = coalesce(i.started_at, t), updated_at = t
-        from (select u.id, u.bytes, gen_random_uuid() as claim_key from unnest(ids, sizes) u (id, bytes)) due where i.id = due.id
-        returning 'claimed', i.id, i.fencing_token, i.status, case when octet_length(i.dsl) <= p_text then i.dsl end, i.label,
-                  i.vars, (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by), i.database,
-                  i.wake_at, i.request, i.request_reason, (i.fencing_token & 4294967295) > 1, df._may_http(i.submitted_by),
-                  null::json, null::double precision, i.submitted_by::oid, octet_length(i.dsl), due.bytes, null::boolean, due.claim_key;
-      room := room - cardinality(ids);
-      exit when ids = '{}';
-      served := owners[cardinality(owners)];
-      -- Who had that much may have more.
-      roles := array(select o.role from unnest(owners) with ordinality o (role, place)
-                     group by o.role having count(*) >= share order by min(o.place));
-      exit when p_each is not null;
-    end loop;
-    -- What a forgotten worker held, nobody would ever free.
-    if spent > 0 then
-      perform from df.workers w where w.id = p_worker for key share;
-      if not found then
-        raise exception 'worker % is not registered any more', p_worker using errcode = 'DF003';
+  while room > 0 and not full_up and cardinality(roles) > 0 loop
+    share := least(greatest(room / cardinality(roles), 1), p_each);
+    ids := '{}';
+    sizes := '{}';
+    owners := '{}';
+    for one in select * from df._lock_due(roles, share, room, t, p_text) loop
+      if one.suspect then
+        alone := coalesce(alone, not df._holds_suspect(p_worker));
+        skipped := skipped or not alone;
+        continue when not alone;
+        alone := false;
       end if;
-    end if;
-    select i.wake_at into upcoming from df.instances i
-    where i.wake_at > t and i.status <> 'paused' order by i.wake_at limit 1;
+      full_up := spent + one.bytes > p_bytes and spent > 0;
+      exit when full_up;
+      spent := spent + greatest(one.bytes, 1);
+      ids := ids || one.id;
+      sizes := sizes || one.bytes;
+      owners := owners || one.role;
+    end loop;
+    exit when ids = '{}';
+    return query select c, null::df._next from df._take(p_worker, ids, sizes, t, p_text) c;
+    room := room - cardinality(ids);
+    served := owners[cardinality(owners)];
+    -- Who had that much may have more.
+    roles := array(select o.role from unnest(owners) with ordinality o (role, place)
+                   group by o.role having count(*) >= share order by min(o.place));
+    exit when p_each is not null;
+  end loop;
+  if upcoming <= t then
+    upcoming := (select r.wake_at from df._runnable r where r.wake_at > t order by r.wake_at limit 1);
   end if;
   if skipped then
     upcoming := least(upcoming, t + interval '50 milliseconds');
   end if;
   full_up := full_up or room = 0;
+  return query select null::df._claimed, row(upcoming, full_up, served)::df._next;
+  -- What a forgotten daemon held, nobody would ever free.
+  if spent > 0 and not exists (select from df.workers w where w.id = p_worker for key share) then
+    raise exception 'worker % is not registered any more', p_worker using errcode = 'DF003';
+  end if;
+  -- One that took all it could take comes back by itself, and wants no notifications meanwhile.
   update df.workers w set waiting = not full_up where w.id = p_worker and w.waiting = full_up;
-  return query select 'next', null::text, null::bigint, null::text, null::text, null::text, null::jsonb, null::text,
-                      null::text, upcoming, null::text, null::text, null::boolean, null::boolean, null::json,
-                      null::double precision, served, null::int,
-                      null::bigint, full_up, null::uuid;
+end $$;
+comment on function df._claim(int, int, oid[], oid, bigint, int, int) is 'Claims due instances for a daemon';
+
+-- Those that a daemon holds and that want attention, locked. more: p_bytes were too few for all.
+create function df._lock_attention(p_worker int, p_bytes bigint, out ids text[], out more boolean) language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  one record;
+  spent bigint := 0;
+begin
+  ids := '{}';
+  for one in
+    select i.id from df.instances i where i.worker_id = p_worker and i.attention for no key update skip locked
+  loop
+    spent := spent + df._signal_bytes(one.id);
+    more := spent > p_bytes and ids <> '{}';
+    exit when more;
+    ids := ids || one.id;
+  end loop;
+end $$;
+comment on function df._lock_attention(int, bigint) is 'Locks instances of a daemon for which something has come';
+
+-- Cancelled by a client, or refused by the schema, while no daemon held them. Found without locks first: see df._lock_due.
+create function df._lock_ended() returns setof text language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  return query
+    select own.id
+    from (select i.id from df.instances i where i.attention and i.worker_id is null and i.completed_at is not null
+          limit 2000) i
+    cross join lateral (select j.id from df.instances j where j.id = i.id and j.attention and j.worker_id is null
+                        for no key update skip locked) own
+    limit 1000;
+end $$;
+comment on function df._lock_ended() is 'Locks instances that ended without a daemon, and that no daemon has logged';
+
+create function df._end_of(p_ended df.instances) returns df._ended language sql stable set search_path = pg_catalog, pg_temp as $$
+  select p_ended.id, p_ended.status, p_ended.label, p_ended.error,
+         (select r.rolname::text from pg_roles r where r.oid = p_ended.submitted_by),
+         extract(epoch from p_ended.completed_at - coalesce(p_ended.started_at, p_ended.completed_at))::double precision
+$$;
+comment on function df._end_of(df.instances) is 'What a daemon logs of an instance that ended without its turn';
+
+-- One round of a daemon, a statement that is a transaction of its own: reads what wants attention, and claims. Where it
+-- claims (p_limit > 0), or something was left, the last row has `next`.
+create function df._poll(p_worker int, p_limit int, p_busy oid[] default '{}', p_after oid default 0,
+                         p_bytes bigint default 16777216, p_text int default 16777216, p_each int default null)
+returns table (attended df._attended, ended df._ended, claimed df._claimed, next df._next)
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set enable_bitmapscan = off
+  set enable_sort = off set plan_cache_mode = force_generic_plan as $$
+declare
+  mine record;
+begin
+  -- For this transaction: what a crash of the server loses of it was followed by nothing durable.
+  perform set_config('synchronous_commit', 'off', true);
+  perform df._deliver_signals();
+  mine := df._lock_attention(p_worker, p_bytes);
+  if mine.ids <> '{}' then
+    return query
+      update df.instances i
+      set attention = false, worker_id = case when i.completed_at is null then p_worker end
+      where i.id = any (mine.ids)
+      returning case when i.completed_at is null then row(i.id, i.fencing_token, i.request, i.request_reason)::df._attended end,
+                case when i.completed_at is not null then df._end_of(i) end, null::df._claimed, null::df._next;
+  end if;
+  return query
+    update df.instances i set attention = false from df._lock_ended() told (id) where i.id = told.id
+    returning null::df._attended, df._end_of(i), null::df._claimed, null::df._next;
+  if mine.more then
+    return query select null::df._attended, null::df._ended, null::df._claimed, row(df._now(), true, p_after)::df._next;
+  elsif p_limit > 0 then
+    return query select null::df._attended, null::df._ended, c.claimed, c.next
+                 from df._claim(p_worker, p_limit, p_busy, p_after, p_bytes, p_text, p_each) c;
+  end if;
 end $$;
 comment on function df._poll(int, int, oid[], oid, bigint, int, int) is
-  'One round of a daemon: claims what is due, reads what wants attention';
+  'One round of a daemon: reads what wants attention, claims what is due';
 
 -- A daemon that is not sure whether a commit happened takes its own instance anew: nothing older can commit after that.
 create function df._reclaim(p_worker int, p_instance text, out token bigint, out claim_key uuid) language plpgsql

@@ -51,7 +51,7 @@ returns setof df.instance_page_row language plpgsql stable set search_path = pg_
   set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_column
 declare
-  own regrole := case when not df._is_operator() and row_security_active('df.instances') then df._me() end;
+  own constant regrole := case when not df._is_operator() and row_security_active('df.instances') then df._me() end;
   unfinished constant boolean := lower($1) in ('pending', 'running', 'paused');
   p_status constant text := lower($1);
   p_limit constant int := df._list_limit($2);

@@ -182,7 +182,7 @@ declare
   t regtype;
 begin
   for t in select y.oid from pg_type y join pg_class c on c.oid = y.typrelid
-           where y.typnamespace = 'df'::regnamespace and y.typtype = 'c' and c.relkind in ('r', 'v')
+           where y.typnamespace = 'df'::regnamespace and y.typtype = 'c' and c.relkind in ('r', 'v', 'c')
   loop
     execute format('revoke usage on type %s from public', t);
   end loop;

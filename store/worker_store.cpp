@@ -85,6 +85,7 @@ void load_signals(pqxx::work& work, const Instances& instances) {
   }
 }
 
+// Of a row with the columns of df._claimed.
 ClaimedInstance read_instance(const pqxx::row& row) {
   ClaimedInstance instance;
   instance.id = text(row["id"]);
@@ -102,6 +103,31 @@ ClaimedInstance read_instance(const pqxx::row& row) {
   instance.request = text(row["request"]);
   instance.request_reason = text(row["request_reason"]);
   return instance;
+}
+
+// The columns of df._claimed come first, under their own names.
+constexpr const char* kPoll = R"(
+  select (p.claimed).*, (p.attended).id as attended, (p.attended).token as attended_token,
+         (p.attended).request as attended_request, (p.attended).request_reason as attended_reason,
+         (p.ended).id as ended, (p.ended).status as ended_status, (p.ended).label as ended_label,
+         (p.ended).error as ended_error, (p.ended).role as ended_role, (p.ended).seconds as ended_seconds,
+         (p.next).more, (p.next).served,
+         -- A time beyond what a count of microseconds can hold (infinity above all) means no wake-up.
+         case when (p.next).wake_at operator(pg_catalog.<) '2200-01-01'::pg_catalog.timestamptz
+              then (extract(epoch from (p.next).wake_at) operator(pg_catalog.*) 1000000)::bigint end as next_wake
+  from df._poll($1, $2, $3::pg_catalog.oid[], $4::bigint::pg_catalog.oid, $5, $6, $7) p)";
+
+Ended read_ended(const pqxx::row& row) {
+  return {text(row["ended"]),       text(row["ended_status"]), text(row["ended_label"]),
+          text(row["ended_error"]), text(row["ended_role"]),   row["ended_seconds"].as<double>(0)};
+}
+
+Attention read_attention(const pqxx::row& row) {
+  return {text(row["attended"]),
+          row["attended_token"].as<std::int64_t>(),
+          text(row["attended_request"]),
+          text(row["attended_reason"]),
+          {}};
 }
 
 // What the server says of an error beside its primary message shows what was written: that is nothing for a log.
@@ -157,50 +183,34 @@ PollResult WorkerStore::poll(int worker, const PollRequest& request) {
       // One statement, which is a transaction of its own and qualifies every name, so that a daemon without
       // work sends nothing else.
       pqxx::nontransaction alone(impl_->connection);
-      return exec_params(
-          alone,
-          "select kind, id, token, status, dsl, label, vars, role, database,"
-          // A time beyond what a count of microseconds can hold (infinity above all) means no wake-up.
-          " case when wake_at operator(pg_catalog.<) '2200-01-01'::pg_catalog.timestamptz"
-          " then (extract(epoch from wake_at) operator(pg_catalog.*) 1000000)::bigint end as wake_at, "
-          "request, request_reason, started, may_http, error, seconds, role_oid, dsl_bytes, bytes, more, "
-          "claim_key"
-          " from df._poll($1, $2, $3::pg_catalog.oid[], $4::bigint::pg_catalog.oid, $5, $6, $7)",
-          worker, request.limit, busy, static_cast<long long>(request.after),
-          static_cast<long long>(request.bytes), static_cast<long long>(request.longest_text), request.each);
+      return exec_params(alone, kPoll, worker, request.limit, busy, static_cast<long long>(request.after),
+                         static_cast<long long>(request.bytes), static_cast<long long>(request.longest_text),
+                         request.each);
     }();
-    std::map<std::string, ClaimedInstance*> resumed, claimed;
+    std::map<std::string, ClaimedInstance*> resumed, signalled;
     std::map<std::string, Attention*> attention;
     result.claimed.reserve(static_cast<std::size_t>(rows.size()));
     result.attention.reserve(static_cast<std::size_t>(rows.size()));
     for (const pqxx::row& row : rows) {
-      const std::string kind = text(row["kind"]);
-      if (kind == "next") {
-        result.next_wake = time(row["wake_at"]);
-        result.more = row["more"].as<bool>();
-        result.served = row["role_oid"].as<RoleId>();
-      } else if (kind == "ended") {
-        result.ended.push_back({text(row["id"]), text(row["status"]), text(row["label"]), text(row["error"]),
-                                text(row["role"]),
-                                row["seconds"].is_null() ? 0 : row["seconds"].as<double>()});
-      } else if (kind == "attention") {
-        result.attention.push_back({text(row["id"]),
-                                    row["token"].as<std::int64_t>(),
-                                    text(row["request"]),
-                                    text(row["request_reason"]),
-                                    {}});
-        attention[result.attention.back().id] = &result.attention.back();
+      if (!row["id"].is_null()) {
+        ClaimedInstance& instance = result.claimed.emplace_back(read_instance(row));
+        if (row["resumed"].as<bool>()) resumed[instance.id] = &instance;
+        if (row["signalled"].as<bool>()) signalled[instance.id] = &instance;
+      } else if (!row["attended"].is_null()) {
+        Attention& seen = result.attention.emplace_back(read_attention(row));
+        attention[seen.id] = &seen;
+      } else if (!row["ended"].is_null()) {
+        result.ended.push_back(read_ended(row));
       } else {
-        result.claimed.push_back(read_instance(row));
-        ClaimedInstance& instance = result.claimed.back();
-        claimed[instance.id] = &instance;
-        if (row["started"].as<bool>()) resumed[instance.id] = &instance;
+        result.next_wake = time(row["next_wake"]);
+        result.more = row["more"].as<bool>();
+        result.served = row["served"].as<RoleId>();
       }
     }
-    if (claimed.empty() && attention.empty()) return result;
+    if (resumed.empty() && signalled.empty() && attention.empty()) return result;
     Transaction work(impl_->connection, kIndexesOnly);
     if (!resumed.empty()) load(work, resumed);
-    if (!claimed.empty()) load_signals(work, claimed);
+    if (!signalled.empty()) load_signals(work, signalled);
     if (!attention.empty()) load_signals(work, attention);
     work.commit();
     return result;

@@ -89,8 +89,8 @@ TEST_CASE("a client gets ids by every way to submit, and can neither read nor mo
   mallory.expects_error("42501", "select * from df._installation");
   // The first claim's token is not the number one.
   owner.exec("select worker_id from df._register('w', 'h', 1, '1', false)");
-  CHECK(owner.number("select count(*) from df._poll((select id from df.workers), 10) p where p.kind = "
-                     "'claimed' and p.token > 1::bigint << 32 and not p.started") == 4);
+  CHECK(owner.number("select count(*) from df._poll((select id from df.workers), 10) p where "
+                     "(p.claimed).token > 1::bigint << 32 and not (p.claimed).resumed") == 4);
 }
 
 TEST_CASE("renew-installation makes new keys, skips the ids of the original, and has daemons register again",

@@ -131,9 +131,10 @@ TEST_CASE("roles take turns, however much work one has, at whatever priority and
   CHECK(bob.number("select count(*) from df.instances where wake_at < created_at - interval '1 minute'") ==
         0);
   const auto claim = [&](const std::string& limit, const std::string& rest) {
-    return sql.text("select string_agg(role || ' ' || i.priority, ', ' order by role) from df._poll(" +
-                    worker + ", " + limit + rest +
-                    ") p join df.instances i on i.id = p.id where p.kind = 'claimed'");
+    return sql.text(
+        "select string_agg((claimed).role || ' ' || i.priority, ', ' order by (claimed).role) from "
+        "df._poll(" +
+        worker + ", " + limit + rest + ") p join df.instances i on i.id = (p.claimed).id");
   };
   CHECK(claim("2", "") == "alice 7, bob 32767");
   // The turn goes on where it ended.
@@ -179,8 +180,9 @@ TEST_CASE("a claim stops at its bytes, and reads no text that is too long") {
   Sql alice(database.conninfo("alice"));
   const auto claimed = [&](const std::string& bytes) {
     return sql.text(
-        "select count(*) || ' ' || coalesce(sum(length(dsl)), 0) || ' ' || sum(dsl_bytes) from df._poll(" +
-        worker + ", 100, '{}', 0, " + bytes + ", 1000000) where kind = 'claimed'");
+        "select count((claimed).id) || ' ' || coalesce(sum(length((claimed).dsl)), 0) || ' ' || "
+        "sum((claimed).dsl_bytes) from df._poll(" +
+        worker + ", 100, '{}', 0, " + bytes + ", 1000000)");
   };
   alice.exec("insert into df.submit (dsl) select repeat(' ', 16777216) from generate_series(1, 3)");
   CHECK(claimed("1000") == "3 0 50331648");
@@ -197,6 +199,5 @@ TEST_CASE("a claim stops at its bytes, and reads no text that is too long") {
       id);
   CHECK(sql.number("select df._history_bytes($1)", id) > 5'000'000);
   for (int i = 0; i < 3; ++i) alice.exec("insert into df.submit (dsl) values ('x')");
-  CHECK(sql.number("select count(*) from df._poll(" + worker +
-                   ", 100, '{}', 0, 1000000) where kind = 'claimed'") < 4);
+  CHECK(sql.number("select count((claimed).id) from df._poll(" + worker + ", 100, '{}', 0, 1000000)") < 4);
 }

@@ -11,8 +11,7 @@ namespace {
 // that were parked.
 std::string claim_and_end(Sql& sql, bool dies, const std::string& meanwhile = "") {
   const std::string worker = sql.text("select worker_id from df._register('w', 'h', 1, 'v', false)");
-  const std::string claimed =
-      sql.text("select count(*) from df._poll($1::int, 100) where kind = 'claimed'", worker);
+  const std::string claimed = sql.text("select count((claimed).id) from df._poll($1::int, 100)", worker);
   if (!meanwhile.empty()) sql.exec(meanwhile);
   if (!dies) {
     sql.exec("select df._release($1::int)", worker);
