@@ -62,6 +62,7 @@ class StepPool : public StepPort, private ConnectionPool::Host, private StepLink
   const WaitingByRole& waiting_by_role() const { return pool_.waiting_by_role(); }
   int open_connections() const { return static_cast<int>(sessions_.size()); }
   int busy_connections() const;
+  std::size_t steps() const { return jobs_.size(); }  // that have not ended
   // Stops steps that have run longer than the timeout, closes connections that nobody needs, tries logins again.
   // To be called about once a second.
   void tick();

@@ -52,6 +52,12 @@ class FakeStore {
   void enter(int worker) { workers_[worker] = now; }
   // False: it is not registered any more.
   bool heartbeat(int worker);
+  bool is_registered(int worker) const { return workers_.contains(worker); }
+  int others(int worker) const { return static_cast<int>(workers_.size() - workers_.count(worker)); }
+  // Its session is gone, and with it its lock: the next release_dead() of another worker finds it.
+  void disconnect(int worker) {
+    if (const auto found = workers_.find(worker); found != workers_.end()) found->second = {};
+  }
   // What the release of a dead worker does: its instances, whose number it returns, are free, and it is forgotten.
   int release(int worker);
   // Of each worker but `worker` that was silent for so long.

@@ -1,71 +1,71 @@
-// A daemon of the simulation: a coordinator, and what stands for the step pool, the HTTP client and the work
-// thread. A life of it is between a start and a crash; what was on its way to a life that is over is lost,
-// what was on its way to the database may arrive.
+// A daemon of the simulation: what Tenure puts together, over fakes. A life of it is between a start and a crash; what
+// was on its way to a life that is over is lost, what was on its way to the server may arrive.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "tests/sim/simulation.hpp"
+#include "daemon/coordinator.hpp"
+#include "daemon/step_pool.hpp"
+#include "daemon/work_loop.hpp"
+#include "tests/sim/sim_link.hpp"
+#include "tests/sim/sim_work.hpp"
 
 namespace durabled::sim {
 
-// What a step returns, or how it fails, by what it says and where it is. "alone": it has to run alone first.
-store::StepOutcome outcome_of(const store::StepStatement& statement);
-
-class SimDaemon : public daemon::StepPort, public daemon::HttpPort, public daemon::TurnPort {
+class SimDaemon : public SimHost, private daemon::HttpPort {
  public:
   explicit SimDaemon(Simulation& sim) : sim_(sim) { begin(); }
 
   void crash();
+  // What is to happen in it happens afterwards.
+  void pause(Duration time);
   // Others take what it holds, while it still believes to hold it.
   void cut_off();
-  std::string leaks() const;
-  std::size_t held() const { return coordinator_ ? coordinator_->held() : 0; }
+  void stop();  // and start again
 
-  void start(daemon::StepId id, const store::StepTarget& target, store::StepStatement statement) override;
-  void commit(daemon::StepId id, store::StepCommit commit) override;
-  void commit_foreign(daemon::StepId id, const std::string& result) override;
-  void finish(daemon::StepId id) override;
-  void stop(daemon::StepId id) override;
-  void abandon(daemon::StepId id) override;
-  void start(daemon::StepId id, const std::string& role, const std::string& instance_id,
-             const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) override;
-  void commit(store::Turn turn) override;
-  void reclaim(const std::string& instance_id) override;
-  void fetch_signal(const std::string& instance_id, std::int64_t signal_id) override;
+  std::size_t held() const { return life_ ? life_->coordinator.held() : 0; }
+  std::string leaks() const;
+  // What it has too much of; empty: nothing.
+  std::string excess() const;
+
+  void later(Duration delay, std::function<void()> what) override;
+  Simulation& sim() override { return sim_; }
+  int worker() const override { return worker_; }
 
  private:
-  struct Job {
-    enum class Phase { kRunning, kExecuted, kCommitting, kCommitted };
-    Phase phase = Phase::kRunning;
-    store::StepStatement statement;
-    std::uint64_t run = 0;
+  struct Life {
+    explicit Life(SimDaemon& daemon);
+    SimWorkPort work;
+    SimConnector connector;
+    daemon::StepPool steps;
+    daemon::WorkLoop loop;
+    daemon::Coordinator coordinator;
   };
 
   void begin();
-  // Later, if this life lasts so long.
-  void later(std::chrono::microseconds delay, std::function<void()> what);
-  // One after the other, as the work thread does it.
-  void on_work_thread(std::function<void()> work, std::function<void()> then);
-  void work_next();
-  void poll();
+  void end();
+  void lost();
+  void beat();
+  void when_alive(Duration delay, std::function<void()> what);  // and not paused
+  void tick_soon();
   void tick();
-  void answer(daemon::StepId id, std::uint64_t run, store::StepOutcome outcome);
+  daemon::Moment now() const { return {sim_.now(), sim_.database_of(offset_)}; }
+
+  void start(daemon::StepId id, const std::string& role, const std::string& instance_id,
+             const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) override;
+  void stop(daemon::StepId id) override { calls_.erase(id); }
 
   Simulation& sim_;
-  int life_ = 0, worker_ = 0;
-  store::RoleId served_ = 0;
-  std::unique_ptr<daemon::Coordinator> coordinator_;
-  std::map<daemon::StepId, Job> jobs_;
+  int lives_ = 0, worker_ = 0;
+  Steady paused_until_{};
+  Duration offset_{0};  // of the server's clock, as of the last heartbeat
+  std::unique_ptr<Life> life_;
   std::map<daemon::StepId, bool> calls_;
-  std::deque<std::pair<std::function<void()>, std::function<void()>>> work_;
-  bool working_ = false;
-  std::uint64_t runs_ = 0;
-  std::optional<dsl::Time> tick_at_;
+  std::uint64_t ticks_ = 0;
+  bool tick_posted_ = false;
 };
 
 }  // namespace durabled::sim

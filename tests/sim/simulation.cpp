@@ -8,41 +8,54 @@
 namespace durabled::sim {
 namespace {
 
-using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kTrouble{12};    // so long things go wrong
+constexpr seconds kTrouble{12};    // for which things go wrong
 constexpr seconds kPatience{900};  // then everything that can end has ended
-constexpr int kEvents = 400'000;
+constexpr int kEvents = 600'000;
+constexpr std::size_t kLongestHistory = 1'500;
 
 }  // namespace
 
-Simulation::Simulation(std::uint64_t seed, bool faults) : seed_(seed), random_(seed), faults_(faults) {
-  store_.now = std::chrono::sys_days(std::chrono::year(2026) / 3 / 1);
+const std::map<std::string, Fault>& faults_by_name() {
+  static const std::map<std::string, Fault> all = {
+      {"crash", Fault::kCrash},   {"pause", Fault::kPause},   {"cut_off", Fault::kCutOff},
+      {"stop", Fault::kStop},     {"clock", Fault::kClock},   {"session", Fault::kSession},
+      {"commit", Fault::kCommit}, {"work", Fault::kWork},     {"login", Fault::kLogin},
+      {"slow", Fault::kSlow},     {"client", Fault::kClient},
+  };
+  return all;
 }
+
+std::set<Fault> all_faults() {
+  std::set<Fault> all;
+  for (const auto& [name, fault] : faults_by_name()) all.insert(fault);
+  return all;
+}
+
+Simulation::Simulation(Scenario scenario) : scenario_(std::move(scenario)), agenda_(scenario_.seed) {}
 
 Simulation::~Simulation() = default;
 
-microseconds Simulation::delay() {
-  return microseconds(1 + below(below(10) == 0 ? 300'000 : 4'000));
+FakeStore& Simulation::server() {
+  store_.now = agenda_.database();
+  return store_;
 }
 
-void Simulation::after(microseconds delay, std::function<void()> what) {
-  agenda_.emplace(store_.now + delay, std::move(what));
+void Simulation::violate(const std::string& what) {
+  if (violation_.empty()) violation_ = what;
+  throw Violation(what);
 }
 
 void Simulation::step() {
-  const auto first = agenda_.begin();
-  // Of what happens at one time, any may come first.
-  const auto last = agenda_.upper_bound(first->first);
-  auto chosen = first;
-  if (const auto many = std::distance(first, last); many > 1)
-    std::advance(chosen, static_cast<std::ptrdiff_t>(below(static_cast<std::size_t>(many))));
-  store_.now = chosen->first;
-  const std::function<void()> what = std::move(chosen->second);
-  agenda_.erase(chosen);
-  what();
+  agenda_.step();
+  if (!violation_.empty()) throw Violation(violation_);
+}
+
+Duration Simulation::delay() {
+  if (chance(Fault::kSlow, 5)) return milliseconds(below(3'000));
+  return agenda_.delay();
 }
 
 bool Simulation::all_ended() const {
@@ -50,42 +63,61 @@ bool Simulation::all_ended() const {
                      [](const auto& row) { return row.second.ended(); });
 }
 
-// Something that a client or fate does, now and then.
-void Simulation::disturb(const std::vector<Workload>& workloads) {
-  if (calm_) return;
-  const Workload& one = workloads[below(workloads.size())];
-  SimDaemon& daemon = *daemons_[below(daemons_.size())];
-  switch (faults_ ? below(9) : 9) {
-    case 0:
-      daemon.crash();
-      break;
-    case 1:
-      daemon.cut_off();
-      break;
-    case 2:
-    case 3:
-      store_.request(one.id, "pause");
-      break;
-    case 4:
-    case 5:
-      store_.request(one.id, "resume");
-      break;
-    case 6:
-      if (!one.deterministic) store_.request(one.id, "cancel");
-      break;
-    default:
-      break;
-  }
-  after(milliseconds(below(700)), [this, &workloads] { disturb(workloads); });
+void Simulation::submit_all() {
+  const std::size_t window = scenario_.faults.empty() ? 1 : 5'000;
+  for (const Workload& one : scenario_.workloads)
+    after(milliseconds(below(window)), [this, &one] { submit(one); });
 }
 
-// What people do in the end: resume what is paused, send the signal that is waited for, end what never ends.
+// Something that a client or fate does, now and then.
+void Simulation::disturb() {
+  if (calm_ || scenario_.faults.empty()) return;
+  auto fault = scenario_.faults.begin();
+  std::advance(fault, static_cast<std::ptrdiff_t>(below(scenario_.faults.size())));
+  SimDaemon& daemon = *daemons_[below(daemons_.size())];
+  switch (*fault) {
+    case Fault::kCrash:
+      daemon.crash();
+      break;
+    case Fault::kPause:
+      daemon.pause(milliseconds(below(6'000)));
+      break;
+    case Fault::kCutOff:
+      daemon.cut_off();
+      break;
+    case Fault::kStop:
+      daemon.stop();
+      break;
+    case Fault::kClock:
+      agenda_.set_clock(milliseconds(below(4'000)) - milliseconds(2'000));
+      break;
+    case Fault::kClient: {
+      const Workload& one = scenario_.workloads[below(scenario_.workloads.size())];
+      const std::size_t what = below(5);
+      if (what == 4 && one.deterministic) break;
+      server().request(one.id, what == 4 ? "cancel" : what < 2 ? "pause" : "resume");
+      break;
+    }
+    case Fault::kSession:
+    case Fault::kCommit:
+    case Fault::kWork:
+    case Fault::kLogin:
+    case Fault::kSlow:
+      break;  // these happen on their own
+  }
+  after(milliseconds(below(600)), [this] { disturb(); });
+}
+
+// What people do in the end: resume what is paused, send the signal that is waited for.
 void Simulation::help() {
+  std::vector<std::string> paused, open;
   for (const auto& [id, row] : store_.rows()) {
     if (row.ended()) continue;
-    if (row.request == "pause") store_.request(id, "resume");
-    store_.signal(id, "go", "{\"n\":1}");
+    open.push_back(id);
+    if (row.request == "pause") paused.push_back(id);
   }
+  for (const std::string& id : paused) server().request(id, "resume");
+  for (const std::string& id : open) server().signal(id, "go", "{\"n\":1}");
 }
 
 std::string Simulation::unfinished() const {
@@ -93,23 +125,41 @@ std::string Simulation::unfinished() const {
   for (const auto& [id, row] : store_.rows()) {
     if (row.ended()) continue;
     text += "\n  " + id + ": " + row.status + ", held by " + std::to_string(row.worker) +
-            (row.wake_at ? ", wakes" : ", sleeps") + ", events:";
+            (row.wake_at ? ", wakes " + dsl::format_time(*row.wake_at) : ", sleeps") + ", request " +
+            row.request + ", events:";
     for (const auto& [seq, event] : row.events)
       text += ' ' + std::to_string(seq) + std::string(to_string(event.kind)) + '/' +
               (event.address.node == dsl::kNoNode ? "" : dsl::node_id(event.address.node)) + '@' +
               event.address.scope;
   }
-  return text;
+  return text + "\n  it is " + dsl::format_time(database());
 }
 
-void Simulation::run(const std::vector<Workload>& workloads) {
-  for (const Workload& one : workloads)
-    after(milliseconds(below(faults_ ? 5'000 : 1)), [this, one] { store_.submit(one.id, one.dsl); });
-  for (int i = 0; i < 2; ++i) daemons_.push_back(std::make_unique<SimDaemon>(*this));
-  const dsl::Time calm = now() + kTrouble, end = calm + kPatience;
-  // Not before all of them are submitted.
-  after(milliseconds(5'000), [this, &workloads] { disturb(workloads); });
-  dsl::Time helped = calm;
+void Simulation::check_bounds() const {
+  for (const auto& [id, row] : store_.rows()) {
+    if (row.events.size() > kLongestHistory)
+      throw Violation("a history of " + std::to_string(row.events.size()) + " events: " + id);
+  }
+  for (const auto& daemon : daemons_) {
+    if (const std::string excess = daemon->excess(); !excess.empty()) throw Violation(excess);
+  }
+}
+
+void Simulation::begin() {
+  submit_all();
+  for (int i = 0; i < scenario_.daemons; ++i) daemons_.push_back(std::make_unique<SimDaemon>(*this));
+}
+
+void Simulation::pass(Duration time) {
+  for (const Steady end = now() + time; now() < end;) step();
+  check_bounds();
+}
+
+void Simulation::run() {
+  begin();
+  const Steady calm = now() + kTrouble, end = calm + kPatience;
+  after(seconds(5), [this] { disturb(); });  // not before all of them are submitted
+  Steady helped = calm;
   bool stopped = false;
   for (int i = 0; i < kEvents && now() < end; ++i) {
     step();
@@ -118,16 +168,23 @@ void Simulation::run(const std::vector<Workload>& workloads) {
     if (all_ended()) break;
     helped = now() + seconds(5);
     help();
+    check_bounds();
     if (now() < calm + seconds(20) || std::exchange(stopped, true)) continue;
-    for (const Workload& one : workloads) {
-      if (one.endless) store_.request(one.id, "cancel");
+    for (const Workload& one : scenario_.workloads) {
+      if (one.endless) server().request(one.id, "cancel");
     }
   }
   if (!all_ended()) throw Violation("not everything ends:" + unfinished());
-  for (int i = 0; i < 100'000 && now() < end + seconds(60); ++i) {
-    bool quiet = true;
-    for (const auto& daemon : daemons_) quiet &= daemon->held() == 0 && daemon->leaks().empty();
-    if (quiet) return;
+  settle();
+}
+
+// Nothing is held any more, and nothing leaks.
+void Simulation::settle() {
+  const Steady end = now() + seconds(60);
+  while (now() < end) {
+    if (std::all_of(daemons_.begin(), daemons_.end(),
+                    [](const auto& daemon) { return daemon->held() == 0 && daemon->leaks().empty(); }))
+      return;
     step();
   }
   for (const auto& daemon : daemons_) {
