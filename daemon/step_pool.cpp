@@ -8,6 +8,11 @@
 #include "dsl/assert.hpp"
 
 namespace durabled::daemon {
+namespace {
+
+constexpr std::chrono::seconds kTick{1};
+
+}  // namespace
 
 // What a connection does, what begins it, and what comes next:
 //
@@ -411,7 +416,8 @@ int StepPool::busy_connections() const {
 void StepPool::tick() {
   const Time now = connector_.now();
   stop_overdue(now);
-  if (const auto retry_at = pool_.tick(now)) connector_.wake_at(*retry_at, [this] { tick(); });
+  const auto retry_at = pool_.tick(now);
+  connector_.wake_at(std::min(retry_at.value_or(now + kTick), now + kTick), [this] { tick(); });
   logins_.tidy(pool_);
 }
 

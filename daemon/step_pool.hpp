@@ -64,7 +64,7 @@ class StepPool : public StepPort, private ConnectionPool::Host, private StepLink
   int busy_connections() const;
   std::size_t steps() const { return jobs_.size(); }  // that have not ended
   // Stops steps that have run longer than the timeout, closes connections that nobody needs, tries logins again.
-  // To be called about once a second.
+  // To be called once; then the pool wakes itself about once a second.
   void tick();
   // Makes the server stop what runs.
   void cancel_running();

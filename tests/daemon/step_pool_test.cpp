@@ -91,7 +91,7 @@ struct World : daemon::StepConnector {
                                                                std::move(one))] { opened(std::move(*one)); });
   }
   void post(std::function<void()> work) override { opened_later.push_back(std::move(work)); }
-  void wake_at(std::chrono::steady_clock::time_point, std::function<void()>) override {}
+  void wake_at(std::chrono::steady_clock::time_point at, std::function<void()>) override { wake = at; }
   std::chrono::steady_clock::time_point now() const override { return time; }
 
   void settle() {
@@ -119,7 +119,7 @@ struct World : daemon::StepConnector {
 
   Strings log, said;
   std::deque<std::function<void()>> opened_later;
-  std::chrono::steady_clock::time_point time{seconds(1'000)};
+  std::chrono::steady_clock::time_point time{seconds(1'000)}, wake{};
   std::unique_ptr<StepPool> pool;
   Link* link = nullptr;  // the newest
 };
@@ -298,6 +298,12 @@ TEST_CASE("a step that runs for too long is cancelled, and its failure says why"
   world.link->answer(StepLink::Answer::kCancelled);
   world.link->answer(StepLink::Answer::kOver);
   CHECK(world.take_log() == Strings{"rollback", "run b"});
+}
+
+TEST_CASE("the pool looks at what it has each second, whatever happens or not") {
+  World world;
+  world.pool->tick();
+  CHECK(world.wake == world.time + seconds(1));
 }
 
 TEST_CASE("an idle connection that the server ends is forgotten") {
