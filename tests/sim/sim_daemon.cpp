@@ -140,6 +140,17 @@ std::string SimDaemon::leaks() const {
   return "";
 }
 
+std::string SimDaemon::description() const {
+  if (!life_) return "a daemon that does not run";
+  std::size_t waiting = 0;
+  for (const auto& [role, steps] : life_->steps.waiting_by_role()) waiting += steps;
+  return "worker " + std::to_string(worker_) + ": " + std::to_string(life_->steps.steps()) + " steps, " +
+         std::to_string(waiting) + " of them without a connection; " +
+         std::to_string(life_->connector.open()) + " connections, " +
+         std::to_string(life_->steps.busy_connections()) + " busy; " + std::to_string(calls_.size()) +
+         " calls; " + std::to_string(life_->work.waiting()) + " works wait for the database";
+}
+
 std::string SimDaemon::excess() const {
   if (!life_) return "";
   if (held() > kInstances) return "it holds " + std::to_string(held()) + " instances";

@@ -28,6 +28,7 @@ class SimDaemon : public SimHost, private daemon::HttpPort {
 
   std::size_t held() const { return life_ ? life_->coordinator.held() : 0; }
   std::string leaks() const;
+  std::string description() const;
   // What it has too much of; empty: nothing.
   std::string excess() const;
 

@@ -132,6 +132,7 @@ std::string Simulation::unfinished() const {
               (event.address.node == dsl::kNoNode ? "" : dsl::node_id(event.address.node)) + '@' +
               event.address.scope;
   }
+  for (const auto& daemon : daemons_) text += "\n  " + daemon->description();
   return text + "\n  it is " + dsl::format_time(database());
 }
 
