@@ -18,6 +18,8 @@ constexpr int kMaxConnectThreads = 64;
 }  // namespace
 
 class SessionConnector::Link : public StepLink {
+  using Progress = store::StepSession::Progress;
+
  public:
   Link(SessionConnector& connector, std::unique_ptr<store::StepSession> session)
       : io_(connector.io_),
@@ -40,8 +42,7 @@ class SessionConnector::Link : public StepLink {
     begin_exchange();
   }
   void commit_and_run(const store::StepCommit& commit, store::StepStatement next) override {
-    next_ = std::move(next);
-    session_->commit(commit);
+    session_->commit_and_run(commit, std::move(next));
     begin_exchange();
   }
   void commit_foreign(const std::string& result) override {
@@ -53,7 +54,7 @@ class SessionConnector::Link : public StepLink {
     begin_exchange();
   }
   store::StepOutcome take_outcome() override { return session_->take_outcome(); }
-  store::CommitOutcome take_commit_outcome() override { return std::move(commit_outcome_); }
+  store::CommitOutcome take_commit_outcome() override { return session_->take_commit_outcome(); }
   store::StepStatement take_statement() override { return session_->take_statement(); }
   bool lost() const override { return session_->lost(); }
 
@@ -75,30 +76,36 @@ class SessionConnector::Link : public StepLink {
     };
   }
 
+  // The owner hears of what has come already when it has begun the exchange.
   void begin_exchange() {
     in_exchange_ = true;
-    if (!session_->advance()) return watch();
-    // The connection is lost: the exchange is over at once, which the owner hears when it has begun it.
-    later([](Link& link) { link.over(); })();
-  }
-
-  void over() {
-    in_exchange_ = false;
-    commit_outcome_ = session_->take_commit_outcome();
-    const bool goes_on = next_ && commit_outcome_.kind == store::CommitOutcome::Kind::kCommitted;
-    if (goes_on) {
-      run(std::move(*std::exchange(next_, std::nullopt)));
-      return answer(Answer::kCommitted);
-    }
-    next_.reset();
-    watch();
-    answer(Answer::kOver);
+    untold_ = session_->advance();
+    if (untold_ == Progress::kWaits) return tell();
+    later([](Link& link) { link.tell(); })();
   }
 
   void ready() {
-    if (in_exchange_) return session_->advance() ? over() : watch();
+    if (untold_) return;
+    if (in_exchange_) {
+      untold_ = session_->advance();
+      return tell();
+    }
     if (session_->check_idle()) return watch();
     answer(Answer::kGone);
+  }
+
+  void tell() {
+    switch (*std::exchange(untold_, std::nullopt)) {
+      case Progress::kWaits:
+        return watch();
+      case Progress::kCommitted:
+        later([](Link& link) { link.ready(); })();  // the next step may be over by now
+        return answer(Answer::kCommitted);
+      case Progress::kOver:
+        in_exchange_ = false;
+        watch();
+        return answer(Answer::kOver);
+    }
   }
 
   void watch() {
@@ -124,8 +131,7 @@ class SessionConnector::Link : public StepLink {
   asio::posix::stream_descriptor socket_;
   Owner* owner_ = nullptr;
   std::uint64_t id_ = 0;
-  std::optional<store::StepStatement> next_;  // to be run once the commit that is under way has succeeded
-  store::CommitOutcome commit_outcome_;
+  std::optional<Progress> untold_;
   bool in_exchange_ = false, is_reading_ = false, is_writing_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };

@@ -705,7 +705,8 @@ end $$;
 comment on procedure df._begin_step(text, text, text, text, text, boolean) is 'The settings of a step';
 
 -- What a step may have left in its session, taken away after its transaction. Everything that DISCARD ALL takes away but for
--- cached plans, because the next step's checkpoint uses them.
+-- cached plans, because the next step's checkpoint uses them. It commits: what begins after it in the same exchange begins with
+-- the session's own settings, such as default_transaction_isolation, and no rollback brings back what it took away.
 create procedure df._end_step() language plpgsql as $$
 declare
   ignored pg_catalog.text;
@@ -718,6 +719,7 @@ begin
   discard temp;
   discard sequences;
   reset all;
+  commit;
 end $$;
 comment on procedure df._end_step() is 'Cleans the session of a step';
 

@@ -49,6 +49,10 @@ void Pipeline::sync() {
   unsent_ = true;
 }
 
+void Pipeline::request_flush() {
+  lost_ |= PQsendFlushRequest(conn_) == 0;
+}
+
 void Pipeline::flush() {
   const int left = lost_ ? 0 : PQflush(conn_);
   lost_ |= left < 0;

@@ -41,6 +41,8 @@ class Pipeline {
 
   void send(const char* sql, Sent kind, std::initializer_list<const char*> params = {});
   void sync();
+  // The server sends the answers to what comes before, without waiting for the sync.
+  void request_flush();
 
   // Writes and reads as much as is possible without blocking.
   void pump();

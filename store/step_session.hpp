@@ -1,7 +1,8 @@
-// One connection that runs steps, over libpq's pipeline mode: two round trips a step.
+// One connection that runs steps, over libpq's pipeline mode: two round trips a step, or in a chain of steps one.
 //
-//   run()     BEGIN · the step's settings · the statement
-//   commit()  df._commit_turn(…) · COMMIT · what the step left in the session is taken away
+//   run()             BEGIN · the step's settings · the statement
+//   commit()          df._commit_turn(…) · COMMIT · what the step left in the session is taken away
+//   commit_and_run()  both: the next statement runs only if the commit has succeeded
 //
 // Non-blocking: the owner waits for the socket, then calls advance(). One thread at a time. After lost() is
 // true the session is of no further use. A statement's result never takes more memory than max_result_bytes
@@ -83,21 +84,29 @@ class StepSession {
 
   int socket() const;
 
-  // Each begins one exchange; requires that none is going on. run(), then commit(),
-  // commit_foreign() or rollback() (not after
-  // `alone`).
+  // Each begins one exchange; requires that none is going on. run(), then commit(), commit_and_run(),
+  // commit_foreign() or rollback() (not after `alone`). After commit_and_run() comes what comes after commit() if
+  // it did not commit, and else what comes after run().
   void run(StepStatement statement);
   void commit(const StepCommit& commit);
+  // `next` is not `alone`. It never ran where the commit did not succeed.
+  void commit_and_run(const StepCommit& commit, StepStatement next);
   void commit_foreign(const std::string& result);
   void rollback();
 
-  // Sends and reads as much as is possible without blocking. True: the exchange is over.
-  bool advance();
+  enum class Progress {
+    kWaits,  // for the socket
+    kCommitted,  // of commit_and_run(), once: take_commit_outcome() may be called, and the exchange goes on as one of
+                 // run(next). The answer to that may be there already: advance() is to be called again
+    kOver,  // the exchange is
+  };
+  // Sends and reads as much as is possible without blocking.
+  Progress advance();
   bool wants_write() const;
 
   // Of the exchange that is over.
   StepOutcome take_outcome();
-  // The statement that run() was given, for another session; requires that it never began.
+  // The statement that ran last, or was to run, for another session; requires that it never began.
   StepStatement take_statement();
   CommitOutcome take_commit_outcome();
   bool lost() const;

@@ -16,14 +16,21 @@ std::unique_ptr<store::StepSession> open_session(const std::string& conninfo, co
       store::step_params(conninfo, target, login, "", "", options.pooled, std::chrono::seconds(30)), options);
 }
 
-void finish_exchange(store::StepSession& session) {
+store::StepSession::Progress await_progress(store::StepSession& session) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (!session.advance()) {
+  for (;;) {
+    const auto progress = session.advance();
+    if (progress != store::StepSession::Progress::kWaits) return progress;
     const short events = static_cast<short>(POLLIN | (session.wants_write() ? POLLOUT : 0));
     pollfd waiting{session.socket(), events, 0};
     ::poll(&waiting, 1, 1000);
     if (std::chrono::steady_clock::now() > deadline)
       throw std::runtime_error("a step's exchange does not end");
+  }
+}
+
+void finish_exchange(store::StepSession& session) {
+  while (await_progress(session) != store::StepSession::Progress::kOver) {
   }
 }
 

@@ -12,7 +12,10 @@ namespace durabled::test {
 std::unique_ptr<store::StepSession> open_session(const std::string& conninfo, const std::string& login,
                                                  store::StepSession::Options options = {});
 
-// Until the exchange that goes on is over. Throws std::runtime_error after half a minute.
+// Until something has come of the exchange that goes on, or the exchange is over. Both throw std::runtime_error after half a
+// minute.
+store::StepSession::Progress await_progress(store::StepSession& session);
+// Until the exchange that goes on is over.
 void finish_exchange(store::StepSession& session);
 
 store::StepOutcome run_step(store::StepSession& session, store::StepStatement statement);
