@@ -128,6 +128,12 @@ bool ConnectionPool::is_wanted(ConnectionId connection) const {
   return is_waited_for(key) || open_ >= limits_.connections || open_of(key.role_id) >= limits_.per_role;
 }
 
+std::optional<StepId> ConnectionPool::next_waiting(const store::StepTarget& target) const {
+  const auto found = targets_.find(target);
+  if (found == targets_.end() || found->second.waiting.empty()) return std::nullopt;
+  return found->second.waiting.front();
+}
+
 bool ConnectionPool::is_waited_for(const store::StepTarget& target) const {
   const auto found = targets_.find(target);
   return found != targets_.end() && !found->second.waiting.empty();

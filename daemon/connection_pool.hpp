@@ -84,6 +84,8 @@ class ConnectionPool {
   // Whether a step waits that would get this connection, or one in its place, if it were free.
   bool is_wanted(ConnectionId connection) const;
   bool is_waited_for(const store::StepTarget& target) const;
+  // The step that a connection to this target would serve next.
+  std::optional<StepId> next_waiting(const store::StepTarget& target) const;
   bool knows(const store::StepTarget& target) const { return targets_.contains(target); }
   // How many steps of each role wait for a connection.
   const WaitingByRole& waiting_by_role() const { return waiting_by_role_; }

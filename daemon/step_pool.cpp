@@ -196,8 +196,12 @@ void StepPool::commit_and_start(StepId id, store::StepCommit commit, StepId next
   session.link->commit_and_run(commit, std::move(statement));
 }
 
+// Steps of instances that have recorded nothing yet go first: an instance with which daemons die three times
+// before that is parked, and it should not be for having waited.
 bool StepPool::may_chain(const Session& session) const {
   if (session.cancelling) return false;
+  const auto waiting = pool_.next_waiting(session.target);
+  if (waiting && jobs_.at(*waiting).statement.is_first) return false;
   const bool is_long =
       session.chained >= options_.chain_steps || connector_.now() - session.served_at >= options_.chain_time;
   return !is_long || !pool_.is_wanted(session.id);

@@ -52,10 +52,6 @@ const char* to_string(TurnDraft::Status status) {
   return "";
 }
 
-void TurnDraft::open_with(const std::vector<dsl::Event>& prologue) {
-  events.insert(events.begin(), prologue.begin(), prologue.end());
-}
-
 void TurnDraft::write(JsonWriter& json, dsl::Time at) const {
   json.key("events").list();
   for (const dsl::Event& event : events) write_event(json, event, at);

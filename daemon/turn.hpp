@@ -37,8 +37,8 @@ struct TurnDraft {
   bool empty() const {
     return events.empty() && status == Status::kGoesOn && signals.empty() && start.empty() && states.empty();
   }
-  // These go before the events that are there.
-  void open_with(const std::vector<dsl::Event>& prologue);
+  // This goes before the events that are there.
+  void open_with(const dsl::Event& event) { events.insert(events.begin(), event); }
 
   // As df._apply_turn has it, `at` being the turn's time; empty when there is nothing to say.
   std::string for_step(dsl::Time at) const;

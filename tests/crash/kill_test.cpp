@@ -36,11 +36,28 @@ long long effects(Sql& sql) {
   return sql.number("select count(*) from effects");
 }
 
+// What there is to know when it does not go on.
+std::string state_of_things(Sql& sql) {
+  return sql.text(
+      "select string_agg(line, E'\\n') from (select format('%s %s held by %s, due %s, error %s', count(*), "
+      "status,"
+      " worker_id, min(wake_at), min(error::text)) from df.instances group by status, worker_id"
+      " union all select format('worker %s last seen %s', id, last_seen_at) from df.workers"
+      " union all select format('session %s %s %s: %s', application_name, state, wait_event, query)"
+      " from pg_stat_activity where datname = current_database()) t (line)");
+}
+
 void check_exactly_once(Sql& sql, int workflows) {
-  wait_until(
-      "all have completed",
-      [&] { return sql.number("select count(*) from df.instances where status = 'completed'") == workflows; },
-      std::chrono::seconds{15});
+  try {
+    wait_until(
+        "all have completed",
+        [&] {
+          return sql.number("select count(*) from df.instances where status = 'completed'") == workflows;
+        },
+        std::chrono::seconds{15});
+  } catch (const std::exception& e) {
+    throw std::runtime_error(std::string(e.what()) + "\n" + state_of_things(sql));
+  }
   CHECK(effects(sql) == workflows * kSteps);
   CHECK(sql.exec("select instance, step, count(*) from effects group by 1, 2 having count(*) <> 1").empty());
   CHECK(sql.exec("select instance_id from df.events where kind = 'StepCompleted' group by 1 "
@@ -51,17 +68,6 @@ void check_exactly_once(Sql& sql, int workflows) {
 
 void create_effects(Sql& alice) {
   alice.exec("create table effects (instance text, step int)");
-}
-
-// What there is to know when it does not go on.
-std::string state_of_things(Sql& sql) {
-  return sql.text(
-      "select string_agg(line, E'\\n') from (select format('%s %s held by %s, due %s, error %s', count(*), "
-      "status,"
-      " worker_id, min(wake_at), min(error::text)) from df.instances group by status, worker_id"
-      " union all select format('worker %s last seen %s', id, last_seen_at) from df.workers"
-      " union all select format('session %s %s %s: %s', application_name, state, wait_event, query)"
-      " from pg_stat_activity where datname = current_database()) t (line)");
 }
 
 // Until `more` effects are there beyond those of now, or all: so that faults hit work, not idleness.
