@@ -252,8 +252,7 @@ comment on function df._history_bytes(text) is 'How much a daemon reads for the 
 
 -- What a claim may take once it is due. A row that somebody holds or that has ended has no wake_at.
 create view df._runnable with (security_invoker = true) as
-  select id, submitted_by, priority, wake_at, lost_claims, dsl, vars, fencing_token
-  from df.instances where wake_at is not null and status <> 'paused';
+  select id, submitted_by, priority, wake_at from df.instances where wake_at is not null and status <> 'paused';
 comment on view df._runnable is 'The instances that run once their time has come';
 
 -- What df._poll returns, one of them in each row.
@@ -295,7 +294,8 @@ comment on function df._roles_with_work(timestamptz, oid, oid[]) is 'The roles t
 
 -- Locks up to p_limit due instances, of each role p_share: of its priorities that are in use, from the highest down. Found
 -- without locks first and locked by id then: rows that others have locked are passed over, but no more of them are looked
--- at than twice what is wanted. suspect: a daemon has died with it twice.
+-- at than twice what is wanted. What is asked of a row that is looked up by id is within coalesce, which no index serves: where
+-- statistics know of nothing that is due, the planner would else walk all that is. suspect: a daemon has died with it twice.
 create function df._lock_due(p_roles oid[], p_share int, p_limit int, p_now timestamptz, p_text int)
 returns table (id text, role oid, bytes bigint, suspect boolean) language plpgsql
   set search_path = pg_catalog, pg_temp as $$
@@ -324,7 +324,8 @@ begin
                + case when r.fencing_token > 0 then df._history_bytes(r.id) else 0 end
                + case when exists (select from df.signals s where s.instance_id = r.id and s.taken_at is null)
                       then df._signal_bytes(r.id) else 0 end as bytes
-        from df._runnable r where r.id = due.id and r.wake_at <= p_now for update skip locked) locked
+        from df.instances r
+        where r.id = due.id and coalesce(r.wake_at <= p_now and r.status <> 'paused', false) for update skip locked) locked
       limit p_share) own
     limit p_limit;
 end $$;
@@ -451,13 +452,14 @@ end $$;
 comment on function df._lock_attention(int, bigint) is 'Locks instances of a daemon for which something has come';
 
 -- Cancelled by a client, or refused by the schema, while no daemon held them. Found without locks first: see df._lock_due.
-create function df._lock_ended() returns setof text language plpgsql set search_path = pg_catalog, pg_temp as $$
+create function df._lock_ended() returns setof text language plpgsql rows 100 set search_path = pg_catalog, pg_temp as $$
 begin
   return query
     select own.id
     from (select i.id from df.instances i where i.attention and i.worker_id is null and i.completed_at is not null
           limit 2000) i
-    cross join lateral (select j.id from df.instances j where j.id = i.id and j.attention and j.worker_id is null
+    cross join lateral (select j.id from df.instances j
+                        where j.id = i.id and coalesce(j.attention and j.worker_id is null, false)
                         for no key update skip locked) own
     limit 1000;
 end $$;

@@ -148,6 +148,22 @@ TEST_CASE("roles take turns, however much work one has, at whatever priority and
   bob.exec("rollback");
 }
 
+TEST_CASE("a claim reads few rows where statistics know of nothing that is due") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  const std::string worker = sql.text("select worker_id from df._register('w', 'h', 1, 'v', false)");
+  const std::string insert = "insert into df.instances (dsl, status, completed_at, wake_at) select 'x', ";
+  sql.exec(insert + "'completed', now(), null from generate_series(1, 5000)");
+  sql.exec("analyze df.instances");
+  sql.exec(insert + "'pending', null, now() from generate_series(1, 1000)");
+  sql.exec(
+      "insert into df.instances (dsl, status, completed_at, wake_at, attention) select 'x', 'cancelled', "
+      "now(), null, true from generate_series(1, 500)");
+  CHECK(rows_read(sql, "select df._poll(" + worker + ", 100)") < 6'000);
+  CHECK(sql.number("select count(*) from df.instances where worker_id is not null") == 100);
+  CHECK(sql.number("select count(*) from df.instances where attention") == 0);
+}
+
 TEST_CASE("signals for instances that a transaction keeps locked hold up no other role's", "[S3.9]") {
   const TestDatabase database = fresh_database();
   for (const char* role : {"alice", "bob"}) database.server().create_role(role);
