@@ -19,9 +19,15 @@ std::vector<store::Turn> TurnBatches::take() {
   const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(std::min(limit_, waiting_.size()));
   turns.assign(std::make_move_iterator(waiting_.begin()), std::make_move_iterator(end));
   waiting_.erase(waiting_.begin(), end);
-  std::sort(turns.begin(), turns.end(),
-            [](const auto& a, const auto& b) { return a.instance_id < b.instance_id; });
-  return turns;
+  std::stable_sort(turns.begin(), turns.end(),
+                   [](const auto& a, const auto& b) { return a.instance_id < b.instance_id; });
+  // Of an instance that was claimed again meanwhile the last one counts: nobody waits for the answer to another.
+  std::vector<store::Turn> newest;
+  for (store::Turn& turn : turns) {
+    if (!newest.empty() && newest.back().instance_id == turn.instance_id) newest.pop_back();
+    newest.push_back(std::move(turn));
+  }
+  return newest;
 }
 
 void TurnBatches::refused(std::vector<store::Turn> turns) {

@@ -17,7 +17,7 @@ class TurnBatches {
   void add(store::Turn turn) { waiting_.push_back(std::move(turn)); }
   bool is_ready() const { return !is_under_way_ && (!waiting_.empty() || !halves_.empty()); }
 
-  // At most `limit` of them, ordered by instance; they are under way until done() or refused().
+  // At most `limit` of them, ordered by instance, one of each; they are under way until done() or refused().
   // Requires: is_ready().
   std::vector<store::Turn> take();
   void done() { is_under_way_ = false; }

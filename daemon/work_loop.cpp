@@ -18,7 +18,7 @@ constexpr milliseconds kOthersInterval{1'000};  // between two looks for dead da
 constexpr milliseconds kAloneInterval{5'000};   // the same while no other daemon is there
 constexpr milliseconds kPruneInterval{1'000}, kPruneIdleInterval{10'000};
 constexpr milliseconds kRightsInterval{1'000};
-constexpr milliseconds kReconcileInterval{10'000};
+constexpr milliseconds kReconcileInterval{15'000};
 
 }  // namespace
 

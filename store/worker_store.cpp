@@ -290,13 +290,14 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
 
 std::vector<std::pair<std::string, std::int64_t>> WorkerStore::held(int worker) {
   return guarded("read what is held", [&] {
-    Transaction work(impl_->connection, kIndexesOnly);
+    pqxx::nontransaction alone(impl_->connection);  // one statement, because an idle daemon asks, too
     std::vector<std::pair<std::string, std::int64_t>> all;
-    for (const pqxx::row& row : exec_params(
-             work, "select id, fencing_token from df.instances where worker_id = $1 and completed_at is null",
-             worker))
+    for (const pqxx::row& row :
+         exec_params(alone,
+                     "select id, fencing_token from df.instances"
+                     " where worker_id operator(pg_catalog.=) $1 and completed_at is null",
+                     worker))
       all.emplace_back(text(row[0]), row[1].as<std::int64_t>());
-    work.commit();
     return all;
   });
 }

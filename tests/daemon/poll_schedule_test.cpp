@@ -114,6 +114,14 @@ TEST_CASE("turns that come while a batch is under way make up the next one") {
   CHECK_FALSE(turns.is_ready());
 }
 
+TEST_CASE("a batch has one turn of an instance, so that its answer is clear") {
+  TurnBatches turns = batches("aba");
+  turns.add({"b", "newest", 2});
+  const std::vector<store::Turn> batch = turns.take();
+  CHECK(ids(batch) == "ab");
+  CHECK(batch.back().token == 2);
+}
+
 TEST_CASE("a batch has a limit") {
   TurnBatches turns = batches("edcba", 2);
   std::string all;
