@@ -1,13 +1,11 @@
 // docs/reference.md is made from the schema itself, its comments included: ./dev reference writes it, and this test
 // says when that is due.
-#include <cstdlib>
 #include <sstream>
 
+#include "tests/sql_door/written.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/paths.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/sql.hpp"
-#include "tests/support/temporary_directory.hpp"
 
 using namespace durabled::test;
 
@@ -116,14 +114,6 @@ TEST_CASE("docs/reference.md is what the schema says of itself") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   const std::string made = reference(sql);
-  const auto file = std::filesystem::path(kSourceDirectory) / "docs/reference.md";
-  if (std::getenv("DURABLED_WRITE_REFERENCE") != nullptr) write_file(file, made);
-  std::istringstream have(read_file(file)), want(made);
-  int number = 0;
-  for (std::string have_line, want_line; std::getline(want, want_line);) {
-    std::getline(have, have_line);
-    INFO("line " << ++number << " of docs/reference.md; ./dev reference writes it");
-    REQUIRE(have_line == want_line);
-  }
+  compare_with_file("docs/reference.md", made);
   CHECK(made.find(kNothing) == std::string::npos);
 }
