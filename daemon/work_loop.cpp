@@ -15,7 +15,7 @@ using std::chrono::seconds;
 constexpr std::size_t kTurnBatch = 500;
 constexpr milliseconds kRepeatPause{50};
 constexpr milliseconds kOthersInterval{1'000};  // between two looks for dead daemons
-constexpr milliseconds kAloneInterval{5'000};   // the same while no other daemon is there
+constexpr milliseconds kAloneInterval{10'000};  // the same while no other daemon is there
 constexpr milliseconds kPruneInterval{1'000}, kPruneIdleInterval{10'000};
 constexpr milliseconds kRightsInterval{1'000};
 constexpr milliseconds kReconcileInterval{15'000};
