@@ -30,6 +30,14 @@ void limit_memory(Attack& attack) {
   REQUIRE(::prlimit(attack.daemon().pid(), RLIMIT_AS, &limit, nullptr) == 0);
 }
 
+// Until so many of the instances meet the condition.
+void await_count(Attack& attack, long long count, const std::string& condition) {
+  wait_until(
+      std::to_string(count) + " have " + condition,
+      [&] { return attack.owner().number("select count(*) from df.instances where " + condition) == count; },
+      std::chrono::minutes{5});
+}
+
 // The instance ends within its own means, the daemon lives on, and others' workflows go through meanwhile.
 std::string end_of(Attack& attack, const std::string& text) {
   limit_memory(attack);
@@ -100,4 +108,55 @@ TEST_CASE("references into a large row hold up nobody", "[attack]") {
   CHECK(status_at_end(attack, id) == "completed");
   CHECK(attack.mallory().text("select df.result($1) -> 'rows' -> 0 ->> 'n'", id) == "100000");
   attack.others_go_on();
+}
+
+TEST_CASE("many long texts do not take the daemon's memory", "[attack]") {
+  Attack attack;
+  limit_memory(attack);
+  attack.mallory().exec("set statement_timeout = 0");
+  attack.mallory().exec(
+      "insert into df.submit (dsl) select repeat(' ', 16777216) from generate_series(1, 40)");
+  attack.others_go_on();
+  await_count(attack, 40, "status = 'failed'");
+  CHECK(attack.daemon().running());
+}
+
+TEST_CASE("many signals with long data do not take the daemon's memory", "[attack]") {
+  Attack attack;
+  limit_memory(attack);
+  attack.mallory().exec("set statement_timeout = 0");
+  attack.mallory().exec(
+      "insert into df.submit (dsl, label) select 'df.wait_for_signal(''go'')', 'sent' from "
+      "generate_series(1, 5)");
+  attack.mallory().exec(
+      "insert into df.signals (instance_id, name, data)"
+      " select id, 'other', to_json(repeat('x', 85000)) from df.instances, generate_series(1, 1000)"
+      " where label = 'sent'");
+  attack.others_go_on();
+  attack.mallory().exec("select df.signal(id, 'go') from df.instances where label = 'sent'");
+  await_count(attack, 5, "label = 'sent' and status = 'completed'");
+  attack.others_go_on();
+  CHECK(attack.daemon().running());
+}
+
+TEST_CASE("long histories that are claimed together do not take the daemon's memory", "[attack]") {
+  Attack attack;
+  limit_memory(attack);
+  std::string text;
+  for (int i = 0; i < 12; ++i)
+    text += "'select repeat(''a'', 1000000) as v' |=> 'x" + std::to_string(i) + "' ~> ";
+  attack.mallory().exec("insert into df.submit (dsl, label) select $1, 'long' from generate_series(1, 30)",
+                        text + "df.wait_for_signal('go') ~> 'select 1'");
+  attack.others_go_on();
+  await_count(attack, 30,
+              "label = 'long' and (completed_at is not null or worker_id is null and wake_at is null)");
+  attack.mallory().exec(
+      "select df.signal(id, 'go') from df.instances where label = 'long' and completed_at is null");
+  attack.others_go_on();
+  await_count(attack, 30, "label = 'long' and completed_at is not null");
+  CHECK(
+      attack.owner().number("select count(*) from df.instances where label = 'long' and status <> 'completed'"
+                            " and error ->> 'code' not in ('instance_bytes', 'role_bytes')") == 0);
+  attack.others_go_on();
+  CHECK(attack.daemon().running());
 }
