@@ -5,7 +5,7 @@
 
 using namespace durabled::test;
 
-TEST_CASE("a client that keeps its own rows locked holds up nobody else") {
+TEST_CASE("a client that keeps its own rows locked holds up nobody else", "[smoke]") {
   Attack attack;
   Sql locker(attack.conninfo("mallory"));
   // The lock is asked for while a cancel is open, and got the moment the cancel is seen.
@@ -132,7 +132,7 @@ TEST_CASE("a client that waits for a daemon's lock does not make it look alive w
         "completed");  // the lease lasts longer
 }
 
-TEST_CASE("no client can lock a table that others need", "[S3.9]") {
+TEST_CASE("no client can lock a table that others need", "[smoke][S3.9]") {
   Attack attack;
   for (const Row& table : attack.owner().exec(
            "select c.oid::regclass::text from pg_class c where c.relnamespace = 'df'::regnamespace and "
@@ -142,7 +142,7 @@ TEST_CASE("no client can lock a table that others need", "[S3.9]") {
   }
 }
 
-TEST_CASE("a flood of notifications does not hold up others") {
+TEST_CASE("a flood of notifications does not hold up others", "[smoke]") {
   Attack attack;
   std::thread flood([&] {
     Sql sql(attack.conninfo("mallory"));
@@ -155,7 +155,7 @@ TEST_CASE("a flood of notifications does not hold up others") {
   attack.others_go_on();
 }
 
-TEST_CASE("hostile times and sizes are refused before the daemon sees them") {
+TEST_CASE("hostile times and sizes are refused before the daemon sees them", "[smoke]") {
   Attack attack;
   for (const char* statement :
        {"insert into df.submit (dsl, start_at) values ('x', 'infinity')",

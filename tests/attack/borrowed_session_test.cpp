@@ -55,7 +55,7 @@ struct Borrowed {
 
 }  // namespace
 
-TEST_CASE("code of a role that runs in another's session acts for its own role", "[S3.4][S3.5]") {
+TEST_CASE("code of a role that runs in another's session acts for its own role", "[smoke][S3.4][S3.5]") {
   Borrowed world;
   Sql alice = world.session("alice"), mallory = world.session("mallory");
   mallory.exec("create table mallory.ran (who text); grant insert on mallory.ran to public");
@@ -96,6 +96,19 @@ TEST_CASE("code of a role that runs in another's session acts for its own role",
         " $f$;"
         " create trigger t before delete on mallory.o for each row execute function mallory.trg()");
     alice.exec("delete from alice.c");
+  }
+  SECTION("a function of hers with her rights that a step of alice's calls") {
+    const std::string identity = GENERATE("login", "set_role");
+    CAPTURE(identity);
+    mallory.exec("create function mallory.d() returns int language plpgsql security definer as $f$ " +
+                 Borrowed::trap("return 1") + " $f$; grant usage on schema mallory to alice");
+    if (identity == "set_role") world.super.exec("grant alice to durabled_owner");
+    const DaemonProcess daemon(DaemonProcess::Options{.database = world.database.conninfo(),
+                                                      .settings = {{"identity.mode", identity}}});
+    const std::string id =
+        alice.text("insert into df.submit (dsl) values ($1) returning id", "'select mallory.d()'");
+    CHECK(alice.text("select df.await_instance($1, 20)", id) == "completed");
+    world.super.exec("revoke alice from durabled_owner; delete from df.instances");
   }
   world.nothing_is_alices();
 }

@@ -170,7 +170,7 @@ TEST_CASE("whatever a cell holds, it comes back as it was", "[S3.11][L4.3][L5.1]
   world.require_others_unaffected();
 }
 
-TEST_CASE("whatever a column or a type is called, it is a name", "[S3.11]") {
+TEST_CASE("whatever a column or a type is called, it is a name", "[smoke][S3.11]") {
   Texts world;
   world.owner().exec("create schema types; grant all on schema types to alice");
   world.alice.exec("create table names (i int, t text)");
@@ -201,7 +201,7 @@ TEST_CASE("whatever a column or a type is called, it is a name", "[S3.11]") {
   world.require_others_unaffected();
 }
 
-TEST_CASE("whatever an error, a notice or a notification says, it is text", "[S3.11]") {
+TEST_CASE("whatever an error, a notice or a notification says, it is text", "[smoke][S3.11]") {
   Texts world;
   world.alice.exec(
       "create function fail(n int) returns void language plpgsql as $$ declare x text; begin"

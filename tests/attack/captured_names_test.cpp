@@ -135,7 +135,7 @@ TEST_CASE("operators that others left in public decide nothing for init, upgrade
   CHECK(super.exec("select * from public.ran") == Rows{});
 }
 
-TEST_CASE("operators in a step's own path do not decide how its result is read", "[S3.5]") {
+TEST_CASE("operators in a step's own path do not decide how its result is read", "[smoke][S3.5]") {
   const std::string identity = GENERATE("login", "set_role");
   CAPTURE(identity);
   Prey prey;

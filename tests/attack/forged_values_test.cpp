@@ -88,7 +88,7 @@ class Forgery {
 
 }  // namespace
 
-TEST_CASE("a composite whose column was json and is text now closes no turn", "[S3.11]") {
+TEST_CASE("a composite whose column was json and is text now closes no turn", "[smoke][S3.11]") {
   const std::string mode = GENERATE("login", "set_role");
   CAPTURE(mode);
   Forgery forgery(mode);
@@ -112,7 +112,8 @@ TEST_CASE("a composite whose column was json and is text now closes no turn", "[
   CHECK(forgery.mallory().text("select df.result($1) #>> '{rows,0,x,a}'", alone) == turn);
 }
 
-TEST_CASE("operators of a role's own change nothing of what the daemon takes its types for", "[S3.11]") {
+TEST_CASE("operators of a role's own change nothing of what the daemon takes its types for",
+          "[smoke][S3.11]") {
   const std::string mode = GENERATE("login", "set_role");
   CAPTURE(mode);
   Forgery forgery(mode);
@@ -144,7 +145,7 @@ TEST_CASE("operators of a role's own change nothing of what the daemon takes its
   CHECK_THAT(result_of(forgery.mallory(), inside), ContainsSubstring(R"({"a":"{}"})"));
 }
 
-TEST_CASE("what a database of a role's own says that a step returned is checked", "[S3.11]") {
+TEST_CASE("what a database of a role's own says that a step returned is checked", "[smoke][S3.11]") {
   const std::string mode = GENERATE("login", "set_role");
   CAPTURE(mode);
   Forgery forgery(mode);
@@ -184,7 +185,7 @@ TEST_CASE("what a database of a role's own says that a step returned is checked"
   forgery.super().exec("drop database lair with (force)");
 }
 
-TEST_CASE("a turn is written for the instance and the claim that it is of", "[S3.11]") {
+TEST_CASE("a turn is written for the instance and the claim that it is of", "[smoke][S3.11]") {
   World world;
   const auto commit = [&](const std::string& instance, const std::string& token) {
     return world.owner().expects_error(

@@ -78,7 +78,8 @@ TEST_CASE("a role has nothing, is given usage, and has nothing again, whatever i
 }
 
 // New functions are granted to nobody until their file lists them: see df._client_routines in 0001_core.sql.
-TEST_CASE("a client may execute what the files of the schema list for clients, and nothing else", "[S3.1]") {
+TEST_CASE("a client may execute what the files of the schema list for clients, and nothing else",
+          "[smoke][S3.1]") {
   const TestDatabase database = fresh_database();
   for (const char* role : {"grants_listed", "grants_listed_http"}) database.server().create_role(role);
   Sql owner(database.conninfo());

@@ -143,7 +143,7 @@ TEST_CASE("a role df_operator that somebody else made is not the operators' role
   CHECK(mallory.exec("select id from df.instances") == Rows{});
 }
 
-TEST_CASE("a foreign server df_loopback of somebody else is not used", "[S2.4]") {
+TEST_CASE("a foreign server df_loopback of somebody else is not used", "[smoke][S2.4]") {
   const TestDatabase database = fresh_database();
   for (const char* role : {"alice", "mallory"}) database.server().create_role(role);
   Sql owner(database.conninfo()), super(database.conninfo("postgres"));
@@ -172,7 +172,7 @@ TEST_CASE("a foreign server df_loopback of somebody else is not used", "[S2.4]")
 }
 
 TEST_CASE("init says which grant is missing, in whose schema it would install, and what it could not do",
-          "[C8.5]") {
+          "[smoke][C8.5]") {
   TestDatabase database = database_with("installer", "");
   const Answer no_database = durabled_command(database.conninfo("installer"), {"init"});
   CHECK(no_database.code == 1);
@@ -301,7 +301,7 @@ TEST_CASE("nobody without rights holds up an upgrade, and who holds it up with r
 }
 
 TEST_CASE("nobody else's tables hold on to the row types of the schema, which an upgrade may change",
-          "[S3.1]") {
+          "[smoke][S3.1]") {
   const TestDatabase database = fresh_database();
   database.server().create_role("mallory");
   Sql owner(database.conninfo());
@@ -315,7 +315,7 @@ TEST_CASE("nobody else's tables hold on to the row types of the schema, which an
   CHECK(mallory.exec("select e from df.events e") == Rows{});  // whole rows can be read
 }
 
-TEST_CASE("a role's memory of foreign steps is bounded, without a daemon that prunes it", "[S3.1]") {
+TEST_CASE("a role's memory of foreign steps is bounded, without a daemon that prunes it", "[smoke][S3.1]") {
   const TestDatabase database = fresh_database();
   for (const char* role : {"alice", "mallory"}) database.server().create_role(role);
   Sql owner(database.conninfo());

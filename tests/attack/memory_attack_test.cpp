@@ -81,7 +81,7 @@ TEST_CASE("statements that large values are put into are made one after the othe
   CHECK(attack.daemon().running());
 }
 
-TEST_CASE("rows without columns do not take the daemon's memory", "[attack]") {
+TEST_CASE("rows without columns do not take the daemon's memory", "[smoke][attack]") {
   Attack attack;
   CHECK_THAT(end_of(attack, "df.for_each('select from generate_series(1, 5000000)', 'select 1')"),
              ContainsSubstring("limits.instance_bytes"));
@@ -96,7 +96,7 @@ TEST_CASE("an error's text and a single cell do not take the daemon's memory", "
   CHECK(attack.daemon().running());
 }
 
-TEST_CASE("references into a large row hold up nobody", "[attack]") {
+TEST_CASE("references into a large row hold up nobody", "[smoke][attack]") {
   Attack attack;
   std::string values = "($x.k)";
   for (int i = 1; i < 100'000; ++i) values += ",($x.k)";

@@ -5,7 +5,7 @@
 
 using namespace durabled::test;
 
-TEST_CASE("a step cannot leave its role", "[S3.7]") {
+TEST_CASE("a step cannot leave its role", "[smoke][S3.7]") {
   Attack attack;
   attack.mallory().exec(
       "create procedure public.leave() language plpgsql as $$ begin commit; insert into evidence.who values "
@@ -128,7 +128,7 @@ TEST_CASE("a step finds no prepared statement of the daemon's, and what it prepa
   attack.others_go_on();
 }
 
-TEST_CASE("a checkpoint that fails does not tell its parameters", "[S3.7][S3.8]") {
+TEST_CASE("a checkpoint that fails does not tell its parameters", "[smoke][S3.7][S3.8]") {
   Attack attack;
   attack.mallory().exec("create table public.seen (x int)");
   const std::string id = attack.mallory().text(
