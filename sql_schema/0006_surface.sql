@@ -316,6 +316,30 @@ end $$;
 comment on function df._node_states(text) is
   'Each node of an instance: its status, its last result or error, and how far a df.for_each has come';
 
+-- The letters of all nodes, for the page: a fraction of df._node_states, and without the graph while no event is newer than
+-- what the engine wrote. NULL while there is no graph.
+create function df._letters(p_id text) returns text language plpgsql stable
+  set search_path = pg_catalog, pg_temp set enable_nestloop = off as $$
+declare
+  instance_status constant text := (select i.status from df.instances i where i.id = p_id);
+  states constant json := df._stored_states(p_id);
+  n constant int := length(states ->> 'nodes');
+begin
+  if n > 0 and not exists (select from df.events e where e.instance_id = p_id and e.seq > (states ->> 'seq')::bigint
+                                                     and e.node is not null) then
+    return array_to_string(df._node_letters(p_id, instance_status, array_fill(''::text, array[n]), null, null, null), '');
+  end if;
+  return (
+    select array_to_string(df._node_letters(p_id, instance_status, array_agg(g.id order by g.idx), array_agg(g.parent order by g.idx),
+                             array_agg(df._event_status(l.kind, g.node_type, l.data) order by g.idx),
+                             array_agg(l.seq order by g.idx)), '')
+    from df._graph_nodes(df._graph(p_id)) g
+    left join (select distinct on (e.node) e.node, e.seq, e.kind, e.data from df.events e
+               where e.instance_id = p_id and e.node is not null order by e.node, e.seq desc) l on l.node = g.id
+    having count(*) > 0);
+end $$;
+comment on function df._letters(text) is 'What each node of an instance has come to, one letter a node in preorder; NULL while there is no graph';
+
 create function df.instance_nodes(p_instance_id text)
 returns table (node_id text, node_type text, query text, result_name text, left_node text, right_node text, status text,
                result jsonb, status_details jsonb, inferred_status text, inferred_status_from_ancestor_id text,
@@ -531,7 +555,7 @@ comment on function df._statistics(text[]) is 'What the daemon''s /metrics says 
 insert into df._client_routines (name) values
   ('_execution_count'), ('_output'), ('_list_limit'), ('_cursor'), ('list_instances'), ('instance_info'),
   ('instance_executions'), ('_graph'), ('_graph_nodes'), ('_event_status'), ('_stored_states'), ('_node_letters'),
-  ('_stop_message'), ('_node_states'), ('instance_nodes'), ('_last_waits'), ('_waits'),
+  ('_stop_message'), ('_node_states'), ('_letters'), ('instance_nodes'), ('_last_waits'), ('_waits'),
   ('_waiting_instances'), ('_granted_waits'), ('_login_waits'), ('waiting');
 
 revoke all on all functions in schema df from public;

@@ -286,7 +286,7 @@ comment on function df.prune(interval) is
 -- Rights -----------------------------------------------------------------------------------------------------------
 
 insert into df._client_routines (name) values
-  ('_start_elsewhere'), ('start'), ('rerun'), ('release_key');
+  ('_start_elsewhere'), ('start'), ('_rerun_problem'), ('rerun'), ('release_key');
 
 revoke all on all functions in schema df from public;
 revoke all on df.reruns from public;
