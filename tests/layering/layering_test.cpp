@@ -69,7 +69,8 @@ const std::set<std::string> kStoreLibraryHeaders{"store/pqxx_compat.hpp",
                                                  "store/result_reader.hpp",
                                                  "store/schema_check.hpp",
                                                  "store/step_failure.hpp",
-                                                 "store/step_session_impl.hpp"};
+                                                 "store/step_session_impl.hpp",
+                                                 "store/web_impl.hpp"};
 
 bool begins_with_any(const std::string& text, const std::vector<std::string>& beginnings) {
   return std::any_of(beginnings.begin(), beginnings.end(),
