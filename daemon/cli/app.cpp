@@ -166,6 +166,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_control_commands(app, invocation);
   add_report_commands(app, invocation);
   add_doctor_command(app, invocation);
+  add_ui_command(app, invocation);
   add_completion_command(app, invocation);
   add_manual_command(app, invocation);
 }

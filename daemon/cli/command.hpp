@@ -63,5 +63,6 @@ void add_logs_command(CLI::App& app, Invocation& invocation);
 void add_control_commands(CLI::App& app, Invocation& invocation);  // cancel pause resume signal rerun
 void add_report_commands(CLI::App& app, Invocation& invocation);   // workers waiting metrics prune
 void add_doctor_command(CLI::App& app, Invocation& invocation);
+void add_ui_command(CLI::App& app, Invocation& invocation);
 
 }  // namespace durabled::daemon::cli

@@ -1,0 +1,70 @@
+# Writes OUTPUT, a C++ source that holds the page's files: PAGE/*.{html,css,js}, and the ES modules of the libraries in
+# LIBRARIES (a node_modules) as lib/NAME.js, whose imports of each other are made relative. Each as it is and with gzip;
+# @ASSETS@ in the page becomes the folder below which all of them are found, named by the hash of all.
+set(work ${OUTPUT}.d)
+file(REMOVE_RECURSE ${work})
+file(MAKE_DIRECTORY ${work}/lib)
+file(GLOB files ${PAGE}/*.html ${PAGE}/*.css ${PAGE}/*.js)
+file(COPY ${files} DESTINATION ${work})
+
+set(modules
+  "preact=preact/dist/preact.module.js"
+  "hooks=preact/hooks/dist/hooks.module.js"
+  "htm=htm/dist/htm.module.js"
+  "signals-core=@preact/signals-core/dist/signals-core.module.js"
+  "signals=@preact/signals/dist/signals.module.js")
+foreach(module IN LISTS modules)
+  string(REGEX MATCH "^([^=]+)=(.+)$" ignored ${module})
+  set(name ${CMAKE_MATCH_1})
+  file(READ ${LIBRARIES}/${CMAKE_MATCH_2} text)
+  string(REPLACE "from\"preact\"" "from\"./preact.js\"" text "${text}")
+  string(REPLACE "from\"preact/hooks\"" "from\"./hooks.js\"" text "${text}")
+  string(REPLACE "from\"@preact/signals-core\"" "from\"./signals-core.js\"" text "${text}")
+  string(REGEX REPLACE "//# sourceMappingURL=[^\n]*" "" text "${text}")
+  file(WRITE ${work}/lib/${name}.js "${text}")
+endforeach()
+
+file(GLOB_RECURSE files RELATIVE ${work} ${work}/*)
+list(SORT files)
+set(hashes "")
+foreach(file IN LISTS files)
+  file(SHA256 ${work}/${file} hash)
+  string(APPEND hashes "${file} ${hash}\n")
+endforeach()
+string(SHA256 hash "${hashes}")
+string(SUBSTRING ${hash} 0 32 hash)
+file(READ ${work}/index.html text)
+string(REPLACE "@ASSETS@" "assets/${hash}" text "${text}")
+file(WRITE ${work}/index.html "${text}")
+
+# A literal of any length, in pieces because one may not be longer than 64 KiB everywhere.
+function(literal path result)
+  file(READ ${path} text HEX)
+  string(LENGTH "${text}" length)
+  set(offset 0)
+  set(all "")
+  while(offset LESS length)
+    string(SUBSTRING "${text}" ${offset} 16000 chunk)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "\\\\x\\1" chunk "${chunk}")
+    string(APPEND all "\n        \"${chunk}\"")
+    math(EXPR offset "${offset} + 16000")
+  endwhile()
+  math(EXPR bytes "${length} / 2")
+  set(${result} "std::string_view(${all}, ${bytes})" PARENT_SCOPE)
+endfunction()
+
+set(body "#include \"daemon/web/assets.hpp\"\n\nnamespace durabled::daemon::web {\n\n")
+string(APPEND body "const std::vector<Asset>& assets() {\n  static const std::vector<Asset> all = {\n")
+foreach(file IN LISTS files)
+  execute_process(COMMAND gzip -9nc ${work}/${file} OUTPUT_FILE ${work}/compressed COMMAND_ERROR_IS_FATAL ANY)
+  literal(${work}/${file} raw)
+  literal(${work}/compressed gzip)
+  get_filename_component(suffix ${file} LAST_EXT)
+  string(REPLACE ".js" "text/javascript; charset=utf-8" type "${suffix}")
+  string(REPLACE ".html" "text/html; charset=utf-8" type "${type}")
+  string(REPLACE ".css" "text/css; charset=utf-8" type "${type}")
+  string(APPEND body "      {\"${file}\", \"${type}\", ${raw}, ${gzip}},\n")
+endforeach()
+string(APPEND body "  };\n  return all;\n}\n\nstd::string_view assets_hash() {\n  return \"${hash}\";\n}\n\n")
+string(APPEND body "}  // namespace durabled::daemon::web\n")
+file(WRITE ${OUTPUT} "${body}")
