@@ -36,6 +36,7 @@ class DevServer {
 
   // For the service: as the role that owns the schema, through the socket.
   std::string conninfo() const { return conninfo("durabled", "durabled"); }
+  std::string conninfo(const std::string& database, const std::string& user) const;
 
   // What to say when the server has ended by itself; nothing: it has not.
   std::optional<std::string> death() const;
@@ -44,7 +45,6 @@ class DevServer {
   std::string greeting(const std::string& program) const;
 
  private:
-  std::string conninfo(const std::string& database, const std::string& user) const;
   std::string uri(const std::string& user) const;
   void check_entry();
   void initialise();

@@ -1,9 +1,14 @@
 // durabled run and dev: the service, alone or with a private Postgres.
+#include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -15,6 +20,7 @@
 #include "daemon/dev_server.hpp"
 #include "daemon/log.hpp"
 #include "daemon/service.hpp"
+#include "daemon/web/page_server.hpp"
 
 namespace durabled::daemon::cli {
 namespace {
@@ -50,6 +56,31 @@ void add_run_command(CLI::App& app, Invocation& invocation) {
   });
 }
 
+// durabled ui as a child, which ends with this process.
+class PageProcess {
+ public:
+  explicit PageProcess(const std::string& database) {
+    const std::vector<const char*> arguments{"durabled", "ui", "--database", database.c_str(), nullptr};
+    process_ = fork();
+    if (process_ != 0) return;
+    // Between fork and exec only what is safe beside other threads.
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    execv("/proc/self/exe", const_cast<char* const*>(arguments.data()));
+    _exit(127);
+  }
+  ~PageProcess() {
+    if (process_ <= 0) return;
+    kill(process_, SIGTERM);
+    while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  PageProcess(const PageProcess&) = delete;
+  PageProcess& operator=(const PageProcess&) = delete;
+
+ private:
+  pid_t process_ = 0;
+};
+
 void add_dev_command(CLI::App& app, Invocation& invocation) {
   CLI::App& command =
       add_command(app, "dev", "Run a private Postgres with the schema and the service, for trying out",
@@ -76,6 +107,11 @@ void add_dev_command(CLI::App& app, Invocation& invocation) {
     config.overrides["database"] = server.conninfo();
     config.overrides.emplace("metrics.listen", "");  // nobody monitors it, and a service may have the port
     std::cout << server.greeting(invocation.program) << std::flush;
+    std::optional<PageProcess> page;
+    if (web::is_included()) {
+      std::cout << "The web page for that role:\n\n  " << std::flush;
+      page.emplace(server.conninfo("durabled", "app"));
+    }
     const ExitCode code = serve(config);
     if (const auto death = server.death()) throw std::runtime_error(*death);
     return code;
