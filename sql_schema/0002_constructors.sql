@@ -57,7 +57,7 @@ begin
 end $$;
 comment on function df._node is 'The JSON form of a step: a SQL statement becomes a SQL node, a node stays as it is';
 
--- A node's keys as they stand. json, not jsonb: the order says whether text can be appended at the end.
+-- A node's keys in their order. json, not jsonb: the order says whether text can be appended at the end.
 create function df._keys(node text) returns text[] language plpgsql immutable parallel safe as $$
 begin return array(select pg_catalog.json_object_keys(node::json)); end $$;
 comment on function df._keys is 'The keys of a node in the order in which they are written';
@@ -183,7 +183,7 @@ create function df._http_config(what text, url text, method text, payload text, 
   expect text)
 returns text language plpgsql stable parallel safe as $$
 declare
-  statuses constant text := nullif(df._statuses(expect), '');
+  statuses constant text := nullif(df._words(pg_catalog.lower(expect)), '');
 begin
   if coalesce(url, '') = '' then
     raise exception '%: url must not be empty', what using errcode = 'invalid_parameter_value';
@@ -314,7 +314,7 @@ begin
   end if;
   return df._leaf('FAIL', config);
 end $$;
-comment on function df.fail is 'Fails where it stands; code, a SQLSTATE or a name, is P0001 by default';
+comment on function df.fail is 'Fails the step, which df.catch can handle; code is a SQLSTATE or a name, P0001 by default';
 
 -- ---- combinators ---------------------------------------------------------------------------------------------------
 
@@ -388,11 +388,11 @@ end $$;
 comment on function df.for_each is
   'Runs body once for each row of rows, at most max_parallel of them at once; in body the row is $item, or what the argument item says. The result is the array of the results, in the order of the rows';
 
--- NULL for delay and max_delay stands for the defaults 1 and 300: their type is that of the argument that is given.
+-- NULL for delay and max_delay means the defaults 1 and 300: their type is that of the argument that is given.
 create function df.retry(step text, max_attempts bigint, delay anycompatible default null, backoff numeric default 2,
   max_delay anycompatible default null, "on" text default null) returns text language plpgsql stable parallel unsafe as $$
 declare
-  codes constant text := nullif(df._codes("on"), '');
+  codes constant text := nullif(df._words(pg_catalog.upper("on")), '');
   config text;
 begin
   if max_attempts is null or max_attempts not between 1 and 1000000 then

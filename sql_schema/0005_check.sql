@@ -11,21 +11,15 @@ exception when data_exception then
 end $$;
 comment on function df._try_jsonb is 'Text as JSON; NULL when it is not';
 
-create function df._codes(codes text) returns text language plpgsql immutable parallel safe as $$
+create function df._words(list text) returns text language plpgsql immutable parallel safe as $$
 begin
-  return pg_catalog.btrim(pg_catalog.regexp_replace(pg_catalog.upper(codes), '[\s,]+', ' ', 'g'));
+  return pg_catalog.btrim(pg_catalog.regexp_replace(list, '[\s,]+', ' ', 'g'));
 end $$;
-comment on function df._codes is 'Codes in upper case, separated by single spaces';
+comment on function df._words is 'The words of a list, separated by single spaces instead of spaces and commas';
 
 create function df._codes_pattern() returns text language sql immutable parallel safe
 return '^(([0-9A-Z]{5}|[0-9A-Z]{2}|[1-5][0-9]{2})( |$))*$';
 comment on function df._codes_pattern is 'What SQLSTATEs, their classes and HTTP codes look like in such a list';
-
-create function df._statuses(statuses text) returns text language plpgsql immutable parallel safe as $$
-begin
-  return pg_catalog.btrim(pg_catalog.regexp_replace(pg_catalog.lower(statuses), '[\s,]+', ' ', 'g'));
-end $$;
-comment on function df._statuses is 'HTTP statuses in lower case, separated by single spaces';
 
 create function df._statuses_pattern() returns text language sql immutable parallel safe
 return '^([1-5]([0-9][0-9]|xx)( |$))*$';
@@ -138,9 +132,9 @@ end $$;
 comment on function df._schedule_problem is 'What is wrong with a cron expression or its time zone';
 
 -- The statements in text: how many there are, the first two words of the first (but for parentheses around it), whether
--- it copies from or to a client, and whether an empty statement stands before it.
+-- it copies from or to a client, and whether it begins with a semicolon.
 create function df._statements(query text, out statements integer, out first_word text, out second_word text,
-  out client_copy boolean, out leading_semicolon boolean) language plpgsql immutable parallel safe as $$
+  out client_copy boolean, out leading_semicolon boolean, out parameter text) language plpgsql immutable parallel safe as $$
 declare
   token record;
   words text[] := '{}';  -- the first four
@@ -180,6 +174,9 @@ begin
     elsif token.kind = 'mark' and token.value = '(' then
       parentheses := parentheses + 1;
     else
+      if token.kind = 'parameter' and token.value ~ '^\$[0-9]' then
+        parameter := coalesce(parameter, token.value);
+      end if;
       if token.kind = 'mark' and token.value = ')' then
         parentheses := greatest(0, parentheses - 1);
       end if;
@@ -233,6 +230,42 @@ begin
 end $$;
 comment on function df._statement_problem is 'Why text cannot be a SQL step';
 
+-- Of a text that is not a graph and does not begin as a workflow's text: why it is not a single statement either. Both
+-- df.explain and df.start ask, and say what the reader of df.submit says. Names and operators of the language outside of
+-- quotes and parentheses are what a forgotten quote leaves.
+create function df._plain_problem(p_text text) returns text language plpgsql immutable parallel safe
+  set search_path = pg_catalog, pg_temp as $body$
+declare
+  commands constant text[] := array['abort', 'alter', 'analyse', 'analyze', 'begin', 'call', 'checkpoint', 'close', 'cluster',
+    'comment', 'commit', 'copy', 'create', 'deallocate', 'declare', 'delete', 'discard', 'do', 'drop', 'end', 'execute',
+    'explain', 'fetch', 'grant', 'import', 'insert', 'listen', 'load', 'lock', 'merge', 'move', 'notify', 'prepare',
+    'reassign', 'refresh', 'reindex', 'release', 'reset', 'revoke', 'rollback', 'savepoint', 'security', 'select', 'set',
+    'show', 'start', 'table', 'truncate', 'unlisten', 'update', 'vacuum', 'values', 'with'];
+  quoted constant text := '; there is no SQL outside of quotes. A SQL step is a string: ''SELECT …'' or $$ SELECT … $$';
+  token record;
+  first text;
+  depth int := 0;
+begin
+  if p_text !~ '~>|\|=>|\?>|!>' and p_text ~* '^[ \t\r\n]*(select|insert|update|delete|with|merge|values|call|create|refresh)\M' then
+    return null;  -- most are like this
+  end if;
+  for token in select t.kind, t.value from df._tokens(p_text) t where t.prefix <> '!/*' loop
+    if token.kind = 'mark' and token.value in ('(', ')') then
+      depth := depth + case token.value when '(' then 1 else -1 end;
+      continue;
+    elsif first is null and (token.kind <> 'word' or token.value = 'df') then
+      return null;  -- a workflow's text, or a template of a statement
+    elsif first is null and token.value <> all (commands) then
+      return format('found %s', token.value) || quoted;
+    elsif token.kind = 'operator' and depth = 0 and token.value in ('~>', '|=>', '?>', '!>') then
+      return format('found %s and %s', first, token.value) || quoted;
+    end if;
+    first := coalesce(first, token.value);
+  end loop;
+  return null;
+end $body$;
+comment on function df._plain_problem(text) is 'Why text is neither a statement nor a workflow';
+
 create function df._fail_problem(config jsonb) returns text language plpgsql immutable parallel safe as $$
 begin
   return case
@@ -263,7 +296,7 @@ begin
 end $$;
 comment on function df._number_problem is 'What is wrong with a number in the configuration of a node';
 
--- What stands in `query`; kinds that have none do not come here.
+-- The rules of `query` for kinds that have one.
 create function df._config_problem(kind text, query text) returns text language plpgsql stable parallel unsafe as $$
 declare
   config jsonb;
@@ -307,7 +340,7 @@ begin
     when 'RETRY' then coalesce(
       df._number_problem(config, 'max_attempts', 1, 1000000), df._number_problem(config, 'delay', 0, 3155760000, false),
       df._number_problem(config, 'backoff', 1, 1000, false), df._number_problem(config, 'max_delay', 0, 3155760000, false),
-      case when df._codes(config ->> 'on') !~ df._codes_pattern() then 'on must list SQLSTATEs, their classes or HTTP codes' end)
+      case when df._words(pg_catalog.upper(config ->> 'on')) !~ df._codes_pattern() then 'on must list SQLSTATEs, their classes or HTTP codes' end)
     when 'FAIL' then df._fail_problem(config)
     when 'TIMEOUT' then coalesce(
       df._number_problem(config, 'seconds', 0, 3155760000),
@@ -331,7 +364,7 @@ begin
 end $$;
 comment on function df._headers_problem is 'What is wrong with the headers of an HTTP step';
 
--- A body that cannot be JSON although the header content-type says that it is. References stand for strings, or for a part
+-- A body that cannot be JSON although the header content-type says that it is. References are taken for strings, or for a part
 -- of one; a variable may hold anything.
 create function df._body_problem(config jsonb) returns text language plpgsql immutable parallel unsafe as $$
 declare
@@ -364,7 +397,7 @@ begin
     return df._headers_problem(config -> 'headers');
   elsif df._body_problem(config) is not null then
     return df._body_problem(config);
-  elsif df._statuses(config ->> 'expect') !~ df._statuses_pattern() then
+  elsif df._words(pg_catalog.lower(config ->> 'expect')) !~ df._statuses_pattern() then
     return 'expect must list HTTP statuses (404) and classes of them (2xx)';
   end if;
   return df._number_problem(config, 'timeout_seconds', 0, 3155760000, false);
@@ -432,7 +465,7 @@ begin
 end $$;
 comment on function df._node_problem is 'What is wrong with one node of a graph';
 
--- A statement is one step; anything else is walked level by level, and the highest fault is told.
+-- A statement is one step; anything else is walked level by level, and the fault nearest to the root is reported.
 create function df._graph_problem(graph text, max_depth integer, max_nodes integer, max_bytes integer) returns text
 language plpgsql stable parallel unsafe as $$
 declare
@@ -446,7 +479,7 @@ begin
   elsif root is null and graph like '{"node_type":"%' then
     return 'root: not valid JSON, or it holds a character that text cannot hold';
   elsif root ->> 'node_type' is null then
-    return 'root: ' || coalesce(df._statement_problem(graph), case when graph is null then 'is NULL' end,
+    return 'root: ' || coalesce(df._plain_problem(graph), df._statement_problem(graph), case when graph is null then 'is NULL' end,
                                 df._unbound_problem(df._leaf('SQL', graph)::json));
   end if;
   with recursive walk(path, key, parent, node, depth) as (
@@ -661,7 +694,7 @@ begin
       from df._unbound_names(p_graph) u) w(at, rank, what)
     order by w.at, w.rank, w.what;
 end $$;
-comment on function df._warnings(json) is 'What is likely not meant so in a graph';
+comment on function df._warnings(json) is 'Likely mistakes in a graph';
 
 -- What may well be meant, but is more often an oversight: dsl/graph/habits.hpp has the list. `rank` is the order of the
 -- warnings of one node.
@@ -699,6 +732,10 @@ begin
     select n::int, 5, df._odd_schedule(coalesce(df._try_jsonb(queries[n]) ->> 'cron', queries[n]))
     from unnest(kinds) with ordinality u(k, n)
     where k = 'WAIT_SCHEDULE' and df._odd_schedule(coalesce(df._try_jsonb(queries[n]) ->> 'cron', queries[n])) is not null;
+  return query
+    select n::int, 5, left(s.parameter, 20) || ' is a parameter, and a SQL step has no parameters'
+    from unnest(kinds, queries) with ordinality u(k, q, n), df._statements(case when k = 'SQL' and q ~ '\$[0-9]' then q end) s
+    where s.parameter is not null and s.first_word not in ('prepare', 'create');
   if df._variables(array_to_string(queries, ' ')) = '{}' then
     used := array(select r.name from unnest(kinds, queries) q(kind, query)
                     cross join lateral df._references(q.query, q.kind = 'SQL') r(name) where q.query is not null
@@ -747,8 +784,22 @@ begin
 end $$;
 comment on function df._odd_schedule(text) is 'A cron expression with a step that is never reached';
 
--- A name in the code of a statement that nothing binds: that step can only fail. In a string it is text, and a variable
--- may hold anything.
+-- The names that a body references outside of its strings, where it is JSON apart from its references.
+create function df._json_names(p_body text) returns setof text language sql immutable parallel safe
+  set search_path = pg_catalog, pg_temp as $$
+  with pieces as materialized (
+    select m.part[1] as plain, m.part[2] as reference, m.n
+    from regexp_matches(p_body, '("(?:[^"\\]|\\.)*"|[^"$]+|\$(?![A-Za-z_{])|")'
+      || '|(\$(?:\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*(?:\.(?:[A-Za-z0-9_]+|\*)|\[\])*)\??)', 'g') with ordinality m(part, n))
+  select substring(p.reference, '^\$\{?([A-Za-z_][A-Za-z0-9_]*)') from pieces p
+  where p.reference <> '' and btrim(p_body, E' \t\r\n') <> p.reference and exists (
+    select from (select string_agg(case when q.reference <> '' then 'null' else q.plain end, '' order by q.n) as json from pieces q) j
+    where df._try_jsonb(j.json) is not null)
+$$;
+comment on function df._json_names(text) is 'The names that a JSON body refers to outside of its strings';
+
+-- A name that nothing binds, in the code of a statement or outside of strings in a JSON body: that step can only fail. In
+-- a string it is text, and a variable may hold anything.
 create function df._unbound_problem(p_graph json) returns text language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if p_graph::text !~ '\$[A-Za-z_{]' then
@@ -757,17 +808,20 @@ begin
   return (
     select format('node %s: $%s is referenced, but nothing before binds that name', g.id, u.name)
     from df._unbound_names(p_graph) u join df._graph_nodes(p_graph) g on g.idx = u.idx
-    where g.node_type = 'SQL' and df._variables(g.query) = '{}' and u.name in (select * from df._references(g.query, true, true))
+    where case g.node_type
+      when 'SQL' then df._variables(g.query) = '{}' and u.name in (select * from df._references(g.query, true, true))
+      when 'HTTP' then df._variables(df._try_jsonb(g.query) ->> 'body') = '{}'
+        and u.name in (select * from df._json_names(df._try_jsonb(g.query) ->> 'body')) end
     order by g.idx, u.name limit 1);
 end $$;
 comment on function df._unbound_problem(json) is 'A step of a graph that can only fail, because nothing binds a name';
 
 insert into df._client_routines (name) values
-  ('_try_jsonb'), ('_codes'), ('_codes_pattern'), ('_statuses'), ('_statuses_pattern'), ('_parts_problem'),
+  ('_try_jsonb'), ('_words'), ('_codes_pattern'), ('_statuses_pattern'), ('_parts_problem'),
   ('_cron_value'), ('_cron_values'),
-  ('_zone_problem'), ('_schedule_problem'), ('_statements'), ('_statement_problem'), ('_fail_problem'),
+  ('_zone_problem'), ('_schedule_problem'), ('_statements'), ('_statement_problem'), ('_plain_problem'), ('_fail_problem'),
   ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_headers_problem'), ('_body_problem'),
   ('_http_problem'), ('_node_shape'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
-  ('_unbound_names'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_unbound_problem');
+  ('_unbound_names'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_json_names'), ('_unbound_problem');
 
 revoke execute on all functions in schema df from public;

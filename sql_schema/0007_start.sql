@@ -54,10 +54,14 @@ create function df.start(fut text, label text default null, database text defaul
                          priority int default 0, start_at timestamptz default null, idempotency_key text default null)
 returns text language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
-  graph constant text := df._node(fut);
+  problem constant text := case when fut is not null then df._graph_problem(fut, 256, 10000, 1048576) end;
+  graph text;
   id text;
 begin
-  perform df._check(graph);
+  if problem is not null then  -- raised here, so that its context is this function alone
+    raise invalid_parameter_value using message = 'Invalid durable function graph: ' || problem;
+  end if;
+  graph := df._node(fut);
   if transaction_mode is null or transaction_mode not in ('caller', 'new') then
     raise invalid_parameter_value using
       message = format('invalid transaction_mode %s', quote_nullable(transaction_mode)),
@@ -196,7 +200,7 @@ end $$;
 comment on function df._rerun_problem(text, text) is 'Why an instance cannot be rerun from a node, or NULL';
 
 -- What happened at the nodes before `p_node`, in preorder, is a history up to it: nothing that follows has begun. The
--- timer of a timeout around it is left out and starts anew.
+-- timer of a timeout around it is left out and starts again.
 create function df._copy_history(p_source text, p_node text, p_id text) returns void language sql
   set search_path = pg_catalog, pg_temp as $$
   with recursive nodes as materialized (

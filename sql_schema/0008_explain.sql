@@ -43,7 +43,7 @@ begin
 end $$;
 comment on function df._describe(text, text, bigint) is 'The kind of a node with its arguments, for df.explain';
 
--- What stands above a child; NULL for a child that stands right below its parent's line.
+-- The line above a child; NULL for a child right below its parent's line.
 create function df._heading(p_parent_type text, p_rows boolean, p_slot int) returns text language sql immutable parallel safe
   return case
     when p_parent_type = 'IF' then (array['condition:', 'then:', 'else:'])[p_slot + 1 + p_rows::int]
@@ -52,9 +52,9 @@ create function df._heading(p_parent_type text, p_rows boolean, p_slot int) retu
     when p_parent_type = 'FOR_EACH' then (array['rows:', 'body:'])[p_slot + 1]
     when p_parent_type = 'CATCH' then (array['body:', 'handler:'])[p_slot + 1]
     when p_parent_type in ('RETRY', 'TIMEOUT') then 'body:' end;
-comment on function df._heading(text, boolean, int) is 'What stands above a child in df.explain';
+comment on function df._heading(text, boolean, int) is 'The line above a child in df.explain';
 
--- `p_marks` and `p_notes`, one for each node, stand before and after its line.
+-- `p_marks` and `p_notes`, one for each node, are put before and after its line.
 create function df._tree(p_graph json, p_marks text[] default '{}', p_notes text[] default '{}') returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -96,7 +96,7 @@ comment on function df._tree(json, text[], text[]) is 'A graph as lines';
 
 -- Tokens ----------------------------------------------------------------------------------------------------------
 
--- The tokens of text by PostgreSQL's lexical rules: of kind string (its value is what stands between the quotes, still
+-- The tokens of text by PostgreSQL's lexical rules: of kind string (its value is the text between the quotes, still
 -- with escapes for the prefixes E and U&), word (folded to lower case), identifier (in double quotes), number, parameter
 -- ($1, $name), operator, or mark (one character, or :: := =>). `at` is its place, in characters from 1. A string, an
 -- identifier or a comment that is not closed comes last, with a prefix that begins with !.
@@ -112,7 +112,7 @@ declare
   broken boolean;      -- a line has ended since
   depth int;
   start int := 1;      -- where `line` begins in the text
-  more int;            -- 1 while there is a rest: what stands at the end of `line` may go on
+  more int;            -- 1 while there is a rest: the token at the end of `line` may go on
   piece text;
 begin
   while line <> '' or rest <> '' loop
@@ -253,14 +253,18 @@ comment on function df._operand_step(jsonb) is 'An operand as a step';
 create function df._apply_operator(p_operator text, p_left jsonb, p_right jsonb) returns jsonb language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
 declare
+  earlier text;
   node text;
 begin
   if p_operator = '|=>' then
     if p_right ->> 'kind' <> 'string' then
       raise exception 'expected a name in quotes after |=>' using errcode = 'syntax_error', hint = 'Write |=> ''name''.';
     end if;
+    earlier := df._try_jsonb(df._operand_step(p_left)) ->> 'result_name';
     node := df.as(df._operand_step(p_left), p_right ->> 'value');
     return p_left || jsonb_build_object('kind', 'node', 'value', node, 'warning', case
+      when earlier <> p_right ->> 'value' then
+        format('the step is named twice: only ''%s'' is bound, not ''%s''', p_right ->> 'value', earlier)
       when p_left ? 'bare' and df._try_jsonb(node) ->> 'node_type' in ('JOIN', 'RACE', 'IF') and not df._try_jsonb(node) ? 'query' then
         format('the name ''%s'' is bound to the whole %s, not to its last branch', p_right ->> 'value',
                lower(df._try_jsonb(node) ->> 'node_type')) end);
@@ -304,6 +308,37 @@ begin
 end $$;
 comment on function df._apply_cast(jsonb, text) is 'A literal as another type; NULL where the language has no such type';
 
+-- What people call a function elsewhere, and how it is written here; the reader of df.submit has the same list.
+create function df._synonyms() returns jsonb language sql immutable parallel safe return '{
+  "try": "df.catch(step, handler)", "rescue": "df.catch(step, handler)", "finally": "df.catch(step, handler)",
+  "compensate": "df.catch(step, handler)", "on_error": "df.catch(step, handler)", "wait": "df.sleep(seconds)",
+  "delay": "df.sleep(seconds)", "pause_for": "df.sleep(seconds)", "raise": "df.fail(''message'')",
+  "throw": "df.fail(''message'')", "abort": "df.fail(''message'')",
+  "assert": "df.if(''SELECT …'', ''SELECT …'', df.fail(''message''))", "parallel": "df.join(a, b)", "all": "df.join(a, b)",
+  "concurrently": "df.join(a, b)", "first": "df.race(a, b)", "map": "df.for_each(rows, body)",
+  "foreach": "df.for_each(rows, body)", "each": "df.for_each(rows, body)", "fan_out": "df.for_each(rows, body)",
+  "for": "df.for_each(rows, body) or df.loop(body, condition)", "while": "df.loop(body, condition)",
+  "until": "df.loop(body, condition)", "repeat": "df.loop(body, condition)", "do": "df.loop(body, condition)",
+  "exit": "df.break(value)", "leave": "df.break(value)", "return": "df.break(value)",
+  "cron": "df.wait_for_schedule(''0 9 * * *'')", "schedule": "df.wait_for_schedule(''0 9 * * *'')",
+  "every": "df.wait_for_schedule(''*/5 * * * *'')", "at": "df.wait_for_schedule(''0 9 * * *'')",
+  "await": "df.wait_for_signal(''name'')", "wait_signal": "df.wait_for_signal(''name'')",
+  "receive": "df.wait_for_signal(''name'')", "http_get": "df.http(url, ''GET'')",
+  "http_post": "df.http(url, ''POST'', body)", "get": "df.http(url, ''GET'')", "post": "df.http(url, ''POST'', body)",
+  "fetch": "df.http(url, ''GET'')", "request": "df.http(url, ''GET'')",
+  "upload": "df.http_multipart(url, parts => ''[…]'')", "call": "df.sql(''CALL …'') or df.http(url)",
+  "query": "df.sql(''SELECT …''), or the string alone", "exec": "df.sql(''SELECT …''), or the string alone",
+  "execute": "df.sql(''SELECT …''), or the string alone", "run": "df.sql(''SELECT …''), or the string alone",
+  "step": "df.sql(''SELECT …''), or the string alone",
+  "log": "a SQL step that writes into a table of yours: ''INSERT INTO …''",
+  "print": "a SQL step that writes into a table of yours: ''INSERT INTO …''", "then": "a ~> b",
+  "sequence": "df.seq(a, b)", "chain": "df.seq(a, b)", "case": "df.if(condition, then, else)",
+  "when": "df.if(condition, then, else)", "switch": "df.if(condition, then, else)", "name": "step |=> ''name''",
+  "alias": "step |=> ''name''", "let": "step |=> ''name''", "attempts": "df.retry(step, max_attempts)",
+  "deadline": "df.timeout(step, seconds)"
+}'::jsonb;
+comment on function df._synonyms() is 'Names of functions that the language has under others';
+
 -- A call of a constructor. Arguments are [{"name", "value": operand}].
 create function df._apply_call(p_function text, p_arguments jsonb) returns jsonb language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
@@ -326,7 +361,7 @@ begin
     raise exception 'df.start() is allowed only around the whole workflow' using errcode = 'syntax_error', hint = 'Leave it out.';
   elsif p_function <> all (names) then
     raise exception 'unknown function df.%', p_function using errcode = 'undefined_function',
-      hint = 'The functions are ' || array_to_string(array['seq', 'join', 'race', 'any'] || names, ', ') || '.';
+      hint = coalesce('Did you mean ' || (df._synonyms() ->> p_function) || '?', 'The functions are ' || array_to_string(array['seq', 'join', 'race', 'any'] || names, ', ') || '.');
   end if;
   for given in select a.v ->> 'name' as name, a.v -> 'value' ->> 'kind' as kind, a.v -> 'value' ->> 'value' as value, a.n
                from jsonb_array_elements(p_arguments) with ordinality a(v, n) order by a.n loop
@@ -345,7 +380,7 @@ begin
       when given.kind = 'interval' then quote_literal(given.value) || '::pg_catalog.interval'
       when given.kind = 'number' and what is distinct from 'on' then case
         when given.value::numeric::text ~ '[0-9]' then '(' || given.value::numeric || ')'
-        else quote_literal(given.value::numeric) || '::pg_catalog.numeric' end  -- NaN and the infinities are no literals
+        else quote_literal(given.value::numeric) || '::pg_catalog.numeric' end  -- NaN and the infinities are not literals
       else quote_literal(given.value) end;
   end loop;
   execute format('select df.%I(%s)', p_function, list) into node;
@@ -369,7 +404,7 @@ declare
   op text; looped int := 0;
   list text := '';           -- the names of the arguments so far, each empty or a name, separated by commas
   fresh boolean := false;    -- an argument begins here
-  complete boolean := false; -- an operand stands before
+  complete boolean := false; -- an operand has just ended
 begin
   select array_agg(t.kind), array_agg(t.value), array_agg(t.prefix), array_agg(t.at)
   into kinds, vals, prefixes, places from df._tokens(p_text) t;
@@ -427,7 +462,7 @@ begin
     elsif kinds[i] = 'word' and vals[i] in ('true', 'false', 'null') then
       instruction := case vals[i] when 'null' then 'null' else 'bool' end; value := vals[i];
     elsif kinds[i] = 'word' and df._type_words(kinds, vals, i) > 0 and kinds[i + df._type_words(kinds, vals, i)] = 'string' then
-      -- interval '5' minute, json '{}': a cast that stands before its string
+      -- interval '5' minute, json '{}': a cast written before its string
       names := array_to_string(vals[i:i + df._type_words(kinds, vals, i) - 1], ' ');
       i := i + df._type_words(kinds, vals, i);
       instruction := 'string'; value := df._string_value(prefixes[i], vals[i]);
@@ -659,7 +694,7 @@ declare
 begin
   select i.id, i.label, i.status, i.dsl into instance from df.instances i where i.id = p_id;
   if graph is null then
-    -- Why a text is none has its line with a caret under it.
+    -- The error of a text that cannot be read ends with its line and a caret.
     body := coalesce(nullif(output, split_part(output, E'\n', 1)) || E'\n\n', '')
       || 'Text: ' || df._one_line(left(instance.dsl, 1000));
     output := split_part(output, E'\n', 1);
@@ -702,7 +737,7 @@ comment on function df.explain(text) is
 insert into df._client_routines (name) values
   ('_one_line'), ('_number'), ('_describe'), ('_heading'), ('_tree'), ('_tokens'), ('_string_value'),
   ('_operand_step'), ('_apply_operator'), ('_apply_cast'), ('_apply_call'), ('_postfix'), ('_place'),
-  ('_shown'), ('_type_words'), ('_literal_types'), ('_read_text'), ('_beginning'), ('_explain_expression'),
+  ('_shown'), ('_type_words'), ('_literal_types'), ('_read_text'), ('_beginning'), ('_explain_expression'), ('_synonyms'),
   ('_mark'), ('_node_times'), ('_duration'), ('_shortened'), ('_explain_instance'), ('explain');
 
 revoke all on all functions in schema df from public;

@@ -150,6 +150,12 @@ class Checker {
 
   void check_name_target(NodeIndex index) {
     const Node& node = graph_[index];
+    if (source_ != nullptr && !source_->entries[index].lost_name.empty()) {
+      warn(index, true, "two_names",
+           "the step is named twice: only '" + node.result_name + "' is bound, not '" +
+               source_->entries[index].lost_name + "'",
+           "give each step one name; to name a result again select it in a step of its own");
+    }
     const bool is_trap =
         node.kind == NodeKind::kJoin || node.kind == NodeKind::kRace || node.kind == NodeKind::kIf;
     if (node.result_name.empty() || !is_trap) return;
@@ -185,7 +191,7 @@ class Checker {
     }
   }
 
-  // Where the reference stands; the node's place where an escape before it makes offsets in the value differ
+  // The place of the reference; the node's place where an escape before it makes offsets in the value differ
   // from those in the text. Called for the references of a node in their order, so that all take linear time.
   Position place_of(const UnboundName& unbound) {
     const Node& node = graph_[unbound.node];

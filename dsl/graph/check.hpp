@@ -16,11 +16,12 @@ namespace durabled::dsl {
 // - "lost_break": a df.break that no loop is around.
 // - "named_compound": a name on a join, a race or an if where the writer likely meant its last branch. From
 //   text: the name was put on the bare result of an operator (A & B |=> 'b'), not on parentheses or a call.
-//   Without positions: the last branch has no name and an earlier one has. Sequences are no trap: their
+//   Without positions: the last branch has no name and an earlier one has. Sequences are not a trap: their
 //   result is their last step's.
+// - "two_names": a second name for a step, which replaces the first. Only from text.
 // - "unbound_name": a name referenced, by $name or df.if_rows, but bound on no path before it. What a branch, a loop
-//   or a for_each may have bound counts as bound after it. An error where it is in the code of a statement,
-//   because that step can only fail; in a string it is text.
+//   or a for_each may have bound counts as bound after it. An error where it is in the code of a statement
+//   or outside of strings in a JSON body, because that step can only fail; elsewhere it is text.
 // - those of graph/habits.hpp.
 //
 // Without positions `line` and `column` are 1 and there is no excerpt.

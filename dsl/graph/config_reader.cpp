@@ -75,7 +75,7 @@ class Config {
     return *this;
   }
 
-  // The first problem, or a key that is none of `known`.
+  // The first problem, or a key that is not one of `known`.
   Problem finish(std::initializer_list<std::string_view> known) {
     for (const auto& member : object_) {
       const std::string_view key = member.key();

@@ -19,7 +19,7 @@ bool has_reference(std::string_view text);
 std::optional<double> parse_number(std::string_view text);
 
 // PostgreSQL's interval input ("1 day 02:03:04", "1h 30m", "P1DT2H", "1-2", "-5 minutes", "3 days ago") as
-// the seconds of extract(epoch …): a month is 30 days, twelve of them are 365.25. nullopt when it is none.
+// the seconds of extract(epoch …): a month is 30 days, twelve of them are 365.25. nullopt when the text is not an interval.
 std::optional<double> parse_interval(std::string_view text);
 
 // A number or an interval.
@@ -31,7 +31,7 @@ double round_seconds(double seconds);
 // Canonical text: no exponent, no trailing zeros ("30", "0.5"). Requires: finite, of at most kMaxSeconds.
 std::string format_seconds(double seconds);
 
-// Why `seconds` is no duration: negative, not finite, too long. `what` names it ("timeout_seconds").
+// Why `seconds` is not a duration: negative, not finite, too long. `what` names it ("timeout_seconds").
 std::optional<std::string> check_seconds(double seconds, std::string_view what);
 
 }  // namespace durabled::dsl

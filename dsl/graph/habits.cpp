@@ -5,6 +5,8 @@
 #include "dsl/graph/duration.hpp"
 #include "dsl/graph/kinds.hpp"
 #include "dsl/graph/name_scopes.hpp"
+#include "dsl/graph/rules.hpp"
+#include "dsl/graph/sql_statement.hpp"
 #include "dsl/value/cron.hpp"
 #include "dsl/value/substitute.hpp"
 
@@ -62,6 +64,17 @@ void find_odd_schedules(const Graph& graph, std::vector<Finding>& found) {
   }
 }
 
+void find_parameters(const Graph& graph, std::vector<Finding>& found) {
+  for (NodeIndex index = 0; index < graph.nodes.size(); ++index) {
+    if (graph[index].kind != NodeKind::kSql) continue;
+    const std::string parameter = unbound_parameter(graph[index].text);
+    if (parameter.empty()) continue;
+    found.push_back({index, "parameter",
+                     shorten(parameter, 20) + " is a parameter, and a SQL step has no parameters",
+                     "refer to an earlier result by its name, as in $name.column"});
+  }
+}
+
 void find_unused_names(const Graph& graph, std::vector<Finding>& found) {
   std::set<std::string> used;
   for (const Node& node : graph.nodes) {
@@ -76,9 +89,7 @@ void find_unused_names(const Graph& graph, std::vector<Finding>& found) {
     const std::string& name = graph[index].result_name;
     if (name.empty() || index == last || used.contains(name)) continue;
     found.push_back({index, "unused_name", "the name '" + name + "' is never used",
-                     "a later step refers to it as $" + name +
-                         "; within double quotes a shell replaces that, so submit the text from a file or "
-                         "with - <<'EOF'"});
+                     "a later step refers to it as $" + name});
   }
 }
 
@@ -88,6 +99,7 @@ std::vector<Finding> find_habits(const Graph& graph) {
   std::vector<Finding> found;
   find_loops(graph, found);
   find_odd_schedules(graph, found);
+  find_parameters(graph, found);
   find_unused_names(graph, found);
   return found;
 }

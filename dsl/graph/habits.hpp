@@ -19,6 +19,7 @@ struct Finding {
 // - "fragile_loop": an endless loop without a df.break, with a step that may fail outside of any df.catch in it.
 // - "busy_loop": a loop without a condition in which nothing waits.
 // - "odd_schedule": a step of a cron field that is longer than its range (*/90 in the minutes).
+// - "parameter": a parameter such as $1 in a statement, which nothing binds.
 // - "unused_name": a name that nothing refers to, but for that of the workflow's own result. Not where a {variable}
 //   is in a template, because it may hold a reference.
 //

@@ -5,7 +5,7 @@
 // kind            query (always a JSON string)
 // kSql            the statement
 // kIfRows         {"if_rows":"name"}
-// kBreak          value; absent when there is none
+// kBreak          value; absent for df.break()
 // kSleep          seconds
 // kWaitSchedule   cron, or {"cron","timezone"} when not UTC
 // kWaitSignal     {"signal_name"[,"timeout_seconds"]}

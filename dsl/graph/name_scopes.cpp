@@ -1,14 +1,23 @@
 #include "dsl/graph/name_scopes.hpp"
 
 #include <map>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
 #include "dsl/graph/kinds.hpp"
+#include "dsl/value/http_text.hpp"
 #include "dsl/value/substitute.hpp"
 
 namespace durabled::dsl {
 namespace {
+
+// The names without which the step can only fail.
+std::set<std::string> names_needed_by(const Node& node) {
+  if (node.kind == NodeKind::kSql) return names_in_code(node.text);
+  const auto* http = std::get_if<HttpOptions>(&node.options);
+  return http != nullptr && http->body ? names_in_json(*http->body) : std::set<std::string>();
+}
 
 // Walks the graph in the order of execution with the names that may be bound at each place: a count a name,
 // and a log of what was bound, so that leaving a branch takes back what it bound without copying the names.
@@ -93,8 +102,7 @@ class ScopeWalker {
     for (const auto& [name, offset] : names_used_by(node)) {
       const auto found = bound_.find(name);
       if (found != bound_.end() && found->second > 0) continue;
-      const bool is_certain = node.kind == NodeKind::kSql && names_in_code(node.text).contains(name);
-      unbound_.push_back({index, name, offset, is_certain});
+      unbound_.push_back({index, name, offset, names_needed_by(node).contains(name)});
     }
   }
 

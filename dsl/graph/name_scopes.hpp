@@ -15,8 +15,9 @@ namespace durabled::dsl {
 struct UnboundName {
   NodeIndex node;  // whose template references it
   std::string name;
-  std::size_t offset = 0;   // kSql: where in the node's text its first reference begins
-  bool is_certain = false;  // it is in the code of a statement, which can only fail
+  std::size_t offset = 0;  // kSql: where in the node's text its first reference begins
+  bool is_certain =
+      false;  // it is in the code of a statement or outside of strings in a JSON body: the step can only fail
 };
 
 // Every name that a node references although no path before it binds one, once a node, in preorder.

@@ -155,7 +155,7 @@ std::optional<std::string> apply_rules(Node& node) {
 
 namespace {
 
-// What stands between spaces and commas.
+// The words between spaces and commas.
 std::vector<std::string> split_words(std::string_view text) {
   std::vector<std::string> words(1);
   for (const char c : text) {

@@ -23,7 +23,7 @@ std::optional<std::string> check_name(std::string_view name);
 // writes it. Safe to repeat. Error: what is wrong, naming the argument and what it allows.
 std::optional<std::string> apply_rules(Node& node);
 
-// "40001 53 08" or "503, 429" as codes; error: the word that is none.
+// "40001 53 08" or "503, 429" as codes; error: the first word that is not a code.
 Expected<std::vector<std::string>, std::string> parse_retry_codes(std::string_view text);
 
 // "200 404" or "2xx, 404" as statuses and classes, in lower case; error: the word that is neither.

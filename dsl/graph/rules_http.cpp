@@ -89,7 +89,7 @@ bool says_json(const std::string& headers) {
   });
 }
 
-// A body that cannot be JSON although the header content-type says that it is. References stand for strings, or for
+// A body that cannot be JSON although the header content-type says that it is. References are taken for strings, or for
 // a part of one; a variable may hold anything.
 Problem check_json_body(const HttpOptions& options) {
   if (!options.body || !options.headers || !says_json(*options.headers)) return std::nullopt;
@@ -121,7 +121,7 @@ Problem check_json_body(const HttpOptions& options) {
   return std::nullopt;
 }
 
-// {name}, {secret.name} or $name with its path and ?: nothing around it, since what it stands for is base64
+// {name}, {secret.name} or $name with its path and ?: with nothing around it, since its value is base64
 // as a whole.
 bool is_whole_reference(std::string_view text) {
   while (!text.empty() && is_sql_space(text.front())) text.remove_prefix(1);

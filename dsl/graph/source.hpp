@@ -1,4 +1,4 @@
-// Places in a text: what the lexer, the parser and the warnings say about where something stands.
+// Places in a text: where the lexer, the parser and the warnings found something.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +25,7 @@ struct SourceMap {
     // The name was put on the unparenthesised result of an operator, so it may have been meant for the last
     // operand.
     bool bare_name = false;
+    std::string lost_name;  // the name that the node had before; empty: it was named once at most
   };
   std::string_view text;  // must outlive the map
   std::vector<Entry> entries;
@@ -45,7 +46,7 @@ std::size_t string_body(std::string_view text, std::size_t offset);
 // The line at `at`, cut to a readable width, and a caret under the place. Takes time bounded by that width.
 std::string make_excerpt(std::string_view text, const Position& at);
 
-// A diagnostic that stands at `at` in `text`.
+// A diagnostic about the place `at` in `text`.
 Diagnostic make_diagnostic(Diagnostic::Severity severity, std::string_view text, const Position& at,
                            std::string code, std::string message, std::string hint);
 

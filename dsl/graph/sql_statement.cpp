@@ -79,9 +79,12 @@ class StatementScanner {
       parentheses_ = std::max(0, parentheses_ - 1);
       ++pos_;
     } else if (is_digit(c) || c == '$') {
-      // 1e5 or $name: what follows is no keyword.
-      ++pos_;
+      // 1e5, $name or $1: letters that follow are not a keyword.
+      const std::size_t begin = pos_++;
       while (pos_ < sql_.size() && is_identifier_part(sql_[pos_]) && sql_[pos_] != '$') ++pos_;
+      const std::string_view token = sql_.substr(begin, pos_ - begin);
+      if (token.size() > 1 && c == '$' && is_digit(token[1]) && result_.parameter.empty())
+        result_.parameter = token;
     } else {
       ++pos_;
     }
@@ -185,6 +188,12 @@ std::optional<std::string> check_sql_step(std::string_view sql) {
     return "COPY FROM STDIN or TO STDOUT cannot be a step: there is no client to copy from or to";
   }
   return std::nullopt;
+}
+
+std::string unbound_parameter(std::string_view sql) {
+  const SqlStatements statements = scan_statements(sql);
+  const bool has_own = statements.first_keyword == "PREPARE" || statements.first_keyword == "CREATE";
+  return has_own ? "" : statements.parameter;
 }
 
 }  // namespace durabled::dsl

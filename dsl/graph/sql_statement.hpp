@@ -15,7 +15,8 @@ struct SqlStatements {
   std::string second_keyword;  // the word after it
   bool client_copy = false;    // COPY … FROM STDIN or TO STDOUT
   bool workflow_text = false;  // begins as a text of the language does: with a string, df. or @>
-  bool leading_semicolon = false;  // an empty statement stands before the first
+  bool leading_semicolon = false;  // an empty statement comes before the first
+  std::string parameter;           // the first of its parameters: "$1"
 };
 
 // Total and linear: unclosed quotes and comments reach to the end of the text.
@@ -24,5 +25,9 @@ SqlStatements scan_statements(std::string_view sql);
 // Why `sql` cannot be a step: empty, more than one statement, a transaction command, or a COPY that needs a
 // client.
 std::optional<std::string> check_sql_step(std::string_view sql);
+
+// The first parameter of `sql`, such as "$1", which nothing can bind; empty for none, and in PREPARE and CREATE, whose
+// statements may have parameters of their own.
+std::string unbound_parameter(std::string_view sql);
 
 }  // namespace durabled::dsl

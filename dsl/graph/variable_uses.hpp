@@ -9,7 +9,7 @@
 namespace durabled::dsl {
 
 struct VariableUses {
-  // Every name that stands as {name} in a template.
+  // Every {name} in a template.
   std::set<std::string> all;
   // Those that are surely meant as variables: in the code of a statement, where braces mean nothing else, and in
   // templates that are not SQL. Not in a string of SQL, which may be an array ('{a}'), and not ${name}, which is

@@ -33,7 +33,7 @@ NodeIndex GraphBuilder::store(Node node, const Position& at) {
                       "df.for_each runs one body for many rows", at};
   }
   nodes_.push_back(std::move(node));
-  entries_.push_back({at, at, false});
+  entries_.push_back({at, at, false, {}});
   return static_cast<NodeIndex>(nodes_.size() - 1);
 }
 

@@ -38,6 +38,10 @@ class GraphBuilder {
 
   // a op b, for kSequence, kJoin and kRace: joins an unnamed `left` of the same kind instead of nesting it.
   NodeIndex append(NodeKind kind, NodeIndex left, NodeIndex right, const Position& at);
+  // Before set_name(): a name that the node has already will be lost, unless it is the same.
+  void note_lost_name(NodeIndex index, const std::string& name) {
+    if (nodes_[index].result_name != name) entries_[index].lost_name = nodes_[index].result_name;
+  }
   void set_name(NodeIndex index, const std::string& name, const Position& name_at, bool bare);
 
   Node& operator[](NodeIndex index) { return nodes_[index]; }

@@ -23,7 +23,7 @@ Operand make_operand(Literal::Kind kind, std::string text, const Position& at) {
   return Operand{Literal{kind, std::move(text), 0}, at, false};
 }
 
-// "~>@>" and the like: operators that the lexer reads as one because no space stands between them.
+// "~>@>" and the like: operators that the lexer reads as one because no space separates them.
 bool is_run_of_operators(std::string_view text) {
   while (!text.empty()) {
     const auto begins = [&](std::string_view op) { return text.starts_with(op); };
@@ -113,6 +113,7 @@ Operand ExpressionParser::name_result(const Token& op, const Operand& left, cons
                       "write |=> 'name'", right.at};
   }
   const NodeIndex named = builder_.step(left);
+  builder_.note_lost_name(named, right.literal().text);
   builder_.set_name(named, right.literal().text, op.at, left.is_bare_result);
   return make_operand(named, left.at, left.is_bare_result);
 }
@@ -222,7 +223,7 @@ Operand ExpressionParser::parse_name() {
   fail_word(word);
 }
 
-// interval '1 day', json '{}': a cast that stands before its string.
+// interval '1 day', json '{}': a cast written before its string.
 Operand ExpressionParser::parse_typed_string(const std::string& type, const Position& at) {
   Token string = take();
   std::string text = std::move(string.text);

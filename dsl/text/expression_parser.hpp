@@ -47,7 +47,7 @@ class ExpressionParser {
   const Token& peek(std::size_t ahead = 0);
   Token take();
   bool accept(std::string_view punctuation);
-  // For what stands after an operand and is no operator.
+  // For a token after an operand that is not an operator.
   [[noreturn]] void fail_after_operand(const std::string& expected);
   [[noreturn]] void fail_expected(const std::string& expected, const Token& found);
   [[noreturn]] void fail_word(const Token& word);

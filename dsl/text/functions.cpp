@@ -40,7 +40,7 @@ std::vector<NodeIndex> steps(GraphBuilder& builder, const BoundCall& call, std::
   return children;
 }
 
-// What a rule refuses stands at the argument that it is about.
+// Errors of a rule are reported at the argument that they are about.
 NodeIndex add(GraphBuilder& builder, const BoundCall& call, Node node) {
   if (const auto problem = apply_rules(node)) {
     throw SyntaxError{"bad_argument", "df." + call.call().name + ": " + *problem, "",
@@ -254,7 +254,7 @@ NodeIndex build_combinator(GraphBuilder& builder, const FunctionCall& call, Node
   return builder.add(make(kind, std::move(children)), call.at);
 }
 
-// Functions of the schema that are no constructors.
+// Functions of the schema that are not constructors.
 void refuse_other_function(const FunctionCall& call) {
   const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
     return std::find(names.begin(), names.end(), call.name) != names.end();

@@ -15,7 +15,7 @@ struct Argument {
   std::string name;  // of name => value; empty when positional
   Operand value;
   Position at;
-  std::size_t begin = 0, end = 0;  // where the value stands in the text, in bytes
+  std::size_t begin = 0, end = 0;  // the place of the value in the text, in bytes
 };
 
 struct FunctionCall {
@@ -45,7 +45,7 @@ class BoundCall {
   std::int64_t integer(std::size_t i, std::int64_t otherwise) const;
 
   const FunctionCall& call() const { return call_; }
-  // Where the argument stands that a message of graph/rules.hpp is about; the call where it is of none.
+  // The place of the argument that a message of graph/rules.hpp is about; that of the call when it is about no argument.
   Position place_of(std::string_view problem) const;
   [[noreturn]] void wrong_type(std::size_t i, const char* expected) const;
 
@@ -59,14 +59,14 @@ class BoundCall {
 };
 
 // The node that `call` makes. df.start is not one of them. Throws SyntaxError: unknown functions, functions
-// that exist but are no step, wrong arguments.
+// that exist but do not make a step, wrong arguments.
 NodeIndex build_call(GraphBuilder& builder, const FunctionCall& call);
 
 // Parameters of df.start, in order: fut, label, database, transaction_mode, priority, start_at,
 // idempotency_key.
 const std::vector<Parameter>& start_parameters();
 
-// For a name that is no function of the text door, with or without its schema.
+// For the name of an unknown function, with or without its schema.
 [[noreturn]] void fail_unknown_function(const std::string& schema, const std::string& name,
                                         const Position& at);
 

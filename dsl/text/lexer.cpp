@@ -356,7 +356,7 @@ Token Lexer::read_number() {
   }
   Token token{TokenKind::kNumber, "", false, at_};
   std::size_t end = at_.offset;
-  // An underscore may stand between two digits.
+  // An underscore may separate two digits.
   const auto digits = [&] {
     while (end < text_.size() &&
            (is_digit(text_[end]) || (text_[end] == '_' && end > at_.offset && is_digit(text_[end - 1]) &&

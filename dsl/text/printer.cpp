@@ -67,7 +67,7 @@ class Printer {
                        [&](NodeIndex child) { return may_be_operand(child); });
   }
 
-  // Whether the node can stand in parentheses without costing two levels: a named compound or call would.
+  // Whether the node can be put in parentheses without costing two levels: a named compound or call would.
   bool may_be_operand(NodeIndex index) const {
     const Node& node = graph_[index];
     return node.result_name.empty() || (node.kind == NodeKind::kSql && !begins_object(node.text));
@@ -88,7 +88,7 @@ class Printer {
     }
   }
 
-  // Operators bind from the left, so a name may stand bare at the far left; everything else that is infix is
+  // Operators bind from the left, so a name may be bare at the far left; everything else that is infix is
   // parenthesised.
   void print_operand(NodeIndex index, bool leftmost) {
     const Node& node = graph_[index];

@@ -11,7 +11,7 @@ namespace durabled::dsl {
 // Canonical DSL text: read_workflow(print(g)).graph == g.
 std::string print(const Graph& graph);
 
-// The tree of df.explain; `annotate`, when given, returns what stands right before a node's line (a
+// The tree of df.explain; `annotate`, when given, returns what is printed right before a node's line (a
 // status mark with its space). Lines end in a newline. Rules, the same as those of df.explain in SQL:
 //
 // clang-format off
@@ -38,10 +38,10 @@ std::string print(const Graph& graph);
 // kFail           FAIL 'message', or FAIL 'message' (code)      -
 // clang-format on
 //
-// A heading is indented by two spaces more than its node's line, and what stands under it by two more than
+// A heading is indented by two spaces more than its node's line, and the lines under it by two more than
 // the heading. A branch that is not there has no heading; a time zone is shown unless it is UTC. " |=>
 // 'name'" comes right after the kind: before the colon of SQL and BREAK (SQL |=> 'rows': SELECT 1), at the
-// end of every other line (JOIN (2) |=> 'both'). Texts stand on one line: runs of white space become one
+// end of every other line (JOIN (2) |=> 'both'). Texts are printed on one line: runs of white space become one
 // space, none at the ends; nothing is cut. Numbers have no trailing zeros.
 std::string print_tree(const Graph& graph, const std::function<std::string(NodeIndex)>& annotate = {});
 

@@ -21,7 +21,7 @@ struct Site {
   bool in_path = false;  // of a URL
 };
 
-// The pieces as one template. Between two of them stands a character that nobody wrote.
+// The pieces as one template, with a character that nobody wrote between each two.
 struct Joined {
   ExpandedTemplate source;
   std::vector<std::size_t> holes;
@@ -327,6 +327,17 @@ std::vector<std::string> unencoded_references(std::string_view text, HttpText ki
     if (site.encoding == Encoding::kRaw && is_name && !is_base) found.push_back(site.reference.spelling());
   }
   return found;
+}
+
+std::set<std::string> names_in_json(std::string_view body) {
+  std::set<std::string> names;
+  if (!variable_names(body).empty()) return names;
+  const Joined joined = join({std::string(body)}, {{}, {}});
+  for (const Site& site : scan(joined, HttpText::kBody)) {
+    if (site.encoding == Encoding::kJsonValue && !site.reference.name.empty())
+      names.insert(site.reference.name);
+  }
+  return names;
 }
 
 }  // namespace durabled::dsl

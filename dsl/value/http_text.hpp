@@ -1,7 +1,8 @@
-// Templates of HTTP calls, whose values are encoded for the place where they stand: in a body that is JSON
+// Templates of HTTP calls, whose values are encoded for the place they go to: in a body that is JSON
 // apart from its references, and in a URL. {name} variables are raw text here as everywhere.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,8 +32,13 @@ Expected<std::vector<std::string>, SubstitutionError> substitute_http(const std:
                                                                       HttpText kind, const Bindings& bindings,
                                                                       Notes* notes = nullptr);
 
-// The references of `text` whose values would not be encoded although they stand beside other text, so that a
+// The references of `text` whose values would not be encoded although other text is beside them, so that a
 // value could change the structure; for warnings. In a body: those of one that looks like JSON and is not.
 std::vector<std::string> unencoded_references(std::string_view text, HttpText kind);
+
+// Of the names that a body references, those outside of its strings, where the body is JSON apart from its references:
+// a step whose body references one of them fails when nothing binds it. Empty where a {variable} occurs in the body,
+// which may hold anything.
+std::set<std::string> names_in_json(std::string_view body);
 
 }  // namespace durabled::dsl

@@ -12,7 +12,8 @@ using namespace dsl;
 
 // Those of graph/habits.hpp, which have a test of their own.
 bool is_habit(const Diagnostic& warning) {
-  return warning.code.ends_with("_loop") || warning.code == "odd_schedule" || warning.code == "unused_name";
+  return warning.code.ends_with("_loop") || warning.code == "odd_schedule" || warning.code == "unused_name" ||
+         warning.code == "parameter";
 }
 
 // "code@column …" of all warnings of a one-line text but for habits, and after them of the errors, with a "!".
@@ -195,6 +196,38 @@ TEST_CASE("a name in code that nothing binds is an error, in a string or beside 
   CHECK(warnings_of("df.sleep('$x')") == "unbound_name@1");
   CHECK(parse_error("'SELECT $x'").code == "unbound_name");
   CHECK(parse_error(to_json(parse("'SELECT $x'").graph)).code == "unbound_name");
+}
+
+TEST_CASE(
+    "a name in a JSON body that nothing binds is an error outside of strings, where the call can only fail") {
+  CHECK(warnings_of("df.http('h', body => '{\"a\": $x}')") == "!unbound_name@1");
+  CHECK(warnings_of("df.http('h', body => '[$x.a, 1]')") == "!unbound_name@1");
+  CHECK(warnings_of("df.http('h', body => '{\"a\": \"$x\"}')") == "unbound_name@1");
+  CHECK(warnings_of("df.http('h', body => '{\"a\": $x, \"b\": {v}}')") == "unbound_name@1 unencoded_value@1");
+  CHECK(warnings_of("df.http('h', body => '$x')") == "unbound_name@1");
+  CHECK(warnings_of("df.http('h/$x', body => '{\"a\": 1}')") == "unbound_name@1");
+  CHECK(warnings_of("'A' |=> 'x' ~> df.http('h', body => '{\"a\": $x.a}')") == "");
+}
+
+TEST_CASE("a parameter in a statement is a warning, because nothing binds it", "[L2.5]") {
+  const auto parameters_of = [](const std::string& text) {
+    std::string result;
+    for (const Diagnostic& warning : parse(text).warnings)
+      if (warning.code == "parameter") result += warning.message.substr(0, warning.message.find(' '));
+    return result;
+  };
+  CHECK(parameters_of("'SELECT $1'") == "$1");
+  CHECK(parameters_of("'SELECT ''$1'', $23::int' ~> 'SELECT a$1, \"$2\" -- $3'") == "$23");
+  CHECK(parameters_of("'PREPARE p AS SELECT $1'") == "");
+  CHECK(parameters_of("$q$CREATE FUNCTION f(int) RETURNS int BEGIN ATOMIC SELECT $1; END$q$") == "");
+}
+
+TEST_CASE("a second name for a step is a warning at that name", "[L2.5]") {
+  CHECK(warnings_of("'A' |=> 'a' |=> 'b'") == "two_names@13");
+  CHECK(warnings_of("('A' |=> 'a') |=> 'b'") == "two_names@15");
+  CHECK(warnings_of("df.as('A' |=> 'a', 'b') ~> 'SELECT $b'") == "");  // says what it does
+  CHECK(warnings_of("'A' |=> 'a' |=> 'a'") == "");
+  CHECK(warnings_of("('A' ~> 'B' |=> 'b') |=> 'all'") == "two_names@22");
 }
 
 TEST_CASE(

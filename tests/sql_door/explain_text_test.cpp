@@ -80,13 +80,97 @@ TEST_CASE("df.explain says what is wrong with a text that the parser refuses", "
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   for (const std::string& expression : read_blocks("bad_expressions.txt")) {
-    if (expression == "no_such_column") continue;  // by itself it could be a statement
     INFO(expression);
     CHECK_THAT(explain(sql, expression), ContainsSubstring(kRefused));
   }
   CHECK_THAT(explain(sql, "'A' ~>\n  df.slep(5)"), ContainsSubstring("unknown function df.slep"));
   CHECK_THAT(explain(sql, "'A'\n ~> now()"), ContainsSubstring("found now (line 2, column 5)"));
   CHECK_THAT(explain(sql, "'A' ~> 'B"), ContainsSubstring("not closed (line 1, column 8)"));
+}
+
+TEST_CASE("plain text that is neither a statement nor a workflow is refused, as df.submit refuses it",
+          "[S2.3][S2.11]") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  for (const char* text : {"no_such_column", "SELECT 1 ~> SELECT 2", "hello world", "SELECT 1 |=> 'x'",
+                           "sleep(1) ~> 'A'", "/* c */ foo", "SELECT (1) ?> 'A'"}) {
+    INFO(text);
+    const auto parsed = dsl::read_workflow(text, {});
+    REQUIRE_FALSE(parsed);
+    CHECK_THAT(explain(sql, text), ContainsSubstring("there is no SQL outside of quotes"));
+    CHECK_THAT(sql.expects_error("22023", "select df.start($1)", std::string(text)),
+               ContainsSubstring("there is no SQL outside of quotes"));
+  }
+  for (const char* text :
+       {"SELECT f('A' ~> 'B')", "SELECT '~>'", "TABLE t", "/* c */ VACUUM t", "$statement", "(VALUES (1))",
+        "{statement}", "REINDEX TABLE t", "WITH a AS (SELECT 1 AS \"~>\") TABLE a"}) {
+    INFO(text);
+    CHECK(sql.text("select coalesce(df._plain_problem($1), '')", std::string(text)) == "");
+  }
+}
+
+TEST_CASE("df.explain answers names that people know from elsewhere as the reader of df.submit does",
+          "[L3.17]") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  int count = 0;
+  for (const auto& row : sql.exec("select key, value from jsonb_each_text(df._synonyms())")) {
+    const std::string text = "df." + *row[0] + "('A')";
+    INFO(text);
+    const auto parsed = dsl::read_workflow(text, {});
+    REQUIRE_FALSE(parsed);
+    CHECK(parsed.error().hint == "did you mean " + *row[1] + "?");
+    CHECK_THAT(explain(sql, text), ContainsSubstring("Did you mean " + *row[1] + "?"));
+    ++count;
+  }
+  CHECK(count >= 60);
+}
+
+TEST_CASE("df.explain warns of parameters in statements as the parser does", "[L2.5][S2.11]") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  for (const char* text :
+       {"'SELECT $1'", "$q$UPDATE t SET a = $2 WHERE b = 'it''s $1'$q$", "'CALL p($1);' ~> 'SELECT $2'",
+        "'PREPARE p AS SELECT $1'", "$q$SELECT '$1', $$ $1 $$, \"$1\" -- $1$q$", "'SELECT a$1 FROM t'",
+        "$q$CREATE FUNCTION f(int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT $1; END$q$"}) {
+    check_explained(sql, text);
+  }
+  CHECK_THAT(explain(sql, "'SELECT $1'"),
+             ContainsSubstring("Warning: $1 is a parameter, and a SQL step has no parameters"));
+}
+
+TEST_CASE("a JSON body with a name that nothing binds is refused by both doors", "[L1.8][S2.3]") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  for (const auto& [body, is_refused] :
+       std::vector<std::pair<std::string, bool>>{{"{\"a\": $x}", true},
+                                                 {"[1, $x.y?]", true},
+                                                 {"{\"a\": \"$x\"}", false},
+                                                 {"{\"a\": {v}, \"b\": $x}", false},
+                                                 {"$x", false},
+                                                 {"not JSON $x", false}}) {
+    INFO(body);
+    const auto parsed = dsl::read_workflow("df.http('http://h', body => $q$" + body + "$q$)", {});
+    REQUIRE(parsed);
+    CHECK(parsed->errors.empty() != is_refused);
+    const std::string problem = sql.text(
+        "select coalesce(df._graph_problem(df.http('http://h', body => $1::text), 256, 10000, 1048576), '')",
+        body);
+    CHECK((problem.find("$x is referenced, but nothing before binds that name") != std::string::npos) ==
+          is_refused);
+  }
+}
+
+TEST_CASE("an error of df.start has one line of context", "[S2.3]") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  sql.exec(
+      "do $$ declare c text; begin perform df.start('SELECT 1; SELECT 2'); exception when others then get "
+      "stacked "
+      "diagnostics c = pg_exception_context; perform set_config('test.context', c, false); end $$");
+  const std::string context = sql.text("select current_setting('test.context')");
+  CHECK_THAT(context, ContainsSubstring("function df.start("));
+  CHECK_THAT(context, !ContainsSubstring("_graph_problem") && !ContainsSubstring("_check"));
 }
 
 TEST_CASE("df.explain shows a plain statement as one step, and an id as that instance", "[S2.11]") {

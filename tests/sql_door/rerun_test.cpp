@@ -46,6 +46,16 @@ struct Rerun {
 
 }  // namespace
 
+TEST_CASE("a rerun from a node starts no earlier than it was made", "[S1.9][S2.9]") {
+  Rerun test;
+  const std::string id = test.ended(Rerun::step("a") + " ~> " + Rerun::fragile(), "failed");
+  test.repair();
+  const std::string rerun = test.again(id, "00000002");
+  CHECK(test.sql.text(
+            "select started_at >= created_at and completed_at >= started_at from df.instances where id = $1",
+            rerun) == "t");
+}
+
 TEST_CASE("a rerun without a node runs everything again, under a new id", "[S2.9]") {
   Rerun test;
   const std::string id = test.ended(Rerun::step("a") + " ~> " + Rerun::step("b") + ", 'label'", "completed");

@@ -179,6 +179,23 @@ TEST_CASE("every object of the schema has a comment", "[S1.8]") {
           "('r', 'v') and obj_description(c.oid, 'pg_class') is null") == Rows{});
 }
 
+// PostgreSQL runs one role's functions in another's session, so the session's user says nothing about who asks
+// (docs/decisions/0013-no-role-takes-all.md).
+TEST_CASE("no function, policy, view or default asks who the session's user is", "[S3.4]") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  CHECK(sql.number(
+            "select count(*) from pg_proc p where p.pronamespace = 'df'::regnamespace and p.prokind <> 'a' "
+            "and pg_get_functiondef(p.oid) ~* 'session_user'") == 0);
+  CHECK(sql.number("select count(*) from pg_policies where schemaname = 'df' "
+                   "and concat(qual, with_check) ~* 'session_user'") == 0);
+  CHECK(sql.number(
+            "select count(*) from pg_views where schemaname = 'df' and definition ~* 'session_user'") == 0);
+  CHECK(sql.number(
+            "select count(*) from pg_attrdef d join pg_class c on c.oid = d.adrelid where c.relnamespace = "
+            "'df'::regnamespace and pg_get_expr(d.adbin, d.adrelid) ~* 'session_user'") == 0);
+}
+
 TEST_CASE("df.start refuses what could not run, and says why", "[S2.3]") {
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
@@ -434,6 +451,8 @@ TEST_CASE("await_instance returns the status that an instance ended with, and at
   Served served;
   CHECK(served.end_of(served.start("df.sleep(0.1)")) == "completed");
   CHECK(served.end_of(served.start("'SELECT 1/0'")) == "failed");
+  // It returns because the instance has ended: an hour is more than any busy machine takes.
+  CHECK(served.sql.text("select df.await_instance($1, 3600)", served.start("df.sleep(0.1)")) == "completed");
   const std::string slow = served.start("df.sleep(60)");
   const auto begin = Clock::now();
   CHECK(served.sql.text("select df.await_instance($1, 0.3)", slow) != "completed");
@@ -462,6 +481,20 @@ TEST_CASE(
   sql.exec("insert into df.workers (name, host, pid, version) values ('w', 'h', 1, '0')");
   CHECK(sql.text("select df.await_instance($1, 0.01)", id) == "pending");
   CHECK(notices.empty());
+}
+
+TEST_CASE("a node that waits for its turn does not show the error of an earlier iteration", "[S1.7]") {
+  Served served;
+  // The first iteration fails in the else-branch; the second one waits in the other.
+  const std::string id = served.start(
+      "df.loop(df.if('SELECT count(*) > 0 FROM df.events WHERE kind = ''IterationCompleted''', "
+      "df.wait_for_signal('never'), df.catch('SELECT 1/0', 'SELECT 2')), 'SELECT true')");
+  served.wait_for_waits(id, 1);
+  CHECK(
+      served.sql.number(
+          "select count(*) from df.nodes where instance_id = $1 and status = 'pending' and error is not null",
+          id) == 0);
+  CHECK_THAT(served.explain(id), !ContainsSubstring("division by zero"));
 }
 
 TEST_CASE("explain cuts a long output, so that psql can show the tree", "[S2.11]") {
