@@ -171,6 +171,9 @@ std::string DevServer::uri(const std::string& user) const {
 // Single quotes for the shell, where a URI's ? would be a pattern.
 std::string DevServer::greeting(const std::string& program) const {
   const std::string app = "'" + uri(kApp) + "'";
+  std::string by_socket = "-h '";
+  for (const char c : directory_.string()) by_socket += c == '\'' ? "'\\''" : std::string(1, c);
+  by_socket += "' -p " + std::to_string(port_);
   return "\nPostgreSQL " + programs_.version + " (" + programs_.directory.string() + ") is in " +
          directory_.string() +
          ",\nand a daemon serves it. Ctrl-C stops both; the data stays. An ordinary role that may use the "
@@ -178,7 +181,9 @@ std::string DevServer::greeting(const std::string& program) const {
          "  psql " +
          app + "\n\n  export DURABLED_DATABASE=" + app + "\n  " + program +
          " submit -e \"'SELECT 1' ~> 'SELECT 2'\" --wait\n\nThe role that owns the schema:\n\n  psql '" +
-         uri(kOwner) + "'\n\n";
+         uri(kOwner) + "'\n\nAnother role, by the socket, where you may be any role:\n\n  psql " + by_socket +
+         " -U postgres -c 'CREATE ROLE alice LOGIN' -c \"SELECT df.grant_usage('alice')\" " + kOwner +
+         "\n  psql " + by_socket + " -U alice " + kOwner + "\n\n";
 }
 
 // The server refuses to run as root; its user must be able to enter the folder.

@@ -6,6 +6,7 @@
 #include "config/loader.hpp"
 #include "daemon/http/idempotency_key.hpp"
 #include "daemon/http/template.hpp"
+#include "daemon/log.hpp"
 #include "dsl/value/json_slice.hpp"
 
 namespace durabled::daemon {
@@ -58,6 +59,8 @@ void HttpSteps::start(StepId id, const std::string& role, const std::string& ins
     calls_[id] = 0;
     return deliver(HttpOutcome(Unexpected{request.error()}));
   }
+  log_debug("instance " + instance_id + ", node " + dsl::node_id(call.address.node) + ": " + request->method +
+            " " + request->url.display());
   calls_[id] = client_->start(std::move(*request), deliver);
 }
 

@@ -1,6 +1,6 @@
 -- What clients call to start, follow and steer their instances. Each runs with the caller's own rights: what it may see
 -- and change is decided by the policies of the tables. Those that read an instance's state are volatile on purpose: each
--- call looks anew, so that `select df.await_instance(id), df.result(id)` gives what a reader expects.
+-- call looks again, so that `select df.await_instance(id), df.result(id)` gives what a reader expects.
 
 create function df._instance_status(p_id text) returns text language plpgsql volatile
   set search_path = pg_catalog, pg_temp as $$
@@ -34,7 +34,7 @@ create function df.error(instance_id text) returns json language sql volatile
 comment on function df.error(text) is
   'Why an instance failed or was cancelled: an object with message, code, node and attempts, and where they are known sqlstate, detail, hint and position; NULL for any other instance';
 
--- Locked before it is looked at. For a cancel at once as the trigger needs it: a weaker lock first could deadlock with a
+-- Locked before it is read. For a cancel at once with the lock that the trigger needs: a weaker lock first could deadlock with a
 -- step's checkpoint, which goes from FOR KEY SHARE to an update of the row.
 create function df._request(p_id text, p_request text, p_reason text) returns text language plpgsql
   set search_path = pg_catalog, pg_temp as $$
@@ -113,7 +113,7 @@ begin
   end if;
   return found_role;
 end $$;
-comment on function df._role_named(text) is 'A role by its name; an error where there is no such role';
+comment on function df._role_named(text) is 'A role by its name; raises an error for an unknown role';
 
 create function df.grant_signal(grantee text, label text default null, name text default null) returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -122,7 +122,9 @@ declare
 begin
   insert into df._signal_grants (grantee, label, name) values (role, $2, $3) on conflict do nothing;
   return format('Role %I may send signals%s to instances of %I%s', $1, coalesce(' like ' || quote_literal($3), ''), current_user,
-                coalesce(' with labels like ' || quote_literal($2), ''));
+                coalesce(' with labels like ' || quote_literal($2), ''))
+    || case when has_schema_privilege(role::oid, 'df', 'usage') then ''
+         else format('; but it may not use the schema df yet, which the owner allows: SELECT df.grant_usage(%L)', $1) end;
 end $$;
 comment on function df.grant_signal(text, text, text) is
   'Lets another role see in df.waiting that your instances wait for signals, and send them. label and name are LIKE patterns; '

@@ -92,7 +92,12 @@ begin
     delete from df._operator;
     insert into df._operator values (quote_ident(p_role)::regrole);
   end if;
-  return format('Role %I may use durable workflows%s', p_role, case when p_http then ', HTTP included' else '' end);
+  return format('Role %I may use durable workflows%s', p_role, case when p_http then ', HTTP included' else '' end)
+    || case when (select r.rolsuper from pg_roles r where r.rolname = p_role)
+                 and not exists (select from df.settings s where s.name = 'enable_superuser_instances' and s.value = 'true')
+         then '; but it is a superuser, and workflows of superusers are refused: grant usage to a role of its own for them, '
+           || 'or set enable_superuser_instances in df.settings'
+         else '' end;
 end $$;
 comment on function df._give_usage(regrole, text, boolean, boolean) is 'What df.grant_usage does when the role p_by calls it';
 

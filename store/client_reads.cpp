@@ -107,7 +107,8 @@ std::vector<NodeState> ClientStore::nodes(const std::string& id) {
   return transaction(impl_->connection(), "read the nodes", [&](pqxx::work& work) {
     const pqxx::result rows = exec_params(work,
                                           "select n.node_id, n.inferred_status, n.status_details -> 'error', "
-                                          "(extract(epoch from t.took) * 1000000)::bigint "
+                                          "(extract(epoch from t.took) * 1000000)::bigint, "
+                                          "case when n.node_type like 'HTTP%' then n.result ->> 'status' end "
                                           "from df.instance_nodes($1) n "
                                           "left join df._node_times($1) t on t.node_id = n.node_id",
                                           id);
@@ -118,6 +119,7 @@ std::vector<NodeState> ClientStore::nodes(const std::string& id) {
       node.status = row[1].c_str();
       node.error = optional_text(row[2]);
       if (!row[3].is_null()) node.took = std::chrono::microseconds(row[3].as<std::int64_t>());
+      node.http_status = optional_text(row[4]);
     }
     return nodes;
   });

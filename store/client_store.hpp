@@ -63,6 +63,7 @@ struct NodeState {
   std::string node_id, status;  // pending running completed failed skipped
   std::optional<std::string> error;
   std::optional<std::chrono::microseconds> took;  // of a step or wait that has ended
+  std::optional<std::string> http_status;         // of an HTTP step that was answered: "404"
 };
 
 // How many iterations of a loop have ended, in the iteration of the loop around it that runs now.

@@ -112,7 +112,7 @@ ExitCode perform(const Invocation& invocation) {
   }
 }
 
-// CLI11 has exit codes of its own; help and version are no errors.
+// CLI11 has exit codes of its own; help and version are not errors.
 int usage_exit(const CLI::App& app, const CLI::ParseError& error, const std::string& program, bool json) {
   if (error.get_exit_code() == 0) return app.exit(error);
   const auto chosen = app.get_subcommands();
@@ -189,7 +189,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return usage_exit(app, error, invocation.program, wants_json(argc, argv));
   }
-  // Nobody waits for ever for a host that does not answer; libpq's own default is no limit.
+  // Nobody waits for ever for a host that does not answer; libpq by default waits without a limit.
   constexpr int kKeepGiven = 0;
   setenv("PGCONNECT_TIMEOUT", "10", kKeepGiven);
   return static_cast<int>(perform(invocation));

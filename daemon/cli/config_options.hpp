@@ -1,4 +1,4 @@
-// The configuration as commands get it: --config and the flags that stand for its keys.
+// The configuration as commands get it: --config and a flag for each of the common keys.
 #pragma once
 
 #include <map>

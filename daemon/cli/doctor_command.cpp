@@ -258,7 +258,7 @@ void Doctor::check_pooler() {
     return check_listen();
   }
   odd("pooler", "connections go through a pooler in transaction mode: they do not keep their sessions",
-      "Everything works, with what is said below. A direct connection for the daemon gives up nothing.");
+      "Everything works, with the limits below. A direct connection for the daemon has none of them.");
   check_pooled("listen", config_.worker.listen, "worker.listen", "notifications do not arrive",
                "no notifications: new work is found by polling, within worker.poll_interval, " +
                    readable(config_.worker.poll_interval));
@@ -269,7 +269,7 @@ void Doctor::check_pooler() {
           readable(config_.worker.lease_ttl));
   check_pooled("prepared", config_.steps.prepared_statements, "steps.prepared_statements",
                "prepared statements and session settings get lost between transactions",
-               "no prepared statements: each step's own statements are parsed anew");
+               "no prepared statements: the statements around each step are parsed each time");
 }
 
 void Doctor::check_pooled(const std::string& check, bool enabled, const std::string& key,
@@ -330,7 +330,7 @@ void Doctor::check_http() {
   if (!http.secrets_directory.empty() && !std::filesystem::is_directory(http.secrets_directory)) {
     wrong("http",
           "http.secrets_directory is " + http.secrets_directory +
-              ", which is no directory that this user can read",
+              ", which is not a directory that this user can read",
           "Make it, or leave the key out.");
   }
 }
@@ -409,7 +409,7 @@ void add_doctor_command(CLI::App& app, Invocation& invocation) {
       "durabled doctor --config /etc/durabled/durabled.yaml\n"
       "sudo -u durabled durabled doctor          # with the eyes of the service\n"
       "durabled doctor --database postgresql://app@db1/app --json\n\n"
-      "Exits with 0 when nothing is wrong, 1 when something is, 3 when there is no way in.");
+      "Exits with 0 when nothing is wrong, 1 when something is, 3 when the database cannot be reached.");
   auto options = std::make_shared<ConfigOptions>();
   add_config_option(command, *options);
   add_database_option(command, invocation);

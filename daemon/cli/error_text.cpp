@@ -68,11 +68,13 @@ std::vector<std::string> error_details(const std::string& error_json,
   if (was_tried) {
     const auto texts = graph ? node_lines(*graph) : std::map<std::string, std::string>();
     const auto text = texts.find(id);
-    lines.push_back("node: " + id + (text == texts.end() ? "" : ", " + text->second));
+    const std::string scope = field(error, "scope");  // the iterations or rows in which the node ran
+    lines.push_back("node: " + id + (text == texts.end() && scope.empty() ? "" : ", ") +
+                    (scope.empty() ? "" : "[" + scope + "] ") + (text == texts.end() ? "" : text->second));
   }
   const dsl::NodeIndex index = graph ? dsl::node_index(*graph, id) : dsl::kNoNode;
   add_place(lines, index == dsl::kNoNode ? nullptr : &(*graph)[index], field(error, "position"));
-  const std::string message = field(error, "message");  // of a text that is none, it has its hint with it
+  const std::string message = field(error, "message");  // parse errors already include the hint
   for (const char* key : {"detail", "hint", "sqlstate"}) {
     const std::string line = key + (": " + field(error, key));
     if (!field(error, key).empty() && !message.ends_with(line)) lines.push_back(line);

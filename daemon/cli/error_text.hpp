@@ -9,11 +9,11 @@
 
 namespace durabled::daemon::cli {
 
-// The message in an error's JSON; the text itself when there is none.
+// The message in an error's JSON; the text itself when it has no message.
 std::string error_message(const std::string& error_json);
 
 // The rest of it, a line each: the failed node with its text, the place that the server named (with a caret
-// where the text ran as it stands in the graph), "sqlstate: 22012", "hint: …".
+// where the statement ran exactly as in the graph), "sqlstate: 22012", "hint: …".
 std::vector<std::string> error_details(const std::string& error_json, const std::optional<dsl::Graph>& graph);
 
 }  // namespace durabled::daemon::cli

@@ -16,7 +16,7 @@ void add_filter_options(CLI::App& command, store::InstanceFilter& filter) {
   command
       .add_option("--code", filter.code, "Only those whose error has this code, e.g. 23505 or http_timeout")
       ->type_name("CODE");
-  command.add_option("--since", filter.since, "Submitted at this time or later; 2h or 1d is so long ago")
+  command.add_option("--since", filter.since, "Submitted at this time or later; 2h or 1d: that long ago")
       ->type_name("TIME");
   command.add_option("--until", filter.until, "Submitted before this time")->type_name("TIME");
 }

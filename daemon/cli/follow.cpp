@@ -19,11 +19,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kSlice{300};  // between two looks at what it is at
+constexpr milliseconds kSlice{300};  // between two looks
 constexpr std::chrono::seconds kPatience{2};
 
-// What an instance is at, for the line that changes while it is waited for. Counting what a for_each has done
-// costs the server some work, so it is looked at the less often the longer it takes.
+// What an instance is doing, for the line that changes while it is waited for. Counting the rows of a for_each costs
+// the server some work, so the longer a count takes, the less often it is made.
 class Activity {
  public:
   std::string of(store::ClientStore& store, const std::string& id) {
@@ -60,7 +60,7 @@ Waited await_end(const Invocation& invocation, PatientStore& patient, const std:
     return Seconds(*timeout_seconds) - (Clock::now() - begin);
   };
   const auto stop = [&] { return InterruptWatch::interrupted() || left().count() <= 0; };
-  std::optional<bool> served;  // looked at once it has been pending for long
+  std::optional<bool> served;  // asked once the instance has been pending for kPatience
   std::string status = "pending";
   const auto look = [&](milliseconds slice) {
     const auto seen = patient.call(stop, [&](store::ClientStore& store) { return store.await(id, slice); });

@@ -200,12 +200,13 @@ void print_times(const store::InstanceDetail& instance) {
   }
 }
 
-// What the tree says behind each node: how far it has come, and how long it took.
+// What the tree says behind each node: how far it has come, what HTTP answered, and how long it took.
 std::map<std::string, std::string> notes(const Shown& shown) {
   std::map<std::string, std::string> notes = shown.progress;
   for (const store::NodeState& node : shown.nodes) {
     if (!node.took || (node.status != "completed" && node.status != "failed")) continue;
     std::string& note = notes[node.node_id];
+    if (node.http_status) note += (note.empty() ? "" : ", ") + *node.http_status;
     note += (note.empty() ? "" : ", ") + readable(*node.took);
   }
   return notes;

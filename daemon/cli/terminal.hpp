@@ -11,7 +11,7 @@ enum class Colour { kPlain, kBold, kDim, kRed, kGreen, kYellow, kCyan };
 
 // Whether stdout is a terminal that wants colours (NO_COLOR, TERM=dumb).
 bool coloured();
-// Columns of the terminal behind stdout; 0: it is none, cut nothing.
+// Columns of the terminal behind stdout; 0 if stdout is not a terminal (nothing is cut).
 std::size_t terminal_width();
 
 // `text` with the codes around it, or as it is when stdout is not coloured.
@@ -24,7 +24,7 @@ std::string status_mark(const std::string& status);
 
 // Characters, not bytes; wide ones count as one.
 std::size_t width_of(const std::string& text);
-// At most so many characters, the last one an ellipsis when something was cut. White space becomes one space.
+// At most `width` characters, the last one an ellipsis when something was cut. White space becomes one space.
 std::string one_line(const std::string& text, std::size_t width);
 
 // "1.2 s", "3 min 4 s", "2 h 5 min", "3 d 4 h".

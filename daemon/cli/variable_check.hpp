@@ -15,7 +15,7 @@ namespace durabled::daemon::cli {
 std::map<std::string, std::string> read_variables(const std::vector<std::string>& settings);
 
 // `given` with --var; `of_role`: the names that the submitting role has set, nullopt where they are not known. A
-// warning stands where `text` first has the variable; one about --var has no place, and so no excerpt.
+// warning is at the first use of the variable in `text`; one about --var has no place and no excerpt.
 std::vector<dsl::Diagnostic> check_variables(const dsl::VariableUses& uses, const std::string& text,
                                              const std::map<std::string, std::string>& given,
                                              const std::optional<std::vector<std::string>>& of_role);

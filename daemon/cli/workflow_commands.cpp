@@ -33,7 +33,7 @@ struct SubmitOptions {
 };
 
 // What the text says in an enclosing df.start(…) counts where no option says otherwise. The row gets what
-// df.start encloses, so that nothing of it is said twice.
+// df.start encloses, so that nothing is reported twice.
 void take_over(store::Submission& submission, const dsl::ParsedWorkflow& parsed) {
   if (!parsed.body.empty()) submission.dsl = parsed.body;
   const auto fill = [](auto& to, const auto& from) {
@@ -71,7 +71,7 @@ store::Submission submission(const Invocation& invocation, const SubmitOptions& 
   result.vars = read_variables(options.vars);
   result.replace = options.replace;
   if (options.unseen) return checked_key(result);
-  const auto parsed = check_workflow(result.dsl);
+  const auto parsed = check_workflow(result.dsl, options.source);
   if (!parsed) throw CommandError(ExitCode::kFailed, parsed.error().to_string());
   for (const dsl::Diagnostic& warning : parsed->warnings) warn(invocation.json, warning.to_string());
   read = ReadText{result.dsl, *parsed};
@@ -191,7 +191,7 @@ void print_check(const dsl::ParsedWorkflow& workflow, const std::optional<Statem
 ExitCode check(const Invocation& invocation, const CheckOptions& options) {
   const auto given = read_variables(options.vars);
   const std::string text = read_workflow(options.source);
-  auto parsed = check_workflow(text);
+  auto parsed = check_workflow(text, options.source);
   if (!parsed) {
     if (invocation.json) {
       std::cout << JsonObject().boolean("ok", false).raw("error", to_json(parsed.error())).text() << '\n';

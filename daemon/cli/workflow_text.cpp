@@ -38,16 +38,23 @@ std::string read_workflow(const WorkflowSource& source) {
     throw CommandError(ExitCode::kFailed, source.file + ": is a directory; expected a file with a workflow");
   std::ifstream in(source.file, std::ios::binary);
   if (in) text << in.rdbuf();
-  // An empty file sets failbit on `text`, which is no error of reading.
+  // An empty file sets failbit on `text`, which is not an error of reading.
   if (!in || in.bad()) throw CommandError(ExitCode::kFailed, source.file + ": " + std::strerror(errno));
   return text.str();
 }
 
-Expected<dsl::ParsedWorkflow, dsl::Diagnostic> check_workflow(const std::string& text) {
+Expected<dsl::ParsedWorkflow, dsl::Diagnostic> check_workflow(const std::string& text,
+                                                              const WorkflowSource& source) {
   dsl::GraphLimits limits;
   limits.nodes = std::numeric_limits<int>::max();
   limits.text_bytes = std::size_t{16} << 20;  // the schema takes no more
-  return dsl::parse_workflow(text, limits);
+  auto workflow = dsl::parse_workflow(text, limits);
+  if (!workflow || !source.text) return workflow;
+  for (dsl::Diagnostic& warning : workflow->warnings) {
+    if (warning.code == "unused_name")
+      warning.hint += "; within double quotes the shell replaces that: use a file, or - <<'EOF'";
+  }
+  return workflow;
 }
 
 std::string to_text(const dsl::Diagnostic& diagnostic) {

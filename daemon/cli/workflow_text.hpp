@@ -23,8 +23,10 @@ void add_workflow_options(CLI::App& command, WorkflowSource& source);
 // Throws CommandError: kUsage unless exactly one of the two was given, kFailed when the file cannot be read.
 std::string read_workflow(const WorkflowSource& source);
 
-// The check of a client: it refuses what no daemon would take, whatever that one's limits are.
-Expected<dsl::ParsedWorkflow, dsl::Diagnostic> check_workflow(const std::string& text);
+// The check of a client: it refuses what no daemon would take, whatever that one's limits are. `source` is where `text`
+// came from, for hints.
+Expected<dsl::ParsedWorkflow, dsl::Diagnostic> check_workflow(const std::string& text,
+                                                              const WorkflowSource& source = {});
 
 // For people; without line and column when it has no place.
 std::string to_text(const dsl::Diagnostic& diagnostic);

@@ -191,6 +191,7 @@ std::optional<HistoryMismatch> Execution::apply_step_failed(Frame& frame, const 
   Outcome outcome;
   outcome.kind = Outcome::Kind::kFailed;
   outcome.failure = Failure::parse(json_member(event.data, "error").value_or("{}"));
+  if (!frame.scope.empty()) outcome.failure->add_text("scope", frame.scope);
   outcome.names = std::move(frame.names);
   frame.phase = Frame::Phase::kOpen;
   finish(frame, std::move(outcome));

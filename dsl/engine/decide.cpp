@@ -68,7 +68,7 @@ std::vector<Decision> Execution::decide(Time now) {
     const auto [ticket, address] = std::move(ready_.front());
     ready_.pop_front();
     const auto found = live_.find(address);
-    if (found == live_.end() || found->second->ticket != ticket) continue;  // abandoned, or ready anew since
+    if (found == live_.end() || found->second->ticket != ticket) continue;  // abandoned, or ready again since
     Frame& frame = *found->second;
     const bool timer_only = (*graph_)[frame.node].kind == NodeKind::kTimeout;
     if (timer_only ? frame.fire_at.has_value()

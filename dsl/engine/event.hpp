@@ -61,7 +61,7 @@ struct Event {
   Time at{};
   EventKind kind = EventKind::kInstanceStarted;
   Address address;   // node kNoNode: the instance itself
-  int attempt = 0;   // of a step, from 1; 0 where there is none
+  int attempt = 0;   // of a step, from 1; 0 for other events
   std::string data;  // JSON text; empty: none
   // Of a step's end, where it is known: how long the attempt ran. For people; the engine does not look at it.
   std::optional<std::chrono::microseconds> took = {};

@@ -48,7 +48,7 @@ Failure with_failures(Failure last, const std::vector<const Failure*>& branches)
   return last;
 }
 
-// The names that `branch` bound or bound anew since it began with `before`.
+// The names that `branch` bound, for the first time or again, since it began with `before`.
 void merge_new_names(Names& into, const Names& branch, const Names& before) {
   branch.visit_changes(before,
                        [&](const std::string& name, const ResultPtr& result) { into.bind(name, result); });

@@ -99,6 +99,15 @@ TEST_CASE("after a row has failed no more are begun; those that run are waited f
   CHECK(run.status() == "failed 23505 it failed");
 }
 
+TEST_CASE("an error tells the row and the iteration in which the step ran") {
+  EngineDriver run("df.catch(df.for_each('rows', 'a $item.v', 1), 'sorry $error.scope')");
+  run.start();
+  run.complete(run.running("rows").address, rows({"1", "2"}));
+  run.complete(run.running("a '1'").address, one("1"));
+  run.fail(run.running("a '2'").address, "22012");
+  CHECK_THAT(run.take_log(), ContainsSubstring("sorry '1'"));
+}
+
 TEST_CASE("a break in a row leaves the loop around the for_each", "[L5.9]") {
   EngineDriver run("df.loop(df.for_each('rows', df.break('$item.v'), 1))");
   run.on("rows", rows({"5", "6"})).finish();

@@ -1,4 +1,8 @@
 // The command line beside a running daemon: waiting, showing, following, steering.
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <csignal>
 
 #include "tests/e2e/cli_run.hpp"
@@ -83,6 +87,52 @@ TEST_CASE("submit --wait says of a failure what failed and where, and show says 
   const CliOutcome replaced =
       served.run({"submit", "-e", "'SELECT {n} nonsense syntax'", "--var", "n=1000", "--wait"});
   CHECK_THAT(replaced.err, ContainsSubstring("position: character 22 of the statement\n"));
+}
+
+TEST_CASE("submit --wait names the row of a for_each that failed, and show what HTTP answered",
+          "[S4.4][S4.6]") {
+  Served served;
+  const CliOutcome outcome = served.run(
+      {"submit", "-e", "df.for_each('SELECT g FROM generate_series(1, 5) g', 'SELECT 1 / ($item.g - 4)')",
+       "--wait"});
+  CHECK(outcome.code == 5);
+  CHECK_THAT(outcome.err, ContainsSubstring("node: 00000002, [3] SQL: SELECT 1 / ($item.g - 4)"));
+}
+
+TEST_CASE("systemd is given the reason while the daemon cannot serve, and then that it serves", "[S4.2]") {
+  const TestDatabase database = fresh_database();
+  const TemporaryDirectory directory("durabled-status");
+  const std::string path = (directory.path() / "notify").string();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  REQUIRE(path.size() < sizeof(address.sun_path));
+  path.copy(address.sun_path, path.size());
+  const int notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  REQUIRE(bind(notify, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  std::string heard;
+  const auto hears = [&](const std::string& text) {
+    char buffer[4096];
+    for (ssize_t size; (size = recv(notify, buffer, sizeof buffer, 0)) > 0;)
+      heard += std::string(buffer, static_cast<std::size_t>(size)) + "\n";
+    return heard.find(text) != std::string::npos;
+  };
+  const std::string later = database.name() + "_later";
+  std::string conninfo = database.conninfo();
+  conninfo.replace(conninfo.find(database.name()), database.name().size(), later);
+  const auto rename = [&](const std::string& from, const std::string& to) {
+    Sql(database.server().conninfo()).exec("alter database " + from + " rename to " + to);
+  };
+  ChildProcess daemon({.argv = {kBinary, "run", "--database", conninfo},
+                       .environment = {{"NOTIFY_SOCKET", path}, {"DURABLED_METRICS_LISTEN", ""}},
+                       .output = directory.path() / "log"});
+  wait_until("systemd has the reason", [&] { return hears("STATUS=cannot serve yet: "); });
+  CHECK_THAT(heard, ContainsSubstring(later + "\" does not exist") && !ContainsSubstring("READY=1"));
+  rename(database.name(), later);
+  wait_until("it serves", [&] { return hears("READY=1\nSTATUS=serving"); });
+  daemon.signal(SIGTERM);
+  CHECK(daemon.wait(std::chrono::seconds{30}) == 0);
+  rename(later, database.name());
+  close(notify);
 }
 
 TEST_CASE("a text that is none is shown with its place and its hint once") {

@@ -111,6 +111,9 @@ TEST_CASE("workers, waiting, metrics and prune have output for people and for pr
       fixture.run({"metrics", "--prometheus"}).out,
       ContainsSubstring("# TYPE durabled_instances gauge\ndurabled_instances{status=\"pending\"} 1\n"));
   REQUIRE(fixture.run({"cancel", id}).code == 0);
+  const CliOutcome dry = fixture.run({"prune", "--older-than", "0 s", "--dry-run"});
+  CHECK(dry.code == 1);
+  CHECK_THAT(dry.err, ContainsSubstring("permission denied for function prune"));
   const std::string owner = fixture.database.conninfo();
   CHECK_THAT(cli({"prune", "--older-than", "0 s", "--dry-run", "--database", owner}).out,
              ContainsSubstring("would delete 1 instance that ended more than 0 s ago"));

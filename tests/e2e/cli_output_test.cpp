@@ -279,6 +279,14 @@ TEST_CASE("check prints every warning of a text", "[L2.5][S4.5]") {
   }
 }
 
+TEST_CASE("the hint about the shell is for texts from the command line alone", "[S4.5]") {
+  const std::string text = "'A' |=> 'a' ~> 'B'";
+  CHECK_THAT(cli({"check", "-e", text}).out,
+             ContainsSubstring("within double quotes the shell replaces that"));
+  const CliOutcome piped = cli({"check", "-"}, {}, text);
+  CHECK_THAT(piped.out, ContainsSubstring("'a' is never used") && !ContainsSubstring("shell"));
+}
+
 TEST_CASE("check refuses what can only fail, at its place", "[S4.5]") {
   const CliOutcome doomed = cli({"check", "-e", "'A' ~> 'SELECT $typo'"});
   CHECK(doomed.code != 0);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 
 #include "daemon/server_programs.hpp"
 #include "tests/e2e/dev_run.hpp"
@@ -40,6 +41,19 @@ TEST_CASE("dev serves from an empty folder, stops with SIGTERM, and finds its da
     CHECK_THAT(second.err,
                ContainsSubstring("durabled: a server runs in " + dev.folder() + " already (process "));
     CHECK(second.err.find('\n') + 1 == second.err.size());
+
+    // The commands that it prints make another role, which can submit.
+    const std::string log = dev.log();
+    const std::size_t begin = log.find("psql -h ");
+    REQUIRE(begin != std::string::npos);
+    const std::string make_role = log.substr(begin, log.find('\n', begin) - begin);
+    CHECK_THAT(make_role, ContainsSubstring("CREATE ROLE alice LOGIN"));
+    CHECK(std::system((make_role + " >/dev/null").c_str()) == 0);
+    const std::string port =
+        uri.substr(uri.find("127.0.0.1:") + 10, uri.find("/durabled") - uri.find("127.0.0.1:") - 10);
+    CHECK(cli({"submit", "-e", "'SELECT 1'", "--wait", "--database",
+               "host=" + dev.folder() + " port=" + port + " user=alice dbname=durabled"})
+              .code == 0);
 
     process.signal(SIGTERM);
     CHECK(process.wait(std::chrono::seconds{30}) == 0);

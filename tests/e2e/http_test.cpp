@@ -74,6 +74,23 @@ TEST_CASE("a call completes with the envelope of its answer", "[L4.1]") {
               " and get_byte(decode(j ->> 'body', 'base64'), 255) = 255"));
 }
 
+TEST_CASE("the log has the URL of each call at the level debug, and no secret") {
+  HttpWorld world;
+  const TemporaryDirectory secrets("durabled-secrets");
+  write_file(secrets.path() / "token", "s3cr3t-t0ken");
+  DaemonProcess& daemon = world.start_calling_daemon(
+      {{"log.level", "debug"}, {"http.secrets_directory", secrets.path().string()}});
+  Sql alice = world.session();
+  const std::string id =
+      submit(alice, "'SELECT 7 AS n' |=> 'v' ~> " + call(world, "/json?n=$v.n&key={secret.token}"));
+  CHECK(end_of(alice, id) == "completed");
+  wait_until("the call is in the log", [&] {
+    return daemon.log().find("instance " + id + ", node 00000002: GET " +
+                             world.http.url("/json?n=7&key={secret.token}")) != std::string::npos;
+  });
+  CHECK_THAT(daemon.log(), !ContainsSubstring("s3cr3t-t0ken"));
+}
+
 TEST_CASE("a call sends method, body, headers and what references stand for", "[L3.5][L5.1][L5.9]") {
   HttpWorld world;
   Sql alice = world.session();

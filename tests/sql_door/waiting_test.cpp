@@ -164,4 +164,10 @@ TEST_CASE("an owner lets another role approve: it sees the waits, sends the sign
         "Role grant_approver may no longer send any signals to instances of durabled_owner");
   CHECK(approver.number("select count(*) from df.waiting()") == 0);
   served.sql.expects_error("42704", "select df.grant_signal('nobody at all')");
+  served.database.server().create_role("grant_outsider");
+  CHECK_THAT(served.sql.text("select df.grant_signal('grant_outsider')"),
+             ContainsSubstring("may not use the schema df yet") &&
+                 ContainsSubstring("SELECT df.grant_usage('grant_outsider')"));
+  CHECK_THAT(served.sql.text("select df.grant_usage('postgres')"),
+             ContainsSubstring("it is a superuser, and workflows of superusers are refused"));
 }
