@@ -26,7 +26,7 @@ struct Config {
     Milliseconds poll_interval{1'000};                // how long work may wait when no notification comes
     Milliseconds idle_poll_interval{5'000};           // the same with `listen` and nothing to do
     Milliseconds heartbeat_interval{2'000};
-    Milliseconds lease_ttl{15'000};       // without a heartbeat for so long, others take over
+    Milliseconds lease_ttl{15'000};       // others take over after that time without a heartbeat
     bool listen = true;                   // LISTEN as doorbell; false behind a transaction pooler
     bool advisory_lock = true;            // liveness by session lock; false behind a transaction pooler
     Milliseconds shutdown_grace{30'000};  // how long SIGTERM lets running steps finish

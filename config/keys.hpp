@@ -43,7 +43,7 @@ std::string environment_variable(std::string_view path);
 // Every key, in the order of the file. Thread-safe; never changes.
 const std::vector<Key>& keys();
 
-// Null when there is none.
+// Null for an unknown key.
 const Key* find_key(std::string_view path);
 
 // The key that whoever wrote `path` most likely meant; empty when nothing is close.

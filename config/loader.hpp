@@ -25,7 +25,7 @@ struct Sources {
   // Must exist and be readable when given.
   std::optional<std::string> file = {};
   // Variables named DURABLED_<SECTION>_<KEY> are read, e.g. DURABLED_STEPS_CONNECTIONS; identity.roles and
-  // http.allow are YAML in flow form. One that begins with a section's name but is no key is an error; others
+  // http.allow are YAML in flow form. One that begins with a section's name but is not a key is an error; others
   // are left alone.
   std::map<std::string, std::string> environment = {};
   // Key path -> text, as in the environment; for flags.
@@ -42,7 +42,7 @@ struct Loaded {
 // Errors: ConfigError, for the first thing that is wrong. Blocks on reading the file only.
 Loaded load(const Sources& sources);
 
-// As load(), from YAML text in place of a file; `name` stands for the file in messages.
+// As load(), from YAML text in place of a file; `name` is the file's name in messages.
 Loaded load_text(const std::string& yaml, const std::string& name, const Sources& others = {});
 
 // This process's variables that begin with DURABLED_.

@@ -84,7 +84,7 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
 }
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
-  // A plain number is bytes, exactly; with a unit a fraction may stand before it ("1.5MiB").
+  // A plain number is bytes, exactly; before a unit it may be a fraction ("1.5MiB").
   if (const auto bytes = parse_integer(text)) {
     return *bytes < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(*bytes));
   }

@@ -1,4 +1,4 @@
-// Private to config/: one entry of a YAML map, with the place it stands at.
+// Private to config/: one entry of a YAML map, with its place.
 #pragma once
 
 #include <yaml-cpp/yaml.h>

@@ -1,4 +1,4 @@
-// Expected<T, E>: a value, or the reason there is none. The small part of C++23's std::expected that this
+// Expected<T, E>: a value, or the reason why it is missing. The small part of C++23's std::expected that this
 // code needs.
 #pragma once
 

@@ -439,7 +439,7 @@ end $$;
 comment on function df._waiting_instances(text) is 'The instances that may wait for something, of those that the caller may see';
 
 -- The waits for signals that these grants are for. Who knows a grant's id is its owner or its grantee. Of each owner the
--- newest 1000 instances are looked at: whoever is given a right did not ask for it, and is not to pay for a backlog.
+-- newest 1000 instances are searched: a role that is given a right did not ask for it, and must not pay for a backlog.
 create function df._granted_waits(p_grants uuid[], p_id text)
 returns table (instance_id text, node_id text, kind text, name text, since timestamptz, until timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$

@@ -138,7 +138,7 @@ std::vector<std::string_view> split(std::string_view text) {
   return words;
 }
 
-// The zone by its name, in any case as Postgres has it; nullptr when there is none.
+// The zone by its name, in upper or lower case, as in PostgreSQL; nullptr for an unknown name.
 const date::time_zone* find_zone(const std::string& name) {
   try {
     return date::locate_zone(name);

@@ -31,7 +31,7 @@ class CronSchedule {
   // `time` in the schedule's time zone: "2026-11-22 09:00 CET".
   std::string local_text(Time time) const;
 
-  // The first match strictly after `after`; nullopt when there is none within 30 years ("0 0 31 2 *").
+  // The first match strictly after `after`; nullopt when nothing matches within 30 years ("0 0 31 2 *").
   // DST: a local time that is skipped runs at the next valid instant, one that is repeated runs once.
   std::optional<Time> next(Time after) const;
 

@@ -1,5 +1,5 @@
 // Whether a text is JSON. What a server or a role's function gives as JSON is checked before it becomes a part of
-// JSON that the daemon writes, so that no value can end where it stands and go on as something else.
+// JSON that the daemon writes, so that no value can end early and have its rest read as something else.
 #pragma once
 
 #include <string_view>

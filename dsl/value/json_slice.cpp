@@ -69,7 +69,7 @@ bool is_low_surrogate(std::uint32_t unit) {
   return unit >= 0xDC00 && unit < 0xE000;
 }
 
-// What the \uXXXX at `position` stands for; `length` is what it takes, with the second half of a pair.
+// The character that the \uXXXX at `position` means; `length` is what it takes, with the second half of a pair.
 struct EscapedUnit {
   std::uint32_t code_point = 0xFFFD;
   std::size_t length = 6;
@@ -99,7 +99,7 @@ char simple_escape(char c) {
       return '\r';
     case 't':
       return '\t';
-    default:  // the quote, the backslash and the slash stand for themselves
+    default:  // the quote, the backslash and the slash mean themselves
       return c;
   }
 }

@@ -41,7 +41,7 @@ class JsonWalker {
   bool is_object_ = false;
 };
 
-// The last member of that name, as jsonb has it; nullopt when there is none or `json` is no object.
+// The last member of that name, as jsonb has it; nullopt when `json` has no such member or is not an object.
 std::optional<std::string_view> json_member(std::string_view json, std::string_view key);
 std::optional<std::string_view> json_element(std::string_view json, std::size_t index);
 

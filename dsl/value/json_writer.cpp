@@ -50,7 +50,7 @@ JsonWriter JsonWriter::extending(std::string object) {
   return writer;
 }
 
-// A value never ends in an opening bracket or a colon, so what stands before tells whether a comma is due.
+// A value never ends in an opening bracket or a colon, so the character before tells whether a comma is due.
 void JsonWriter::separate() {
   if (open_.empty()) return;
   const char last = out_.back();

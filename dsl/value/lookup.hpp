@@ -1,4 +1,4 @@
-// What a reference stands for in a result.
+// The value that a reference takes from a result.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ namespace durabled::dsl {
 struct FoundValue {
   std::string_view json;
   std::string type;      // its column's type; empty when only JSON says what it is
-  bool is_null = false;  // there is none, and '?' allows that
+  bool is_null = false;  // the result has no such value, and '?' allows that
 };
 struct FoundColumn {
   std::vector<std::string_view> values;

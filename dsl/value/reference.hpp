@@ -24,7 +24,7 @@ struct Reference {
   std::string spelling() const;
 };
 
-// Where a reference stands decides what belongs to it. Braces (${n.col?}) say so everywhere: a '?' before the
+// What belongs to a reference depends on where it is. Braces (${n.col?}) say so everywhere: a '?' before the
 // closing one is the reference's, and a column may be quoted there (${n."Total Sum"}).
 enum class ReferenceSyntax {
   kCode,        // SQL or JSON outside strings: a column may be quoted, a '?' is the reference's; no ${}
@@ -35,7 +35,7 @@ enum class ReferenceSyntax {
 };
 
 // The reference that begins with the '$' at `position`, made of the author's characters before `limit` only;
-// nullopt when there is none ("$1", "$$", "$tag$", "$ "). A dot that no name, number or '*' follows ends it,
+// nullopt when no reference begins there ("$1", "$$", "$tag$", "$ "). A dot that no name, number or '*' follows ends it,
 // as in "of $row.id.".
 std::optional<Reference> parse_reference(const ExpandedTemplate& source, std::size_t position,
                                          std::size_t limit, ReferenceSyntax syntax);

@@ -99,7 +99,7 @@ class Scanner {
   std::size_t scan_number(std::size_t position, std::size_t limit) {
     previous_ = Previous::kOther;
     while (position < limit && is_identifier_part(text_[position]) && text_[position] != '$') ++position;
-    // "1$n" is no reference: the '$' belongs to what comes before.
+    // "1$n" is not a reference: the '$' belongs to what comes before.
     const bool has_dollar = position < limit && text_[position] == '$' && body_tag(position, limit).empty();
     return has_dollar ? position + 1 : position;
   }
@@ -133,7 +133,7 @@ class Scanner {
     return end;
   }
 
-  // "$$" or "$tag$" at `position`; empty when there is none.
+  // The "$$" or "$tag$" at `position`; empty when no dollar quote begins there.
   std::string_view body_tag(std::size_t position, std::size_t limit) const {
     return text_.substr(position, dollar_tag_length(text_.substr(0, limit), position));
   }
@@ -185,7 +185,7 @@ class Scanner {
   }
 
   // A string goes on, in the same mode, when its next piece is on another line. Returns the position inside
-  // that piece, or 0. Only line comments may stand between.
+  // that piece, or 0. Only line comments may come between.
   std::size_t continuation(std::size_t position, std::size_t limit) const {
     bool has_newline = false;
     while (position < limit) {

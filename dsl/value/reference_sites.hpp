@@ -15,7 +15,7 @@ struct ReferenceSite {
     kString,         // inside '…' (also N'…', B'…', X'…')
     kEscapeString,   // inside E'…'
     kUnicodeString,  // inside U&'…'
-    kIdentifier,     // all that stands between the quotes of "…"
+    kIdentifier,     // the whole text between the quotes of "…"
   };
   Reference reference;
   Context context = Context::kCode;

@@ -42,7 +42,7 @@ Rendered render_array(const ReferenceSite& site, const Result& result, Place pla
                       : array_literal(column->values, column->type, place);
 }
 
-// Whether what follows a relation names it: AS, or a word that is no keyword there.
+// Whether a name for the relation follows: AS, or a word that is not a keyword there.
 bool has_own_alias(std::string_view rest) {
   std::size_t position = skip_sql_space(rest, 0);
   if (position < rest.size() && rest[position] == '"') return true;

@@ -76,7 +76,7 @@ std::string array_of(const std::vector<std::string_view>& values, const SqlType&
   return quote_literal(array_text(values, element), place) + cast;
 }
 
-// A value whose type is not known: path into JSON, field of a result that is no row set.
+// A value whose type is not known: path into JSON, field of a result that is not a row set.
 std::string untyped_literal(std::string_view json, Place place) {
   const std::string text = json_text(json);
   switch (json_kind(json)) {

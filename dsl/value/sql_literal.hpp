@@ -12,7 +12,7 @@
 
 namespace durabled::dsl {
 
-// Where a literal will stand. In a dollar-quoted body it must not hold a '$', which could close the body.
+// Where a literal goes. In a dollar-quoted body it must not hold a '$', which could close the body.
 enum class Place { kStatement, kDollarBody };
 
 // '…', or E'…' when there are backslashes (or, in a body, dollars) to escape.
@@ -26,7 +26,7 @@ std::string value_literal(std::string_view json, std::string_view type, Place pl
 // whose type is for the statement to say.
 std::string array_literal(const std::vector<std::string_view>& values, std::string_view type, Place place);
 
-// `values` as what may stand between the parentheses of IN (…): a list, or a query without rows.
+// `values` as the inside of the parentheses of IN (…): a list, or a query without rows.
 std::string list_literal(const std::vector<std::string_view>& values, std::string_view type, Place place);
 
 // All rows as a relation, its types fixed by the first row: (VALUES (…), …) AS name("col", …). Without alias,

@@ -42,7 +42,7 @@ bool extends_type(std::string_view literal, std::string_view rest) {
   return is_interval && std::find(kUnits.begin(), kUnits.end(), word_at(rest, next)) != kUnits.end();
 }
 
-// Appends a rendered reference as tokens of its own, whatever stands on either side.
+// Appends a rendered reference as tokens of its own, whatever is on either side.
 void append_code(std::string& out, const std::string& literal, const ReferenceSite& site,
                  std::string_view rest) {
   const bool joins_string = site.touches_string && literal.find('\'') != std::string::npos;

@@ -55,7 +55,7 @@ std::vector<std::pair<std::size_t, std::size_t>> reference_places(std::string_vi
 // The variables {name} that `text` may have, but for those that are always there.
 std::set<std::string> variable_names(std::string_view text);
 
-// Of the names that a statement references, those that stand in its code and not only inside strings. None where a
+// The names that a statement references in its code, not only inside strings. Empty where a
 // {variable} occurs in it, which may hold anything.
 std::set<std::string> names_in_code(std::string_view sql);
 

@@ -60,7 +60,7 @@ constexpr KnownType kKnownTypes[] = {
     {"pg_brin_minmax_multi_summary", Kind::kText, "text"},
 };
 
-// The position after one identifier, quoted or not; `position` itself when there is none.
+// The position after one identifier, quoted or not; `position` itself when no identifier begins there.
 std::size_t skip_identifier(std::string_view name, std::size_t position) {
   if (position >= name.size()) return position;
   if (name[position] != '"') {

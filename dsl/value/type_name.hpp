@@ -22,7 +22,7 @@ struct SqlType {
     kOther,  // '…'::cast
   };
   Kind kind = Kind::kText;
-  std::string cast = "text";  // what may stand after "::"; for kText, the type that a NULL of it gets
+  std::string cast = "text";  // what may follow "::"; for kText, the type that a NULL of it gets
   std::string element;        // kArray: the element type's name
 };
 

@@ -13,13 +13,13 @@
 
 namespace durabled::dsl {
 
-// No template becomes longer, in bytes: a few references can stand for more than there is memory.
+// No template becomes longer, in bytes: a few references could expand to more than fits in memory.
 inline constexpr std::size_t kMaxSubstituted = 64 << 20;
 
 // A template after its variables: what SQL's lexer sees, and which characters the template's author wrote.
 struct ExpandedTemplate {
   std::string text;
-  std::vector<bool> inserted;  // as long as `text`; true where a variable's value stands
+  std::vector<bool> inserted;  // as long as `text`; true where the text is a variable's value
   bool is_too_long = false;    // the rest is not there
 
   // Whether the author wrote a character at `position`, which may be past the end.
@@ -27,7 +27,7 @@ struct ExpandedTemplate {
   bool is_own(std::size_t position, char c) const { return is_own(position) && text[position] == c; }
 };
 
-// Where {identifier} stands.
+// The place of an {identifier}.
 struct VariablePlace {
   std::string_view name;  // a view of the text
   std::size_t begin = 0;  // of the brace

@@ -409,6 +409,19 @@ TEST_CASE("what has no value is an error that says why", "[L5.7]") {
   CHECK_THAT(sql("U&'$n.id'"), ContainsSubstring("U&'"));
 }
 
+TEST_CASE("an error of a reference says what to write instead", "[L5.7]") {
+  const Names names = sample_names();
+  for (const auto& [source, expected] :
+       {Case{"$n.gone", "Write $n.gone? where there may be no value; inside a string, ${n.gone?}."},
+        {"$none", "Write $none? where there may be no value; inside a string, ${none?}."},
+        {"$none.id", "Write $none.id? where there may be no value; inside a string, ${none.id?}."},
+        {"$n.j.s.x", "If its text is JSON, take it apart in SQL: ($n.j.s)::jsonb -> 'x'."}}) {
+    INFO(source);
+    CHECK(substitute_sql(source, {names, {}}).error().hint == expected);
+    CHECK(substitute_text(source, {names, {}}).error().hint == expected);
+  }
+}
+
 TEST_CASE("one NULL in the first column names the result alone", "[L5.7]") {
   const Names names = {{"n", one("date", "null")}};
   CHECK(substitute_sql("$n", {names, {}}).error().message == "$n is NULL");
