@@ -40,16 +40,10 @@ bool Instance::is_live() const {
   return fold_.is_open() && slot_ != Slot::kReclaim && (leaving_ == Leaving::kNo || slot_ != Slot::kFree);
 }
 
-// ---------------------------------------------------------------------------------------------- coming and going
-
+// From a row as it was claimed or reclaimed to a running instance.
 void Instance::claimed(store::ClaimedInstance row, dsl::Time now) {
   now_ = now;
   row_ = std::move(row);
-  begin();
-}
-
-// From a row as it was claimed or reclaimed to a running instance.
-void Instance::begin() {
   paused_ = row_.request == "pause";
   fold_.inbox().add(std::exchange(row_.signals, {}), now_);
   fold_.follow(row_.history.empty() ? 0 : row_.history.back().seq);
@@ -150,8 +144,6 @@ void Instance::gone(std::optional<InstanceEnd> end) {
   emit(Gone{std::move(end)});
 }
 
-// ------------------------------------------------------------------------------------------------- what happens
-
 void Instance::attention(const store::Attention& attention, dsl::Time now) {
   if (row_.token != attention.token) return;
   now_ = now;
@@ -179,8 +171,7 @@ void Instance::substituted(StepId id, Expected<std::string, dsl::SubstitutionErr
   }
   step.outcome.failure = dsl::make_failure("reference", statement.error().message, step.address.node,
                                            step.attempt, statement.error().hint);
-  step.become(State::kExecuted);
-  steps_.executed.push_back(id);
+  steps_.wait_for_turn(step, effects_);
   proceed();
 }
 
@@ -192,10 +183,8 @@ void Instance::executed(StepId id, store::StepOutcome outcome, dsl::Time now) {
     steps_.finish(id, effects_);
   } else {
     step.outcome = std::move(outcome);
-    step.become(State::kExecuted);
     step.annotate((*fold_.graph())[step.address.node].text);
-    if (step.outcome.failure && std::exchange(step.open, false)) emit(FinishStep{id});
-    steps_.executed.push_back(id);
+    steps_.wait_for_turn(step, effects_);
   }
   proceed();
 }
@@ -303,8 +292,6 @@ std::optional<dsl::Time> Instance::next_due() {
   if (is_free() && !paused_) sooner(fold_.next_timer());
   return next;
 }
-
-// ------------------------------------------------------------------------------------------------------- turns
 
 bool Instance::fits(bool fitted) {
   if (!fitted) park(fold_.mismatch());
@@ -476,7 +463,7 @@ void Instance::turn_committed() {
   if (leaving_ != Leaving::kNo) return gone(std::move(end_));
   steps_.release_chained(now_);
   carry_out();
-  start_recorded();
+  unstarted_ |= steps_.start_recorded(fold_.run(), row_, effects_);
   proceed();
 }
 
@@ -486,37 +473,13 @@ void Instance::carry_out() {
     if (surroundings_->draining && is_work(decision)) {
       fold_.todo.push_back(std::move(decision));
     } else if (const auto* run = std::get_if<dsl::RunSql>(&decision)) {
-      start_sql(*run);
+      if (!fold_.run().wants(run->address)) continue;
+      steps_.start_sql(*run, row_, fold_.graph(), fold_.run().variables(), now_, effects_);
     } else if (auto* call = std::get_if<dsl::CallHttp>(&decision)) {
       if (!fold_.run().wants(call->address)) continue;
       steps_.call_http(std::move(*call), row_, fold_.graph(), fold_.run().variables(), now_, effects_);
     } else if (const auto* stop = std::get_if<dsl::StopStep>(&decision)) {
       steps_.stop(stop->address, effects_);
-    }
-  }
-}
-
-void Instance::start_sql(const dsl::RunSql& run) {
-  if (!fold_.run().wants(run.address)) return;
-  Step& step = steps_.add_sql(run, row_, run.is_template ? State::kSubstituting : State::kRunning);
-  if (run.is_template) {
-    return emit(SubstituteSql{step.id, row_.role.value_or(""), fold_.graph(), run.address.node, run.names,
-                              fold_.run().variables()});
-  }
-  steps_.mark_later(step, now_);
-  steps_.send(step, row_, effects_);
-}
-
-// Steps that run outside a transaction, now that their starts are recorded.
-void Instance::start_recorded() {
-  for (const StepId id : steps_.in(State::kMarking)) {
-    Step& step = steps_.at(id);
-    unstarted_ |= surroundings_->draining;
-    if (surroundings_->draining || !fold_.run().wants(step.address)) {
-      steps_.finish(id, effects_);
-    } else {
-      step.become(State::kRunning);
-      steps_.send(step, row_, effects_);
     }
   }
 }

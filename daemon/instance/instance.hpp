@@ -93,7 +93,6 @@ class Instance {
   bool is_live() const;
   bool is_free() const { return slot_ == Slot::kFree && beside_ == 0; }
 
-  void begin();
   void open(Opening opening);
   void park(const std::string& why);
   void fail(const dsl::Failure& failure);
@@ -123,8 +122,6 @@ class Instance {
   void turn_committed();
 
   void carry_out();
-  void start_sql(const dsl::RunSql& run);
-  void start_recorded();
   void mark_running(Step& step, const IsQueued& is_queued);
 
   static inline const std::string kNobody;

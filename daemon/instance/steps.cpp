@@ -40,6 +40,38 @@ Step& Steps::add_sql(const dsl::RunSql& run, const store::ClaimedInstance& row, 
   return step;
 }
 
+void Steps::start_sql(const dsl::RunSql& run, const store::ClaimedInstance& row,
+                      const std::shared_ptr<const dsl::Graph>& graph, const dsl::Variables& variables,
+                      dsl::Time now, Effects& effects) {
+  Step& step = add_sql(run, row, run.is_template ? State::kSubstituting : State::kRunning);
+  if (run.is_template) {
+    return effects.add(
+        SubstituteSql{step.id, row.role.value_or(""), graph, run.address.node, run.names, variables});
+  }
+  mark_later(step, now);
+  send(step, row, effects);
+}
+
+bool Steps::start_recorded(const dsl::Execution& run, const store::ClaimedInstance& row, Effects& effects) {
+  const std::vector<StepId> recorded = in(State::kMarking);
+  for (const StepId id : recorded) {
+    Step& step = at(id);
+    if (surroundings_->draining || !run.wants(step.address)) {
+      finish(id, effects);
+    } else {
+      step.become(State::kRunning);
+      send(step, row, effects);
+    }
+  }
+  return surroundings_->draining && !recorded.empty();
+}
+
+void Steps::wait_for_turn(Step& step, Effects& effects) {
+  step.become(State::kExecuted);
+  if (step.outcome.failure && std::exchange(step.open, false)) effects.add(FinishStep{step.id});
+  executed.push_back(step.id);
+}
+
 // The text door takes any step from anybody; the right to call is that of the SQL door, df.http's own grant.
 void Steps::call_http(dsl::CallHttp call, const store::ClaimedInstance& row,
                       std::shared_ptr<const dsl::Graph> graph, const dsl::Variables& variables, dsl::Time now,

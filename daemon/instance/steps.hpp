@@ -32,6 +32,15 @@ class Steps {
 
   // A SQL step of the instance `row`; nothing is asked yet.
   Step& add_sql(const dsl::RunSql& run, const store::ClaimedInstance& row, Step::State state);
+  // Sends it, once its references are replaced where that takes long.
+  void start_sql(const dsl::RunSql& run, const store::ClaimedInstance& row,
+                 const std::shared_ptr<const dsl::Graph>& graph, const dsl::Variables& variables,
+                 dsl::Time now, Effects& effects);
+  // Sends those that run outside a transaction, now that their starts are recorded. True: the daemon stops, and
+  // they were taken back.
+  bool start_recorded(const dsl::Execution& run, const store::ClaimedInstance& row, Effects& effects);
+  // Its outcome is there. One that failed needs its session no longer.
+  void wait_for_turn(Step& step, Effects& effects);
   // A call; one that its role may not make has failed already.
   void call_http(dsl::CallHttp call, const store::ClaimedInstance& row,
                  std::shared_ptr<const dsl::Graph> graph, const dsl::Variables& variables, dsl::Time now,
