@@ -695,14 +695,12 @@ language plpgsql as $$
 declare
   ignored pg_catalog.text;
 begin
-  if p_role operator(pg_catalog.<>) 'none' then
-    ignored := pg_catalog.set_config('role', p_role, p_local);
-  end if;
-  ignored := pg_catalog.set_config('df.instance_id', p_instance, p_local);
-  ignored := pg_catalog.set_config('df.label', p_label, p_local);
-  ignored := pg_catalog.set_config('df.node_id', p_node, p_local);
-  ignored := pg_catalog.set_config('df.attempt', p_attempt, p_local);
-  ignored := pg_catalog.set_config('df.in_workflow', 'true', p_local);
+  -- One expression, because each begins with as much work as a setting is.
+  ignored := pg_catalog.concat(
+    case when p_role operator(pg_catalog.<>) 'none' then pg_catalog.set_config('role', p_role, p_local) end,
+    pg_catalog.set_config('df.instance_id', p_instance, p_local), pg_catalog.set_config('df.label', p_label, p_local),
+    pg_catalog.set_config('df.node_id', p_node, p_local), pg_catalog.set_config('df.attempt', p_attempt, p_local),
+    pg_catalog.set_config('df.in_workflow', 'true', p_local));
 end $$;
 comment on procedure df._begin_step(text, text, text, text, text, boolean) is 'The settings of a step';
 
@@ -713,8 +711,7 @@ create procedure df._end_step() language plpgsql as $$
 declare
   ignored pg_catalog.text;
 begin
-  ignored := pg_catalog.set_config('role', 'none', false);
-  perform pg_catalog.pg_advisory_unlock_all();
+  ignored := pg_catalog.concat(pg_catalog.set_config('role', 'none', false), pg_catalog.pg_advisory_unlock_all());
   execute 'close all';
   deallocate all;
   execute 'unlisten *';

@@ -153,7 +153,16 @@ void StepSession::Impl::go_on() {
 void StepSession::Impl::judge_tag(std::string_view tag) {
   if (tag == "SET") settings_changed_ = true;
   if (!statement_.alone && (tag == "COMMIT" || tag == "ROLLBACK" || tag == "PREPARE TRANSACTION"))
-    failure_ = make_failure("DF002", "the step ended the transaction that it ran in", "");
+    failure_ = transaction_ended();
+}
+
+// Whatever it did: at the sync the server says whether its transaction is still there.
+bool StepSession::Impl::is_in_transaction() const {
+  return statement_.alone || PQtransactionStatus(pipeline_.connection()) == PQTRANS_INTRANS;
+}
+
+dsl::Failure StepSession::Impl::transaction_ended() const {
+  return make_failure("DF002", "the step ended the transaction that it ran in", "");
 }
 
 // The other database may be the role's own, and so may the functions there that remember what steps returned.
@@ -242,6 +251,7 @@ void StepSession::Impl::end_of_exchange() {
 
 void StepSession::Impl::end_of_run() {
   if (!failure_ && reader_->too_large()) failure_ = result_too_large();
+  if (!failure_ && !is_in_transaction()) failure_ = transaction_ended();
   if (!failure_) {
     if (const auto twice = reader_->duplicate_columns(); !twice.empty()) {
       std::string names;

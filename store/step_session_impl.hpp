@@ -60,6 +60,8 @@ class StepSession::Impl {
   void handle_answer(PGresultPtr result, Sent kind);
   void handle_error(const PGresult* result, Sent kind);
   void judge_tag(std::string_view tag);
+  bool is_in_transaction() const;
+  dsl::Failure transaction_ended() const;
   void take_earlier_result(std::string_view result);
   void judge(const PGresult* result, Sent kind);
   void begin(Exchange exchange);
