@@ -1,11 +1,13 @@
-# Writes OUTPUT, a C++ source that holds the page's files: PAGE/*.{html,css,js}, and the ES modules of the libraries in
-# LIBRARIES (a node_modules) as lib/NAME.js, whose imports of each other are made relative. Each as it is and with gzip;
-# @ASSETS@ in the page becomes the folder below which all of them are found, named by the hash of all.
+# Writes OUTPUT, a C++ source that holds the page's files: PAGE/index.html and app.css, app.js (PAGE/*.js in one, see
+# join_modules.cmake), and the ES modules of the libraries in LIBRARIES (a node_modules) as lib/NAME.js, whose imports of
+# each other are made relative. Each as it is and with gzip; @ASSETS@ in the page becomes the folder below which all of
+# them are found, named by the hash of all.
 set(work ${OUTPUT}.d)
 file(REMOVE_RECURSE ${work})
 file(MAKE_DIRECTORY ${work}/lib)
-file(GLOB files ${PAGE}/*.html ${PAGE}/*.css ${PAGE}/*.js)
-file(COPY ${files} DESTINATION ${work})
+include(${CMAKE_CURRENT_LIST_DIR}/join_modules.cmake)
+join_modules(${PAGE} ${work}/app.js)
+file(COPY ${PAGE}/index.html ${PAGE}/app.css DESTINATION ${work})
 
 set(modules
   "preact=preact/dist/preact.module.js"

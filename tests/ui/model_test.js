@@ -213,8 +213,8 @@ test('what is folded is counted', () => {
   const nodes = tree(['JOIN', 'SQL', ['THEN', 'SQL', 'SQL']]);
   assert.equal(countWords(leafCounts(nodes, nodeStates(nodes, states('rcrfr'), []), [0])), '1 failed, 1 running, 1 completed');
   const rows = tree(['FOR_EACH', 'SQL', 'SQL']);
-  assert.equal(foldedWords(rows[0], states('rcr', {rows: {'00000000': {total: 100, done: 96, failed: 1}}})), '96 of 100 rows · 1 failed');
-  assert.equal(foldedWords(rows[0], states('rcr', {rows: {'00000000': {total: 100, done: 96, failed: 0}}})), '96 of 100 rows · 4 to go');
+  assert.equal(foldedWords(rows[0], states('rcr', {rows: {'00000000': {total: 100, done: 96, failed: 1}}})), '96/100 rows · 1 failed');
+  assert.equal(foldedWords(rows[0], states('rcr', {rows: {'00000000': {total: 100, done: 96, failed: 0}}})), '96/100 rows · 4 to go');
   assert.equal(foldedWords(rows[0], states('rcr', {iterations: {'00000000': 3}})), 'iteration 4');
   assert.equal(foldedWords(rows[1], states('rcr', {attempts: {'00000001': 2}})), 'attempt 2');
   assert.deepEqual(stepsFrom(nodes, 2), ['SELECT 1', 'SELECT 1']);

@@ -7,7 +7,7 @@ import {Instance} from './instance.js';
 import {Instances} from './instances.js';
 import {followKeys} from './keys.js';
 import {Label} from './label.js';
-import {effect, html, render, signal, useEffect} from './lib.js';
+import {computed, effect, html, render, signal, useEffect} from './lib.js';
 import {connection, followPage, hidden} from './live.js';
 import {Overview} from './overview.js';
 import {now, remember, theme, zone} from './prefs.js';
@@ -34,13 +34,14 @@ function Bar() {
   const {screen} = route.value;
   const here = screen === 'instance' || screen === 'label' ? 'instances' : screen;
   const m = me.value;
-  const [word, title] = CONNECTIONS[connection.value];
+  const way = trouble.value ? 'lost' : connection.value;
+  const [word, title] = CONNECTIONS[way];
   return html`<header class="bar"><a class="brand" href="#/" aria-label="durabled, overview"><i class="mark" /><span>durabled</span></a>
     <nav class="nav" aria-label="Screens">${NAV.map(([key, link, name]) => html`<a key=${key} href=${link} aria-current=${key === here ? 'page' : undefined}><${Icon} name=${key} /><span>${name}</span></a>`)}</nav>
     <div class="bar-tools">
-      <span class=${'live ' + connection.value} role="status" title=${title}>${word && html`<i />${word}`}</span>
+      <span class=${'live ' + way} role="status" title=${title}>${word && html`<i />${word}`}</span>
       ${m && html`<span class="who" title=${`role ${m.role}, database ${m.database}`}><b>${m.database}</b><span>${m.role}</span></span>`}
-      <button type="button" class="quiet" aria-label=${`Times in ${zoneName(zone.value)}; switch`} title="Switch between local time and UTC"
+      <button type="button" class="quiet" aria-label=${zone.value === 'utc' ? 'UTC' : `Local time, ${zoneName('local')}`} title="Switch between local time and UTC"
         onClick=${() => { zone.value = zone.value === 'utc' ? 'local' : 'utc'; }}>${zone.value === 'utc' ? 'UTC' : 'Local'}</button>
       <button type="button" class="quiet icon-only" aria-label=${`Theme: ${theme.value}; switch`} title=${`Theme: ${theme.value}`}
         onClick=${() => { theme.value = THEMES[theme.value]; }}><${Icon} name=${THEME_ICONS[theme.value]} /></button></div></header>`;
@@ -114,6 +115,13 @@ function start() {
     remember('durabled.theme', theme.value);
   });
   effect(() => remember('durabled.zone', zone.value));
+  const lost = computed(() => trouble.value !== null && me.value !== null);
+  effect(() => {
+    // A stream says that the database has gone, but nothing when it is back and nothing has changed.
+    if (!lost.value) return undefined;
+    const timer = setInterval(() => loadMe().catch(() => {}), 2000);
+    return () => clearInterval(timer);
+  });
   effect(() => {
     if (hidden.value) return undefined;
     now.value = Date.now();

@@ -187,7 +187,7 @@ export function Graph({nodes, state, detail, selected}) {
       ArrowRight: () => (i >= 0 && folded.has(i) ? toggleFold(i) : moveTo(order[Math.min(order.length - 1, at + 1)])),
       ArrowLeft: () => {
         const outer = i >= 0 ? ancestors(nodes, i).reverse().find((p) => boxOf.has(p)) : undefined;
-        if (i >= 0 && isFrame(nodes[i].type) && !folded.has(i)) toggleFold(i);
+        if (i >= 0 && isFrame(nodes[i]) && !folded.has(i)) toggleFold(i);
         else if (outer !== undefined) moveTo(outer);
       },
       Enter: () => i >= 0 && go(instanceLink(id, route.value.tab, nodes[i].id)),

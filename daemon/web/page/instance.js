@@ -2,6 +2,7 @@
 
 import {actionDialog, signalDialog} from './actions.js';
 import {get, instancePath, me, payloadLink} from './api.js';
+import {plural} from './format.js';
 import {Graph} from './graph.js';
 import {History} from './history.js';
 import {Reruns, Signals, TextAndVars} from './instance_texts.js';
@@ -20,6 +21,7 @@ import {Badge, Copy, dialog, Empty, Failure, Icon, Loading, shownStatus, showTit
 /** @typedef {import('./types').Event} HistoryEvent */
 
 const KEPT_EVENTS = 2000; // that came while one watches
+const RETRY_MS = 2000;
 
 /** All that is known of an instance. @param {string} id */
 export function makeInstance(id) {
@@ -31,6 +33,8 @@ export function makeInstance(id) {
   /** What came while one watches, in order. */
   const news = signal(/** @type {HistoryEvent[]} */ ([]));
   let final = false;
+  let stopped = false;
+  let timer = 0;
   let graphSize = -1;
 
   async function loadGraph() {
@@ -38,9 +42,11 @@ export function makeInstance(id) {
     const graph = await get(instancePath(id, '/graph'));
     final = graph.final;
     warnings.value = graph.warnings ?? [];
-    if (graph.nodes && graph.nodes.length !== graphSize || final) {
-      graphSize = graph.nodes?.length ?? -1;
-      nodes.value = graph.nodes ? buildTree(graph.nodes) : null;
+    // Text that no daemon has parsed yet has no nodes.
+    const known = graph.nodes?.[0]?.type ? graph.nodes : null;
+    if (known && (known.length !== graphSize || final)) {
+      graphSize = known.length;
+      nodes.value = buildTree(known);
     }
     graphKnown.value = true;
   }
@@ -71,16 +77,19 @@ export function makeInstance(id) {
 
   return {
     id, detail, error, nodes, warnings, graphKnown, news,
+    /** Loads it and watches it; also after an action. What did not come in time is asked for again. */
     async start() {
+      clearTimeout(timer);
       await load();
-      stream.again();
+      if (stopped) return;
+      if (error.peek() && ![401, 403, 404].includes(error.peek().status)) timer = setTimeout(() => this.start(), RETRY_MS);
+      else stream.again();
     },
-    /** After an action, which may have woken an instance that had ended for us. */
-    async refresh() {
-      await load();
-      stream.again();
+    stop: () => {
+      stopped = true;
+      clearTimeout(timer);
+      stream.stop();
     },
-    stop: stream.stop,
   };
 }
 
@@ -92,8 +101,8 @@ function Actions({store}) {
   /** @param {string} action */
   const act = (action) => {
     dialog.value = action === 'signal'
-      ? signalDialog({...target, name: d.waits.find((wait) => wait.kind === 'signal')?.name ?? ''}, store.refresh)
-      : actionDialog(action, target, {after: store.refresh});
+      ? signalDialog({...target, name: d.waits.find((wait) => wait.kind === 'signal')?.name ?? ''}, () => store.start())
+      : actionDialog(action, target, {after: () => store.start()});
   };
   const ended = ['completed', 'failed', 'cancelled'].includes(d.instance.status);
   const shown = ended ? ['rerun'] : d.instance.status === 'paused' ? ['resume', 'signal', 'cancel', 'rerun'] : ['signal', 'pause', 'cancel', 'rerun'];
@@ -172,7 +181,7 @@ export function Instance({id}) {
   useKeys(keys);
   if (store.error.value && !detail) {
     return html`<section class="screen">${store.error.value.status === 404
-      ? html`<${Empty} icon="search" title="No such instance"><p>There is no instance <code>${id}</code> that your role may see.</p><p><a href="#/instances">See the instances</a></p><//>`
+      ? html`<h1>${id}</h1><${Empty} icon="search" title="No such instance"><p>There is no instance <code>${id}</code> that your role may see.</p><p><a href="#/instances">See the instances</a></p><//>`
       : html`<${Failure} error=${store.error.value} />`}</section>`;
   }
   if (!detail) return html`<${Loading} />`;
@@ -183,7 +192,8 @@ export function Instance({id}) {
     <${Tabs} label="Views of the instance" current=${tab} link=${(/** @type {string} */ t) => instanceLink(id, t, node)}
       tabs=${[['graph', 'Graph'], ['timeline', 'Timeline'], ['history', 'History'], ['text', 'Text and variables'], ['signals', 'Signals'], ['reruns', 'Reruns']]} />
     <div class="body"><div class="view">
-      ${store.warnings.value.length > 0 && tab === 'graph' && html`<div class="note"><${Icon} name="late" /><div>${store.warnings.value.map((w) => html`<p>${w}</p>`)}</div></div>`}
+      ${store.warnings.value.length > 0 && tab === 'graph' && html`<details class="note warnings"><summary><${Icon} name="late" /> ${plural(store.warnings.value.length, 'warning')} about the text</summary>
+        ${store.warnings.value.map((w) => html`<pre>${w}</pre>`)}</details>`}
       ${tab === 'graph' && (nodes ? html`<${Graph} nodes=${nodes} state=${state} detail=${detail} selected=${selected} />`
         : store.graphKnown.value ? html`<${Empty} icon="pending" title="No daemon has read this workflow yet"><p>Its graph appears once one begins it.</p><//>` : html`<${Loading} />`)}
       ${tab === 'graph' && html`<${Outcome} detail=${detail} />`}

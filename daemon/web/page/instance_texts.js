@@ -28,7 +28,7 @@ export function Signals({store}) {
     if (problem) return;
     dialog.value = signalDialog({id: store.id, label: d.instance.label, name}, () => {
       load();
-      store.refresh();
+      store.start();
     });
   };
   return html`${waits.length > 0 && html`<section class="panel"><h2>It waits for</h2><ul class="plain-list">${waits.map((wait) => html`<li><code>${wait.name}</code>

@@ -14,7 +14,7 @@ import {dialog, Empty, Failure, Icon, Loading, Time} from './ui.js';
 /** @typedef {import('./types').Row} Row */
 
 const STATUSES = ['running', 'pending', 'paused', 'failed', 'completed', 'cancelled'];
-const WINDOWS = [['', 'last 7 days'], ['1h', 'last hour'], ['24h', 'last day'], ['30 days', 'last 30 days'], ['all', 'all time']];
+const WINDOWS = [['1h', 'last hour'], ['24h', 'last day'], ['7 days', 'last 7 days'], ['30 days', 'last 30 days'], ['all', 'all time']];
 const FILTERS = ['status', 'label', 'role', 'database', 'code', 'since', 'until', 'id'];
 const MOST_WATCHED = 150;
 
@@ -134,6 +134,7 @@ const Chip = ({name, value, query}) => {
 function Filters({query}) {
   const status = query.status ?? '';
   const {status: _, ...others} = query;
+  const narrow = FILTERS.some((name) => query[name] && name !== 'since');
   const extra = FILTERS.filter((name) => query[name] && name !== 'status' && name !== 'since');
   /** @param {Event} event */
   const search = (event) => {
@@ -156,7 +157,8 @@ function Filters({query}) {
     <label class="select"><span class="offscreen">Created in the</span>
       <select value=${query.since ?? ''} onChange=${(/** @type {any} */ event) => go(listLink({...query, since: event.target.value}))}>
         ${query.since && !WINDOWS.some(([key]) => key === query.since) && html`<option value=${query.since}>since ${query.since}</option>`}
-        ${WINDOWS.map(([key, name]) => html`<option value=${key}>${name}</option>`)}</select></label>
+        <option value="">${narrow ? 'last 7 days' : 'any time'}</option>
+        ${WINDOWS.filter(([key]) => !narrow || key !== '7 days').map(([key, name]) => html`<option value=${key}>${name}</option>`)}</select></label>
     ${me.value && (query.role ? null : html`<a class="chip" href=${listLink({...query, role: 'me'})}>mine</a>`)}
     ${extra.map((name) => html`<${Chip} key=${name} name=${name} value=${query[name]} query=${query} />`)}
   </div>`;
@@ -220,7 +222,7 @@ export function Instances() {
         <button type="button" class="quiet" onClick=${() => { list.selected.value = new Set(); }}>Clear</button>
         <span class="dim">The list holds still meanwhile.</span>`
       : fresh.value.count ? html`<button type="button" class="pill" onClick=${() => list.reload()}>${count(fresh.value.count)}${fresh.value.capped ? '+' : ''} new</button>`
-      : html`<span class="dim">${span.value?.since ? html`created since <${Time} at=${span.value.since} />` : 'of all time'}${
+      : html`<span class="dim">${span.value?.since ? html`created since <${Time} at=${span.value.since} />` : 'newest first'}${
           span.value?.default && filtered ? html` · <a href=${listLink({...query, since: 'all'})}>search everything</a>` : ''}</span>`}
     </div>
     ${!rows.value.length && loading.value ? html`<${Loading} />` : null}

@@ -10,10 +10,10 @@ function Strip({runs}) {
   const most = Math.max(1, ...runs.map((run) => run.duration_ms ?? 0));
   /** @param {number} ms */
   const height = (ms) => 8 + 72 * Math.sqrt(ms / most);
-  return html`<div class="strip" role="list" aria-label="The last runs, oldest first">${[...runs].reverse().map((run) =>
-    html`<a role="listitem" key=${run.id} href=${instanceLink(run.id)} class=${'s-' + run.status} style=${{height: `${height(run.duration_ms ?? 0)}px`}}
+  return html`<nav class="strip" aria-label="The last runs, oldest first">${[...runs].reverse().map((run) =>
+    html`<a key=${run.id} href=${instanceLink(run.id)} class=${'s-' + run.status} style=${{height: `${height(run.duration_ms ?? 0)}px`}}
       title=${`${run.id} ${run.status}${run.duration_ms === null ? '' : ', ' + duration(run.duration_ms)}`}
-      aria-label=${`${run.id} ${run.status}`} />`)}</div>`;
+      aria-label=${`${run.id} ${run.status}`} />`)}</nav>`;
 }
 
 /** @param {{label: string}} props */

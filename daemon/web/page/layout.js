@@ -18,6 +18,7 @@ const DROP = 34; // between a head and its branches
 const COLUMN = 24;
 const PAD = 16;
 const TITLE = 32; // of a frame
+const FRAME = 256; // what is inside a frame is at least as wide, so that its title fits
 const MEET = 6; // the point where branches meet
 const EMPTY = 48; // the width of a branch without steps
 
@@ -71,8 +72,8 @@ export function layout(nodes, view = {}) {
         if (shown < node.children.length) parts.push({...LEAF, axis: LEAF.w / 2, shown: 0});
         const {w, axis} = stack(parts);
         const h = parts.reduce((sum, p) => sum + p.h + ROW, -ROW);
-        size = isFrame(node.type)
-          ? {w: Math.max(w, LEAF.w) + 2 * PAD, h: h + TITLE + 2 * PAD, axis: axis + PAD + Math.max(0, (LEAF.w - w) / 2), shown}
+        size = isFrame(node)
+          ? {w: Math.max(w, FRAME) + 2 * PAD, h: h + TITLE + 2 * PAD, axis: axis + PAD + Math.max(0, (FRAME - w) / 2), shown}
           : {w, h, axis, shown};
       }
     }
@@ -106,7 +107,7 @@ export function layout(nodes, view = {}) {
       boxes.push({i, kind: node.children.length ? 'fold' : 'leaf', x, y, w: LEAF.w, h: LEAF.h});
     } else if (node.type === 'IF' || isParallel(node.type)) {
       placeBranches(node, x, y);
-    } else if (isFrame(node.type)) {
+    } else if (isFrame(node)) {
       boxes.push({i, kind: 'frame', x, y, w: size.w, h: size.h});
       placeSequence(node, x + size.axis, y + TITLE + PAD);
     } else {

@@ -16,7 +16,7 @@ export const holds = signal(0);
 /** Whether text of the page is selected, which a redraw would lose. */
 export const selecting = signal(false);
 export const frozen = computed(() => holds.value > 0 || selecting.value);
-/** 'live', 'polling', 'off' (nothing to watch), 'lost'. */
+/** How what is watched comes: 'live', 'polling', or 'off' where nothing is watched. */
 export const connection = signal('off');
 
 /** Holds still until the returned function is called. */
@@ -87,7 +87,6 @@ export function watch(wanted, handlers) {
       if (answer.end) return end({});
       pause = answer.poll_ms ?? pause;
     } catch (error) {
-      connection.value = 'lost';
       if (error instanceof ApiError && error.status === 401) return;
     }
     if (polling) timer = setTimeout(poll, pause);
@@ -120,7 +119,6 @@ export function watch(wanted, handlers) {
     stream.addEventListener('end', (event) => end(parsed(event)));
     stream.addEventListener('fault', (event) => {
       const {error} = parsed(event);
-      connection.value = 'lost';
       noteError(new ApiError(error.code === 'no_session' ? 401 : 503, error));
     });
     stream.addEventListener('open', () => {
@@ -130,7 +128,6 @@ export function watch(wanted, handlers) {
     });
     stream.addEventListener('error', () => {
       if (source !== stream) return;
-      connection.value = 'lost';
       // A refused stream stays closed; asking says why, and goes on where the answer is fine.
       if (stream.readyState === EventSource.CLOSED) startPolling();
       else {

@@ -10,10 +10,11 @@ import {Ago, Badge, Icon, shownStatus, Since, Took} from './ui.js';
 
 /** Why an instance is where it is, in one line. @param {{why: Why|null, status?: string}} props */
 export function WhyLine({why, status}) {
-  if (!why) return null;
-  const quiet = why.kind === 'completed' || why.kind === 'cancelled';
+  if (!why || why.kind === 'completed') return null;
+  const quiet = why.kind === 'cancelled';
+  const text = why.text.replace(/^(failed|cancelled|paused|parked): /, ''); // the status is shown beside it
   return html`<span class=${`why${why.kind === 'failed' || why.kind === 'parked' ? ' bad' : ''}${quiet ? ' dim' : ''}`} title=${why.text}>
-    ${why.late && html`<${Icon} name="late" label="late" />`}${cut(why.text, 300)}
+    ${why.late && html`<${Icon} name="late" label="late" />`}${cut(text, 300)}
     ${status !== 'failed' && why.since && !quiet && html` · <${Since} at=${why.since} />`}
     ${why.until && html` · ${why.kind === 'retry' ? 'again' : 'until'} <${Ago} at=${why.until} until />`}
     ${why.more > 0 && html` · ${why.more} more`}</span>`;

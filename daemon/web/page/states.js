@@ -67,7 +67,7 @@ export function foldedWords(node, states) {
   const rows = states.rows[node.id];
   if (rows) {
     const busy = rows.total - rows.done - rows.failed;
-    const parts = [`${rows.done} of ${rows.total} rows`];
+    const parts = [`${rows.done}/${rows.total} rows`];
     if (rows.failed) parts.push(`${rows.failed} failed`);
     else if (busy > 0) parts.push(`${busy} to go`);
     return parts.join(' · ');

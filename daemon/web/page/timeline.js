@@ -68,11 +68,11 @@ export function Timeline({store, state}) {
       const {kind, text} = describe(span.node);
       const {ran, waited} = totals(span, present);
       const words = `${kind} ${text}${span.scope ? ` [${span.scope}]` : ''}: ran ${duration(ran)}, waited ${duration(waited)}`;
-      return html`<a key=${span.key} role="listitem" class="tl-row" href=${instanceLink(store.id, 'timeline', span.node.id)} title=${words}>
+      return html`<div key=${span.key} role="listitem"><a class="tl-row" href=${instanceLink(store.id, 'timeline', span.node.id)} title=${words}>
         <span class="tl-name"><${Icon} name=${span.scope ? span.segments[span.segments.length - 1].kind === 'failed' ? 'failed' : span.segments[span.segments.length - 1].to ? 'completed' : 'running' : state[span.node.i]} />
           ${span.scope && html`<span class="scope">${span.scope}</span>`}<span class="cut">${kind === 'SQL' ? text : `${kind} ${text}`}</span></span>
         <span class="tl-bars">${span.segments.map((seg) => html`<i class=${'seg k-' + seg.kind + (seg.to === null && !row.completed_at ? ' open' : '')}
           style=${{left: percent(seg.from), width: `max(2px, ${((Math.min(seg.to ?? end, end) - seg.from) / width) * 100}%)`}} title=${`${SEGMENTS[seg.kind]}: ${duration((seg.to ?? end) - seg.from)}`} />`)}</span>
-        <span class="tl-took num">${duration(ran || waited)}</span></a>`;
+        <span class="tl-took num">${duration(ran || waited)}</span></a></div>`;
     }} /></div>`;
 }

@@ -9,8 +9,8 @@ const FRAMES = new Set(['LOOP', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'CATCH']);
 /** Whether the branches of a node of this type are drawn side by side. @param {string} type */
 export const isParallel = (type) => PARALLEL.has(type);
 
-/** Whether a node of this type is drawn as a frame around its children. @param {string} type */
-export const isFrame = (type) => FRAMES.has(type);
+/** Whether a node is drawn as a frame around its children, as a named sequence is too. @param {{type: string, name: string|null}} node */
+export const isFrame = ({type, name}) => FRAMES.has(type) || (type === 'THEN' && name !== null);
 
 /**
  * The nodes of a graph with their children, in the preorder in which the server sends them.

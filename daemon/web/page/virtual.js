@@ -31,6 +31,8 @@ export function VirtualList({count, height, row, label, near, keep = 0, role = '
   const rows = [];
   for (let n = range.from; n < Math.min(range.to, count); n++) rows.push(row(n));
   return html`<div class="virtual" ref=${ref} onScroll=${look} tabindex="0" role="region" aria-label=${label}>
-    ${head}<div class="virtual-size" role=${role} style=${{height: `${count * height}px`}}>
-      <div class="virtual-rows" role="presentation" style=${{transform: `translateY(${range.from * height}px)`}}>${rows}</div></div></div>`;
+    <div role=${role === 'rowgroup' ? 'table' : undefined} aria-label=${role === 'rowgroup' ? label : undefined}>
+      ${head && html`<div class="virtual-head" role=${role === 'rowgroup' ? role : undefined}>${head}</div>`}
+      <div class="virtual-size" role=${role} style=${{height: `${count * height}px`}}>
+        <div class="virtual-rows" role="presentation" style=${{transform: `translateY(${range.from * height}px)`}}>${rows}</div></div></div></div>`;
 }
