@@ -138,7 +138,7 @@ test('the list keeps its place while thousands of instances finish', async () =>
   assert.ok(await isUnchanged());
   await screen.page.evaluate(() => scrollTo(0, 0));
   await screen.press('100+ new');
-  await until('the new rows are there', async () => !(await screen.text('.list-line')).includes('new'));
+  await until('the new rows are there', async () => !(await screen.page.$('.pill')));
   await until('all have ended', async () => (await world.sql(`select count(*) from df.instances where label = 'many' and status <> 'completed'`)) === '0', BUSY_MS);
 });
 
