@@ -30,6 +30,10 @@ class PollSchedule {
     if (!wake_ || at < *wake_) wake_ = at;
   }
 
+  // Whether the daemon is to be notified of new work. Not while notifications come one upon the other: each holds up
+  // every commit of the server, so that polls at a short interval are cheaper for everybody.
+  bool listens() const { return deaf_ <= kListensAgain; }
+
   bool is_due(Moment now) const;
   // The first time at which it is due, if nothing else happens; nullopt while a poll is under way.
   std::optional<Time> next(Moment now) const;
@@ -42,9 +46,19 @@ class PollSchedule {
   void failed(Moment now);
 
  private:
+  // Of the polls without notifications the last ones ask for them again: who submits while the first of these is under
+  // way may not see that yet.
+  static constexpr int kListensAgain = 2;
+
+  void count_rings(Time now);
+
   PollIntervals intervals_;
   bool is_under_way_ = false;
-  bool rang_ = true;  // since the last poll was sent
+  bool rang_ = true;      // since the last poll was sent
+  bool by_ring_ = false;  // the last poll was sent because of that
+  int quick_rings_ = 0;   // polls in a row that a ring has caused soon after the one before
+  int deaf_ = 0;          // polls that are still to be made without notifications
+  Time answered_{};
   Time latest_{};
   std::optional<dsl::Time> wake_;
   int empty_ = 0;  // polls in a row that found nothing

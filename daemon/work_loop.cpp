@@ -127,6 +127,7 @@ void WorkLoop::poll() {
   request.longest_text = options_.longest_text;
   request.busy.merge(coordinator_->roles_over(options_.role_bytes / 2));
   skipped_ = request.busy;
+  request.listen = polls_.listens();
   polls_.sent();
   const bool claims = request.limit > 0;
   ask([request = std::move(request),

@@ -366,10 +366,11 @@ comment on function df._take(int, text[], bigint[], timestamptz, int) is 'Claims
 -- Claims due instances; the last row has `next`. Roles take turns, beginning after p_after; within a role
 -- the highest priority goes first, then what was due first. p_each: at most that many of each role. Of the roles in p_busy
 -- nothing is claimed: the daemon has enough of theirs. Of the suspects a daemon holds one at a time, until it has recorded
--- something. Stops at p_limit instances, or once it would read more than p_bytes, but takes one at least. A text of more
+-- something. p_listen: the daemon wants to be notified if it takes all that is due. Stops at p_limit instances, or once it would read more than p_bytes, but takes one at least. A text of more
 -- than p_text bytes is not read.
 create function df._claim(p_worker int, p_limit int, p_busy oid[] default '{}', p_after oid default 0,
-                          p_bytes bigint default 16777216, p_text int default 16777216, p_each int default null)
+                          p_bytes bigint default 16777216, p_text int default 16777216, p_each int default null,
+                          p_listen boolean default true)
 returns table (claimed df._claimed, next df._next) language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   t constant timestamptz := df._now();
@@ -428,9 +429,10 @@ begin
     raise exception 'worker % is not registered any more', p_worker using errcode = 'DF003';
   end if;
   -- One that took all it could take comes back by itself, and wants no notifications meanwhile.
-  update df.workers w set waiting = not full_up where w.id = p_worker and w.waiting = full_up;
+  update df.workers w set waiting = p_listen and not full_up
+  where w.id = p_worker and w.waiting is distinct from (p_listen and not full_up);
 end $$;
-comment on function df._claim(int, int, oid[], oid, bigint, int, int) is 'Claims due instances for a daemon';
+comment on function df._claim(int, int, oid[], oid, bigint, int, int, boolean) is 'Claims due instances for a daemon';
 
 -- Those that a daemon holds and that want attention, locked. more: p_bytes were too few for all.
 create function df._lock_attention(p_worker int, p_bytes bigint, out ids text[], out more boolean) language plpgsql
@@ -475,7 +477,8 @@ comment on function df._end_of(df.instances) is 'What a daemon logs of an instan
 -- One round of a daemon, a statement that is a transaction of its own: reads what wants attention, and claims. Where it
 -- claims (p_limit > 0), or something was left, the last row has `next`.
 create function df._poll(p_worker int, p_limit int, p_busy oid[] default '{}', p_after oid default 0,
-                         p_bytes bigint default 16777216, p_text int default 16777216, p_each int default null)
+                         p_bytes bigint default 16777216, p_text int default 16777216, p_each int default null,
+                         p_listen boolean default true)
 returns table (attended df._attended, ended df._ended, claimed df._claimed, next df._next)
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set enable_bitmapscan = off
   set enable_sort = off set plan_cache_mode = force_generic_plan as $$
@@ -501,10 +504,10 @@ begin
     return query select null::df._attended, null::df._ended, null::df._claimed, row(df._now(), true, p_after)::df._next;
   elsif p_limit > 0 then
     return query select null::df._attended, null::df._ended, c.claimed, c.next
-                 from df._claim(p_worker, p_limit, p_busy, p_after, p_bytes, p_text, p_each) c;
+                 from df._claim(p_worker, p_limit, p_busy, p_after, p_bytes, p_text, p_each, p_listen) c;
   end if;
 end $$;
-comment on function df._poll(int, int, oid[], oid, bigint, int, int) is
+comment on function df._poll(int, int, oid[], oid, bigint, int, int, boolean) is
   'One round of a daemon: reads what wants attention, claims what is due';
 
 -- A daemon that is not sure whether a commit happened takes its own instance anew: nothing older can commit after that.

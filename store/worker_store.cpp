@@ -115,7 +115,7 @@ constexpr const char* kPoll = R"(
          -- A time beyond what a count of microseconds can hold (infinity above all) means no wake-up.
          case when (p.next).wake_at operator(pg_catalog.<) '2200-01-01'::pg_catalog.timestamptz
               then (extract(epoch from (p.next).wake_at) operator(pg_catalog.*) 1000000)::bigint end as next_wake
-  from df._poll($1, $2, $3::pg_catalog.oid[], $4::bigint::pg_catalog.oid, $5, $6, $7) p)";
+  from df._poll($1, $2, $3::pg_catalog.oid[], $4::bigint::pg_catalog.oid, $5, $6, $7, $8) p)";
 
 Ended read_ended(const pqxx::row& row) {
   return {text(row["ended"]),       text(row["ended_status"]), text(row["ended_label"]),
@@ -185,7 +185,7 @@ PollResult WorkerStore::poll(int worker, const PollRequest& request) {
       pqxx::nontransaction alone(impl_->connection);
       return exec_params(alone, kPoll, worker, request.limit, busy, static_cast<long long>(request.after),
                          static_cast<long long>(request.bytes), static_cast<long long>(request.longest_text),
-                         request.each);
+                         request.each, request.listen);
     }();
     std::map<std::string, ClaimedInstance*> resumed, signalled;
     std::map<std::string, Attention*> attention;

@@ -71,6 +71,7 @@ struct PollRequest {
   RoleId after = 0;                     // roles take turns, beginning after this one
   std::size_t bytes = 16 << 20;         // to be read at most, by about; one instance is read in any case
   std::size_t longest_text = 16 << 20;  // a workflow with a longer text comes without it
+  bool listen = true;                   // who submits is to ring the doorbell, if this takes all that is due
 };
 
 struct PollResult {

@@ -48,6 +48,42 @@ TurnBatches batches(const std::string& ids, std::size_t limit = 100) {
 
 }  // namespace
 
+TEST_CASE("a doorbell that rings without a pause is not listened to for a while") {
+  PollSchedule polls({seconds(1), seconds(5), true});
+  milliseconds now(0);
+  const auto poll = [&](milliseconds later) {
+    now += later;
+    polls.sent();
+    polls.answered(found(false), at(now));
+  };
+  for (int i = 0; i < 20; ++i) {  // one client after another
+    polls.ring();
+    poll(milliseconds(12));
+    CHECK(polls.listens());
+  }
+  int rings = 0;
+  for (; polls.listens() && rings < 100; ++rings) {
+    polls.ring();
+    poll(milliseconds(2));
+  }
+  CHECK(rings < 20);
+  polls.ring();  // of who submitted before that was known
+  int deaf = 0;
+  for (; !polls.listens(); ++deaf) {
+    CHECK(next(polls, now) - now == milliseconds(20));
+    poll(next(polls, now) - now);
+  }
+  CHECK(deaf > 5);
+  // It looks twice more, for those who did not see yet that it listens again.
+  for (int i = 0; i < 2; ++i) {
+    CHECK(next(polls, now) - now == milliseconds(20));
+    poll(milliseconds(20));
+    CHECK(polls.listens());
+  }
+  polls.ring();
+  CHECK(polls.is_due(at(now)));
+}
+
 TEST_CASE("with the doorbell an idle daemon polls seldom, and otherwise each second") {
   const bool doorbell = GENERATE(true, false);
   PollSchedule polls({seconds(1), seconds(5), doorbell});
