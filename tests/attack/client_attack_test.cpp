@@ -172,7 +172,6 @@ TEST_CASE("the daemon's own functions are of no use to others", "[S3.4]") {
                            "df._client_functions(true)",
                            "df._grant_or_revoke(true, 'mallory', true, true)",
                            "df._grant_or_revoke(false, 'victim', true, true)",
-                           "df._rerun_problem('VICTIM', '00000001')",
                            "df._copy_history('VICTIM', '00000001', 'OWN')",
                            "df._copy_history('OWN', '00000001', 'VICTIM')",
                            "df._may_http(10)",
@@ -183,6 +182,10 @@ TEST_CASE("the daemon's own functions are of no use to others", "[S3.4]") {
                            "df._check_submission()"}) {
     attack.attempt_in_vain(std::string("select * from ") + call + " as x");
   }
+  // What reads with the caller's rights says of a stranger's instance what it says of one that does not exist.
+  for (const std::string& id : {attack.victims_instance(), std::string("00000000")})
+    CHECK(attack.mallory().text("select df._rerun_problem($1, '00000001')", id) ==
+          "it has not started, so there is nothing to keep; rerun it without a node");
   // Only the key opens _commit_turn; a guess, a NULL and an instance of its own do not.
   for (const char* key : {"'KEY'", "null", "gen_random_uuid()"}) {
     for (const char* instance : {"'VICTIM'", "'OWN'", "null", "''''"}) {
