@@ -228,7 +228,7 @@ void Execution::begin_iteration(Frame& loop) {
 void Execution::begin_rows(Frame& frame) {
   const Node& node = (*graph_)[frame.node];
   const auto& options = std::get<ForEachOptions>(node.options);
-  while (!frame.failing && frame.next_row < frame.row_texts.size() &&
+  while (!frame.failing && !exhausted_ && frame.next_row < frame.row_texts.size() &&
          frame.open < static_cast<std::size_t>(options.max_parallel)) {
     const std::size_t row = frame.next_row++;
     ++frame.open;
@@ -239,7 +239,7 @@ void Execution::begin_rows(Frame& frame) {
     activate(&frame, row + 1, node.children[1], inner_scope(frame.scope, static_cast<std::int64_t>(row)),
              std::move(names));
   }
-  if (frame.open == 0) settle(frame);
+  if (frame.open == 0 && !exhausted_) settle(frame);
 }
 
 void Execution::finish(Frame& frame, Outcome outcome) {

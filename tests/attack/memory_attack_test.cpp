@@ -87,6 +87,15 @@ TEST_CASE("rows without columns do not take the daemon's memory", "[smoke][attac
              ContainsSubstring("limits.instance_bytes"));
 }
 
+TEST_CASE("a million rows that would wait at the same time are begun no further than the budget",
+          "[attack]") {
+  Attack attack;
+  CHECK_THAT(end_of(attack,
+                    "df.for_each('select from generate_series(1,1000)', df.for_each('select from "
+                    "generate_series(1,1000)', df.wait_for_signal('never'), 1000), 1000)"),
+             ContainsSubstring("limits.instance_bytes"));
+}
+
 TEST_CASE("an error's text and a single cell do not take the daemon's memory", "[attack]") {
   Attack attack;
   limit_memory(attack);
