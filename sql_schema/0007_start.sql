@@ -54,14 +54,17 @@ create function df.start(fut text, label text default null, database text defaul
                          priority int default 0, start_at timestamptz default null, idempotency_key text default null)
 returns text language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
-  problem constant text := case when fut is not null then df._graph_problem(fut, 256, 10000, 1048576) end;
+  problem text := case when fut is not null then df._graph_problem(fut, 256, 10000, 1048576) end;
   graph text;
   id text;
 begin
+  graph := case when problem is null then df._node(fut) end;
+  if octet_length(graph) > 1048576 then  -- a statement that is as long becomes more as a node
+    problem := 'root: longer than 1048576 bytes';
+  end if;
   if problem is not null then  -- raised here, so that its context is this function alone
     raise invalid_parameter_value using message = 'Invalid durable function graph: ' || problem;
   end if;
-  graph := df._node(fut);
   if transaction_mode is null or transaction_mode not in ('caller', 'new') then
     raise invalid_parameter_value using
       message = format('invalid transaction_mode %s', quote_nullable(transaction_mode)),
