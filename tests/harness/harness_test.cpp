@@ -165,9 +165,11 @@ TEST_CASE("a daemon gets its settings, reports ready, and ends on SIGTERM with i
        .settings = {{"steps.connections", "4"}, {"steps.idle_timeout", "1s"}, {"log.level", "debug"}},
        .binary = executable(directory, kPretender)});
   daemon.wait_until_ready();
-  CHECK_THAT(daemon.log(),
-             ContainsSubstring("database: \"host=x dbname=\\\"y\\\"\"\n"
-                               "log: {level: debug}\nsteps: {connections: 4, idle_timeout: 1s}\n"));
+  CHECK_THAT(
+      daemon.log(),
+      ContainsSubstring(
+          "database: \"host=x dbname=\\\"y\\\"\"\n"
+          "log: {level: debug}\nmetrics: {listen: \"\"}\nsteps: {connections: 4, idle_timeout: 1s}\n"));
   daemon.sigstop();
   daemon.sigcont();
   CHECK(daemon.sigterm_and_wait() == 7);
