@@ -3,7 +3,9 @@
 #include <sys/random.h>
 
 #include <array>
+#include <cerrno>
 #include <ostream>
+#include <system_error>
 
 #include "daemon/plain_text.hpp"
 
@@ -17,7 +19,8 @@ constexpr unsigned char kContinuation = 0x80;
 const std::string& mark_beginning() {
   static const std::string beginning = [] {
     std::array<unsigned char, kMarkBytes> bytes{};
-    static_cast<void>(getrandom(bytes.data(), bytes.size(), 0));
+    if (getrandom(bytes.data(), bytes.size(), 0) < 0)
+      throw std::system_error(errno, std::generic_category(), "getrandom");
     std::string text;
     for (const unsigned char byte : bytes) text += static_cast<char>(kContinuation | (byte & 0x3F));
     return text;
