@@ -10,7 +10,7 @@ namespace {
 // What is due by this daemon's estimate of the database's time need not be due there yet.
 constexpr std::chrono::milliseconds kClocksDiffer{5};
 constexpr std::chrono::milliseconds kRepeatPause{50};
-// Rings are frequent when so many polls in a row came within so short a time of each other.
+// Rings are frequent when this number of polls in a row came within this time of each other.
 constexpr int kManyRings = 8;
 constexpr std::chrono::milliseconds kQuickRing{10};
 constexpr int kDeafPolls = 15;

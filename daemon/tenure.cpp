@@ -17,7 +17,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-// A work connection that has not answered for so long may be waiting for a lock.
+// A work connection that has not answered for this time may be waiting for a lock.
 constexpr std::chrono::milliseconds kSuspicious{500};
 
 std::string host_name() {

@@ -188,7 +188,7 @@ bool WorkLoop::turns_failed(const std::vector<store::Turn>& turns, const store::
     case Next::kRepeat:
       break;
     case Next::
-        kLook:  // as if another daemon had the instances: they are taken anew, and their histories tell
+        kLook:  // as if another daemon had the instances: they are claimed again, and their histories tell
       kind = store::TurnProblem::Kind::kLost;
       break;
     case Next::kGiveUp:

@@ -1,4 +1,4 @@
-// What a daemon asks of the database beside its steps, and when: polls, turns, claims taken anew, dead daemons,
+// What a daemon asks of the database beside its steps, and when: polls, turns, renewed claims, dead daemons,
 // what is to be pruned or given back. One call of tick() looks at all of it.
 //
 // No threads, no timers and no clock of its own: its owner calls tick() after everything that has happened, and at

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kConnectionLost = "08006";
 
-// libpq tells people where to look ("connection to server at …"), which is none of a browser's business.
+// libpq tells people where to look ("connection to server at …"), which a browser has no business to know.
 WebError connect_error(PGconn* connection) {
   const std::string text = connection == nullptr ? "out of memory" : PQerrorMessage(connection);
   // The server's own words come after the address; it gives no SQLSTATE to those who are not logged in.

@@ -12,7 +12,7 @@ using dsl::EventKind;
 
 namespace {
 
-// After so many events a turn is committed, whatever else could follow at once: a loop that waits for nothing
+// After this number of events a turn is committed, whatever else could follow at once: a loop that waits for nothing
 // must hold up neither the daemon nor its memory.
 constexpr std::size_t kTurnEvents = 1'000;
 

@@ -38,7 +38,7 @@ class Metrics {
 
   // completed, failed or cancelled; anything else is counted as "other".
   void instance_finished(const std::string& status);
-  // A step waited for a connection, or an HTTP call for its turn, for so long.
+  // How long a step waited for a connection, or an HTTP call for its turn.
   void step_started(StepKind kind, std::chrono::microseconds waited);
   // One attempt ended; `failure` is null when it succeeded.
   void step_finished(StepKind kind, const dsl::Failure* failure,
@@ -48,7 +48,7 @@ class Metrics {
   void took_over(int instances);
   void login_failed();
   void reconnected();
-  // `level` has been logged so many times since the start.
+  // How many lines of `level` were logged since the start.
   void set_log_lines(const char* level, std::uint64_t lines);
 
   void set_loop(const LoopFacts& facts);

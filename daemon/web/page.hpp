@@ -38,7 +38,7 @@ class Page {
   // Called when a session begins by a token.
   std::function<void()> on_session;
 
-  // The session of a cookie's value, or in mode proxy of a user; nullptr: there is none. Throws Refused or WebError where the
+  // The session of a cookie's value, or in mode proxy of a user; nullptr if it has ended. Throws Refused or WebError where the
   // database does.
   boost::asio::awaitable<std::shared_ptr<Session>> session_of(std::string cookie,
                                                               std::optional<std::string> user);

@@ -44,7 +44,7 @@ class Sessions {
   bool is_full(Clock::time_point now);
   // Returns the key.
   std::string add(std::shared_ptr<Session> session);
-  // nullptr: there is none, or it has ended.
+  // nullptr: it does not exist or has ended.
   std::shared_ptr<Session> find(const std::string& key, Clock::time_point now);
   void end(const std::string& key);
 

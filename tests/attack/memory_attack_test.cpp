@@ -30,7 +30,7 @@ void limit_memory(Attack& attack) {
   REQUIRE(::prlimit(attack.daemon().pid(), RLIMIT_AS, &limit, nullptr) == 0);
 }
 
-// Until so many of the instances meet the condition.
+// Until this number of instances meet the condition.
 void await_count(Attack& attack, long long count, const std::string& condition) {
   wait_until(
       std::to_string(count) + " have " + condition,

@@ -130,7 +130,7 @@ TEST_CASE("what is not HTTP closes the connection and nothing else") {
   CHECK_THAT(listening.exchange(get("/healthz")), StartsWith("HTTP/1.1 200"));
 }
 
-TEST_CASE("an address to listen on that is none, or is taken, is an error that says which") {
+TEST_CASE("an address to listen on that is not valid, or is taken, is an error that says which") {
   boost::asio::io_context io;
   const Probes probes{[] { return ""; }, [] { return ""; }};
   for (const char* bad : {"localhost:9464", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":9464", ""}) {

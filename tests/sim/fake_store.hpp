@@ -60,7 +60,7 @@ class FakeStore {
   }
   // What the release of a dead worker does: its instances, whose number it returns, are free, and it is forgotten.
   int release(int worker);
-  // Of each worker but `worker` that was silent for so long.
+  // Of each worker but `worker` that was silent for longer than `ttl`.
   int release_dead(int worker, std::chrono::milliseconds ttl);
   std::vector<std::pair<std::string, std::int64_t>> held(int worker) const;
   int give_back(int worker, const std::vector<std::pair<std::string, std::int64_t>>& instances);

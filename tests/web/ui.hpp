@@ -25,7 +25,7 @@ struct WebAnswer {
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
 
-  std::string header(const std::string& name) const;  // "" when there is none
+  std::string header(const std::string& name) const;  // "" if the header is missing
   boost::json::value json() const { return boost::json::parse(body); }
   std::string error_code() const;  // of {"error": {"code"}}
 };

@@ -89,7 +89,7 @@ export async function loadMe() {
   me.value = answer;
 }
 
-/** Takes the token off the address, before anything else sees it; null where there is none. */
+/** Takes the token off the address, before anything else sees it; null if it has no token. */
 export function takeToken() {
   const found = /^#token=(.+)$/.exec(location.hash);
   if (!found) return null;
