@@ -1,14 +1,13 @@
 #include "daemon/dev_access.hpp"
 
 #include <pwd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
+
+#include "daemon/random_bytes.hpp"
 
 namespace durabled::daemon {
 namespace {
@@ -16,19 +15,7 @@ namespace {
 constexpr const char* kPassfile = "passfile";
 constexpr const char* kLoopback = "127.0.0.1:*:*:";
 constexpr int kFirstWithAllInMaps = 16;
-
-std::string random_password() {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::array<unsigned char, 16> bytes{};
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    throw std::system_error(errno, std::generic_category(), "getrandom");
-  std::string password;
-  for (const unsigned char byte : bytes) {
-    password += kDigits[byte >> 4];
-    password += kDigits[byte & 15];
-  }
-  return password;
-}
+constexpr std::size_t kPasswordBytes = 16;
 
 std::string password_in(const std::string& passfile, const std::string& role) {
   const std::string beginning = kLoopback + role + ':';
@@ -72,7 +59,7 @@ std::map<std::string, std::string> dev_passwords(const PrivateFolder& folder,
   std::string text;
   for (const std::string& role : roles) {
     const std::string known = password_in(before, role);
-    const std::string password = known.empty() ? random_password() : known;
+    const std::string password = known.empty() ? random_hex(kPasswordBytes) : known;
     text += kLoopback + role + ':' + password + "\nlocalhost:*:*:" + role + ':' + password + '\n';
     passwords[role] = password;
   }

@@ -1,13 +1,9 @@
 #include "daemon/cli/printable.hpp"
 
-#include <sys/random.h>
-
-#include <array>
-#include <cerrno>
 #include <ostream>
-#include <system_error>
 
 #include "daemon/plain_text.hpp"
+#include "daemon/random_bytes.hpp"
 
 namespace durabled::daemon::cli {
 namespace {
@@ -18,11 +14,9 @@ constexpr unsigned char kContinuation = 0x80;
 
 const std::string& mark_beginning() {
   static const std::string beginning = [] {
-    std::array<unsigned char, kMarkBytes> bytes{};
-    if (getrandom(bytes.data(), bytes.size(), 0) < 0)
-      throw std::system_error(errno, std::generic_category(), "getrandom");
     std::string text;
-    for (const unsigned char byte : bytes) text += static_cast<char>(kContinuation | (byte & 0x3F));
+    for (const char byte : random_bytes(kMarkBytes))
+      text += static_cast<char>(kContinuation | (static_cast<unsigned char>(byte) & 0x3F));
     return text;
   }();
   return beginning;

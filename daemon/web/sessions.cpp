@@ -1,11 +1,8 @@
 #include "daemon/web/sessions.hpp"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <system_error>
+
+#include "daemon/random_bytes.hpp"
 
 namespace durabled::daemon::web {
 namespace {
@@ -24,16 +21,7 @@ std::string of_both(const std::string& role, const std::string& address) {
 }  // namespace
 
 std::string random_key() {
-  constexpr const char* kDigits = "0123456789abcdef";
-  std::array<unsigned char, 32> bytes{};
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    throw std::system_error(errno, std::generic_category(), "getrandom");
-  std::string key;
-  for (const unsigned char byte : bytes) {
-    key += kDigits[byte >> 4];
-    key += kDigits[byte & 15];
-  }
-  return key;
+  return random_hex(32);
 }
 
 bool same_key(std::string_view a, std::string_view b) {
