@@ -94,8 +94,16 @@ std::string web_row();
 std::string web_why();
 // STATES of the instance `i`.
 std::string web_states();
-// `w.*` of df.waiting, `i` its instance or NULLs.
+// `w.*` of df.waiting, `i` its instance or NULLs, `f` of kWebLastFailure.
 std::string web_wait();
+// Joined to `w`: the attempt that failed last, where `w` waits for the next one.
+inline constexpr const char* kWebLastFailure = R"(
+left join lateral (
+  select e.attempt, e.data -> 'error' ->> 'message' as message from df.events e
+  where w.kind = 'retry' and e.instance_id = w.instance_id and e.node = w.node_id and e.kind = 'StepFailed'
+  order by e.seq desc limit 1) f on true)";
+// The waits of the instance `i`, a list of at most 200.
+std::string web_waits();
 // What the person may do with the instance `i`.
 std::string web_can();
 // One event `e` with its data cut.

@@ -55,19 +55,11 @@ std::optional<std::string> WebStore::moved(const std::string& id, std::int64_t a
        "$2::bigint order by "
        "e.seq limit " +
            std::to_string(kEvents + 1) +
-           ") select json_build_object('instance', r.r, 'why', r.r -> 'why', 'waits', (select "
-           "coalesce(json_agg(" +
-           web_wait() +
-           " order by w.since), '[]') from (select * from df.waiting(i.id) limit 200) w left join lateral "
-           "(select "
-           "e.attempt, e.data -> 'error' ->> 'message' as message from df.events e where w.kind = 'retry' "
-           "and "
-           "e.instance_id = w.instance_id and e.node = w.node_id and e.kind = 'StepFailed' order by e.seq "
-           "desc limit 1) "
-           "f on true), 'can', " +
-           web_can() + ", 'states', " + web_states() + ", 'events', (select coalesce(json_agg(" +
-           web_event(kShortHead) + " order by e.seq), '[]') from (select * from page order by seq limit " +
-           std::to_string(kEvents) + ") e), 'more', (select count(*) > " + std::to_string(kEvents) +
+           ") select json_build_object('instance', r.r, 'why', r.r -> 'why', 'waits', " + web_waits() +
+           ", 'can', " + web_can() + ", 'states', " + web_states() +
+           ", 'events', (select coalesce(json_agg(" + web_event(kShortHead) +
+           " order by e.seq), '[]') from (select * from page order by seq limit " + std::to_string(kEvents) +
+           ") e), 'more', (select count(*) > " + std::to_string(kEvents) +
            " from page), 'last_seq', (select coalesce(max(e.seq), 0) from df.events e where e.instance_id = "
            "i.id)) from "
            "df.instances i " +

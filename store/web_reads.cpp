@@ -38,14 +38,8 @@ std::string worker_list() {
 
 // The waits that the person sees, at most 2000 of them, with what they need to be shown.
 std::string waits(const std::string& condition) {
-  return "(select * from df.waiting() limit 2001) w left join df.instances i on i.id = w.instance_id left "
-         "join lateral ("
-         "select e.attempt, e.data -> 'error' ->> 'message' as message from df.events e where w.kind = "
-         "'retry' and "
-         "e.instance_id = w.instance_id and e.node = w.node_id and e.kind = 'StepFailed' order by e.seq desc "
-         "limit 1) "
-         "f on true where " +
-         condition;
+  return "(select * from df.waiting() limit 2001) w left join df.instances i on i.id = w.instance_id" +
+         std::string(kWebLastFailure) + " where " + condition;
 }
 
 constexpr const char* kWaitOrder =
@@ -180,15 +174,8 @@ std::optional<std::string> WebStore::instance(const std::string& id) {
       "where i.status = 'completed' and e.instance_id = i.id and e.seq = i.result_seq)";
   return impl_->read(
       "read the instance",
-      {"select json_build_object('instance', r.r, 'why', r.r -> 'why', 'waits', (select coalesce(json_agg(" +
-           web_wait() +
-           " order by w.since), '[]') from (select * from df.waiting(i.id) limit 200) w left join lateral "
-           "(select "
-           "e.attempt, e.data -> 'error' ->> 'message' as message from df.events e where w.kind = 'retry' "
-           "and "
-           "e.instance_id = w.instance_id and e.node = w.node_id and e.kind = 'StepFailed' order by e.seq "
-           "desc limit 1) "
-           "f on true), 'last_seq', (select coalesce(max(e.seq), 0) from df.events e where e.instance_id = "
+      {"select json_build_object('instance', r.r, 'why', r.r -> 'why', 'waits', " + web_waits() +
+           ", 'last_seq', (select coalesce(max(e.seq), 0) from df.events e where e.instance_id = "
            "i.id), "
            "'reason', i.request_reason, 'error', " +
            web_piece("i.error::text", kHead) + ", 'error_parts', " + error_parts("i.error") + ", 'result', " +

@@ -168,6 +168,12 @@ std::string web_wait() {
          "(i.id is null or i.submitted_by = df._me() or df._may_signal(w.instance_id, w.name)))";
 }
 
+std::string web_waits() {
+  return "(select coalesce(json_agg(" + web_wait() +
+         " order by w.since), '[]') from (select * from df.waiting(i.id) limit 200) w" + kWebLastFailure +
+         ")";
+}
+
 // The rules of the functions of df, said beforehand; these decide again when they are called.
 std::string web_can() {
   return R"(json_build_object(
