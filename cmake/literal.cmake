@@ -1,0 +1,17 @@
+# literal(PATH TEXT BYTES): a file as a C++ string literal, and how many bytes it has. It is cut into pieces because a
+# literal may not be longer than 64 KiB everywhere.
+function(literal path literal bytes)
+  file(READ ${path} text HEX)
+  string(LENGTH "${text}" length)
+  set(offset 0)
+  set(all "")
+  while(offset LESS length)
+    string(SUBSTRING "${text}" ${offset} 16000 chunk)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "\\\\x\\1" chunk "${chunk}")
+    string(APPEND all "\n        \"${chunk}\"")
+    math(EXPR offset "${offset} + 16000")
+  endwhile()
+  math(EXPR size "${length} / 2")
+  set(${literal} "${all}" PARENT_SCOPE)
+  set(${bytes} ${size} PARENT_SCOPE)
+endfunction()
