@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "daemon/coordinator.hpp"
+#include "tests/daemon/claimed_row.hpp"
 #include "tests/support/catch.hpp"
 
 namespace durabled::test {
@@ -37,20 +38,6 @@ class Ports : public daemon::StepPort, public daemon::HttpPort, public daemon::T
   std::deque<std::string> reclaims;
 };
 
-store::ClaimedInstance instance(const std::string& id, const std::string& dsl, std::int64_t token = 1) {
-  store::ClaimedInstance claimed;
-  claimed.id = id;
-  claimed.token = token;
-  claimed.dsl = dsl;
-  claimed.dsl_bytes = dsl.size();
-  claimed.vars = "{}";
-  claimed.role = "alice";
-  claimed.role_id = 10;
-  claimed.may_http = true;
-  claimed.database = "here";
-  return claimed;
-}
-
 daemon::CoordinatorOptions options() {
   daemon::CoordinatorOptions options;
   options.served_database = "here";
@@ -69,13 +56,13 @@ TEST_CASE("what is thrown while an instance is handled fails that instance only"
   const std::string dsl =
       GENERATE("'throw'", "'no memory'", "df.http('http://x', 'GET')", "df.join('a', 'throw')");
   INFO(dsl);
-  coordinator.claimed(instance("bad", dsl));
+  coordinator.claimed(claimed_row("bad", dsl));
   const auto steps = ports.started.size();
-  coordinator.claimed(instance("good", "'b'"));
+  coordinator.claimed(claimed_row("good", "'b'"));
   REQUIRE(ports.started.size() == steps + 1);
   REQUIRE(ports.reclaims == std::deque<std::string>{"bad"});
   CHECK(ports.abandoned.size() >= steps);
-  coordinator.reclaimed("bad", instance("bad", dsl, 2));
+  coordinator.reclaimed("bad", claimed_row("bad", dsl, 2));
   REQUIRE(ports.turns.size() == 1);
   CHECK(ports.turns[0].instance_id == "bad");
   CHECK_THAT(ports.turns[0].json, ContainsSubstring("\"status\":\"failed\""));
@@ -91,12 +78,12 @@ TEST_CASE("what is thrown while an instance is handled fails that instance only"
 TEST_CASE("what is thrown while a step's end is handled fails its instance only") {
   Ports ports;
   daemon::Coordinator coordinator(options(), ports, ports, ports, [] { return dsl::Time{}; });
-  coordinator.claimed(instance("bad", "'a'"));
+  coordinator.claimed(claimed_row("bad", "'a'"));
   REQUIRE(ports.started.size() == 1);
   coordinator.executed(ports.started.back(), result(R"({"v":"poison"})"));
   REQUIRE(ports.reclaims.size() == 1);
   CHECK(ports.abandoned == ports.started);
-  coordinator.reclaimed("bad", instance("bad", "'a'", 2));
+  coordinator.reclaimed("bad", claimed_row("bad", "'a'", 2));
   REQUIRE(ports.turns.size() == 1);
   CHECK_THAT(ports.turns[0].json, ContainsSubstring("a bad commit"));
 }

@@ -8,6 +8,7 @@
 
 #include "daemon/instance/instance.hpp"
 #include "dsl/value/json_slice.hpp"
+#include "tests/daemon/claimed_row.hpp"
 
 namespace durabled::test {
 
@@ -52,17 +53,7 @@ struct EffectText {
 };
 
 inline store::ClaimedInstance row_of(const std::string& dsl, std::int64_t token = 1) {
-  store::ClaimedInstance row;
-  row.id = "i";
-  row.token = token;
-  row.dsl = dsl;
-  row.dsl_bytes = dsl.size();
-  row.vars = "{}";
-  row.role = "alice";
-  row.role_id = 10;
-  row.may_http = true;
-  row.database = "here";
-  return row;
+  return claimed_row("i", dsl, token);
 }
 
 inline store::StepOutcome step_result() {

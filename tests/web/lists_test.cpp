@@ -1,28 +1,11 @@
 // Lists, pages, history, graph, actions: what the API of docs/web-api.md promises.
 #include <set>
 
-#include "tests/e2e/world.hpp"
-#include "tests/web/ui.hpp"
+#include "tests/web/shown.hpp"
 
 using namespace durabled::test;
 
 namespace {
-
-struct Shown {
-  World world;
-  Ui ui{world.database().conninfo("alice")};
-  Visitor visitor{ui.port()};
-  Sql alice = world.session("alice");
-  Shown() { visitor.enter(ui.token()); }
-  std::string act(const std::string& id, const std::string& action, boost::json::object body = {}) {
-    const WebAnswer answer = visitor.post("/api/instances/" + id + "/" + action, body);
-    return answer.status == 200 ? "done" : answer.error_code();
-  }
-};
-
-std::string text(const boost::json::value& value) {
-  return value.is_null() ? "null" : std::string(value.as_string());
-}
 
 std::vector<std::string> ids(const boost::json::value& list) {
   std::vector<std::string> all;

@@ -1,24 +1,11 @@
 // Live: what a stream sends, when it ends, and what many of them cost.
 #include <iostream>
 
-#include "tests/e2e/world.hpp"
-#include "tests/web/ui.hpp"
+#include "tests/web/shown.hpp"
 
 using namespace durabled::test;
 
 namespace {
-
-struct Shown {
-  World world;
-  Ui ui{world.database().conninfo("alice")};
-  Visitor visitor{ui.port()};
-  Sql alice = world.session("alice");
-  Shown() { visitor.enter(ui.token()); }
-};
-
-std::string text(const boost::json::value& value) {
-  return std::string(value.as_string());
-}
 
 // How many messages with statements the server has logged of a role that logs them all.
 std::size_t logged(PostgresServer& server, const std::string& role) {

@@ -2,8 +2,7 @@
 #include <iostream>
 
 #include "daemon/web/routes.hpp"
-#include "tests/e2e/world.hpp"
-#include "tests/web/ui.hpp"
+#include "tests/web/shown.hpp"
 
 using namespace durabled::test;
 namespace web = durabled::daemon::web;
@@ -25,18 +24,6 @@ const std::vector<std::string>& corpus() {
       "data: x\n\nevent: end\ndata: {}\n\n",
   };
   return all;
-}
-
-struct Shown {
-  World world;
-  Ui ui{world.database().conninfo("alice")};
-  Visitor visitor{ui.port()};
-  Sql alice = world.session("alice");
-  Shown() { visitor.enter(ui.token()); }
-};
-
-std::string text(const boost::json::value& value) {
-  return std::string(value.as_string());
 }
 
 }  // namespace
