@@ -124,7 +124,7 @@ begin
   return format('Role %I may send signals%s to instances of %I%s', $1, coalesce(' like ' || quote_literal($3), ''), current_user,
                 coalesce(' with labels like ' || quote_literal($2), ''))
     || case when has_schema_privilege(role::oid, 'df', 'usage') then ''
-         else format('; but it may not use the schema df yet, which the owner allows: SELECT df.grant_usage(%L)', $1) end;
+         else format('; but it may not use the schema df yet, which the owner allows: SELECT %s(%L)', 'df.grant_usage', $1) end;
 end $$;
 comment on function df.grant_signal(text, text, text) is
   'Lets another role see in df.waiting that your instances wait for signals, and send them. label and name are LIKE patterns; '
