@@ -209,7 +209,7 @@ bool ConnectionPool::has_place(const store::StepTarget& key) {
 }
 
 // Whether a connection that has become free is better closed: no more may be opened, and another role waits that
-// has at least two fewer than this one's; or has none, when this one has had its turn.
+// has at least two connections fewer than this one's, or no connection at all when this one has had its turn.
 bool ConnectionPool::gives_way(const Connection& connection, Time now) const {
   if (open_ < limits_.connections) return false;
   const int own = open_of(connection.target.role_id);

@@ -3,10 +3,10 @@
 // that no role waits behind another's thousand steps.
 //
 //   - A role has at most `per_role` connections, in all databases together.
-//   - Beyond `connections` a role that has none gets one of the `reserve`. The reserve's connections are closed
+//   - Beyond `connections` a role without a connection gets one of the `reserve`. The reserve's connections are closed
 //     as soon as nobody waits for them.
 //   - When all connections are open, a role that has at least two more than one that waits gives one up.
-//   - When the reserve is used up too, roles that have none take turns with those that have one: a role keeps its
+//   - When the reserve is used up too, roles without a connection take turns with those that have one: a role keeps its
 //     last connection for a quarter of a second at least.
 //   - A target whose login failed is tried again after growing pauses, with one connection at a time.
 //

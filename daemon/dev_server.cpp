@@ -95,8 +95,8 @@ ServerPrograms programs_for(const fs::path& data) {
   }
 }
 
-// The process of a server that runs on these files. A lock file whose process is gone, or is another
-// program's by now, is none.
+// The process of a server that runs on these files. A lock file is ignored when its process is gone or is
+// by now another program.
 std::optional<int> running_server(const fs::path& data) {
   const int process = number_in(text_of(data / "postmaster.pid"));
   if (process <= 0) return std::nullopt;

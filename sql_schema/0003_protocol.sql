@@ -543,7 +543,7 @@ end $$;
 comment on function df._take_key(text, text) is 'Gives an instance the idempotency key that its text names';
 
 -- What a text says that must be known before anything runs: the instance becomes what it would be had the columns of
--- df.submit said so, and is claimed anew when it is time. It ends here when its key is another's, or its time is none.
+-- df.submit said so, and is claimed again when it is time. It ends here when its key belongs to another instance, or its time is not a time.
 create function df._put_back(p_instance text, p_at timestamptz, p_start json) returns void language plpgsql
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare

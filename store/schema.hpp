@@ -18,7 +18,7 @@ struct SchemaOptions {
 // or when others hold the schema's tables locked for too long (and who).
 std::vector<std::string> migrate(const std::string& conninfo, const SchemaOptions& options);
 
-// What takes the schema from this version (0: there is none) to the one that this binary knows, as one SQL
+// What takes the schema from this version (0: no schema yet) to the one that this binary knows, as one SQL
 // script for a DBA to run with psql. Throws StoreError, kPermanent, when it is newer.
 std::string print_schema(const SchemaOptions& options, int installed);
 

@@ -15,7 +15,7 @@ struct StepOrigin {
   int attempt = 1;
 };
 
-// A field of the error (PG_DIAG_…); "" when it has none.
+// A field of the error (PG_DIAG_…); "" where the error lacks it.
 std::string error_field(const PGresult* result, int code);
 
 // The failure with every field that the server gave; `with_context` false leaves CONTEXT out.

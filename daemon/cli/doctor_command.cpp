@@ -258,7 +258,7 @@ void Doctor::check_pooler() {
     return check_listen();
   }
   odd("pooler", "connections go through a pooler in transaction mode: they do not keep their sessions",
-      "Everything works, with the limits below. A direct connection for the daemon has none of them.");
+      "Everything works, with the limits below. A direct connection for the daemon lifts them.");
   check_pooled("listen", config_.worker.listen, "worker.listen", "notifications do not arrive",
                "no notifications: new work is found by polling, within worker.poll_interval, " +
                    readable(config_.worker.poll_interval));

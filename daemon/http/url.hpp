@@ -15,7 +15,7 @@ struct HttpUrl {
   bool is_ip = false;
   int port = 0;
   std::string path;   // begins with '/'; without dot segments, percent-encoded ones included
-  std::string query;  // with its '?'; empty when there is none
+  std::string query;  // with its '?'; empty without a query
 
   std::string text() const;    // the whole URL, without fragment
   std::string origin() const;  // "https://host", with the port when it is not the scheme's own: safe to show

@@ -1,4 +1,4 @@
-// The process_* metrics that Prometheus' conventions ask of every process; prometheus-cpp has none of its own.
+// The process_* metrics that Prometheus' conventions ask of every process; prometheus-cpp does not provide them.
 #pragma once
 
 #include <prometheus/counter.h>

@@ -13,7 +13,7 @@ namespace durabled::dsl {
 struct Failure {
   std::string code;  // the SQLSTATE, or a word of our own ("http_503", "timeout")
   std::string message;
-  std::string detail = {}, hint = {};  // "": it has none
+  std::string detail = {}, hint = {};  // "": not known
   // Further members, each with its JSON: context, position, statement, failures, …
   std::vector<std::pair<std::string, std::string>> more = {};
   std::string node = {};   // 8 hex digits; "": it is not the failure of a node
@@ -25,7 +25,7 @@ struct Failure {
 
   // {"message","code","sqlstate"?,"detail"?,"hint"?, …more…, "node","attempts"}
   std::string json() const;
-  // The same for $error: fields that the language promises are there, as null where the failure has none.
+  // The same for $error: fields that the language promises are there, as null where the failure lacks them.
   std::string bound_json() const;
   // From what json() wrote, or a trigger of the schema. Requires: valid JSON; what is not an object gives an
   // empty failure. Neither transient nor final.

@@ -101,8 +101,8 @@ struct Node {
   NodeKind kind = NodeKind::kSql;
   std::string result_name;  // from |=>; empty: not named
   std::string text;
-  bool has_text =
-      false;  // kBreak: df.break() has none, df.break('') has; true for every other kind that has a text
+  // Tells df.break() from df.break(''); true for every other kind that takes a text.
+  bool has_text = false;
   NodeOptions options;
   std::vector<NodeIndex> children;
 

@@ -58,7 +58,7 @@ std::string schedule_query(const Node& node) {
   return JsonWriter().object().member("cron", node.text).member("timezone", timezone).close().take();
 }
 
-// The text of a node's "query"; nullopt when the kind has none.
+// The text of a node's "query"; nullopt for kinds without a text.
 std::optional<std::string> query_of(const Node& node) {
   switch (node.kind) {
     case NodeKind::kSql:

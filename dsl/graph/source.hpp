@@ -21,7 +21,7 @@ struct Position {
 struct SourceMap {
   struct Entry {
     Position at;       // the node's first character
-    Position name_at;  // its |=>; as `at` when it has none
+    Position name_at;  // its |=>; the same as `at` for a node without a name
     // The name was put on the unparenthesised result of an operator, so it may have been meant for the last
     // operand.
     bool bare_name = false;

@@ -7,7 +7,7 @@ using Category = TypeInfo::Category;
 
 struct Builtin {
   TypeOid oid;
-  TypeOid array;  // 0: has none
+  TypeOid array;  // 0: PostgreSQL has no array of it
   const char* name;
   Category category;
   char delimiter = ',';

@@ -234,7 +234,7 @@ TEST_CASE("a step that is stopped while its predecessor commits is cancelled whe
   CHECK(world.take_said() == Strings{"executed 1", "committed 1", "executed 2 57014"});
 }
 
-TEST_CASE("a cancel that was meant for a commit is no attempt of the step that follows it") {
+TEST_CASE("a cancel that was meant for a commit does not count as an attempt of the next step") {
   World world(1, seconds(10));
   world.start(1, "a");
   world.link->result();

@@ -116,7 +116,7 @@ TEST_CASE("a catch runs its handler with the error, and nobody later sees it", "
   CHECK_THAT(run.status(), ContainsSubstring("failed reference"));
 }
 
-TEST_CASE("every field of $error is bound, null where the failure has none", "[L3.16][L6.11]") {
+TEST_CASE("every field of $error is bound, null where the failure lacks it", "[L3.16][L6.11]") {
   EngineDriver run(
       "df.catch('a', 'h $error.detail?, $error.hint?, $error.sqlstate?, $error.node' ~> 'i $error.detail')");
   run.on_failure("a", "http_503").finish();

@@ -1,4 +1,4 @@
-// for_each: rows in order, so many at a time, and costs that grow with what there is to do.
+// for_each: rows in order, at most max_parallel at a time, and costs that grow with what there is to do.
 
 #include <ctime>
 
@@ -53,7 +53,7 @@ std::string repeat(const std::string& first, const std::string& between, const s
 
 }  // namespace
 
-TEST_CASE("each row runs the body with its columns, so many at a time, results in row order", "[L3.13]") {
+TEST_CASE("each row runs the body with its columns, at most max_parallel at a time, results in row order", "[L3.13]") {
   EngineDriver run("df.for_each('rows', 'a $item.v', 2)");
   run.start();
   run.complete(run.running("rows").address, rows({"1", "2", "3"}));

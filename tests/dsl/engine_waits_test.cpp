@@ -23,7 +23,7 @@ TEST_CASE("a sleep takes seconds, fractions and intervals, also from a reference
   }
 }
 
-TEST_CASE("a sleep whose duration is none fails with what was found", "[L3.2]") {
+TEST_CASE("a sleep whose text is not a duration fails with what was found", "[L3.2]") {
   for (const std::string bad : {"\"soon\"", "-1", "1e300", "\"-1 day\"", "\"\"", "\"NaN\""}) {
     EngineDriver run("'delay' |=> 'x' ~> df.sleep('$x')");
     CAPTURE(bad);

@@ -32,7 +32,7 @@ TEST_CASE("a failure is read as it was written") {
   CHECK(Failure::parse(failure.json()).json() == failure.json());
 }
 
-TEST_CASE("the fields of $error are there, as null where the failure has none") {
+TEST_CASE("the fields of $error are there, as null where the failure lacks them") {
   CHECK(Failure::parse("{}").bound_json() == R"({"message":"","sqlstate":null,"detail":null,"hint":null,)"
                                              R"("node":null,"attempts":null})");
   CHECK(

@@ -135,7 +135,7 @@ TEST_CASE("systemd is given the reason while the daemon cannot serve, and then t
   close(notify);
 }
 
-TEST_CASE("a text that is none is shown with its place and its hint once") {
+TEST_CASE("a text that is not a workflow is shown once, with its place and a hint") {
   Served served;
   const CliOutcome outcome = served.run({"submit", "-e", "'A' || 'B'", "--no-check", "--wait"});
   CHECK(outcome.code == 5);

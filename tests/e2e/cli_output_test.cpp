@@ -187,7 +187,7 @@ TEST_CASE("with --json an error is one JSON object in one line on stderr, whatev
              ContainsSubstring("the name 'b' is bound to the whole join"));
 }
 
-TEST_CASE("a number that is none is named with what is expected") {
+TEST_CASE("an argument that should be a number is named with what is expected") {
   CHECK_THAT(cli({"list", "--limit", "0"}).err,
              ContainsSubstring("--limit: expected a whole number from 1, got '0'\n"));
   CHECK_THAT(cli({"list", "--limit", "many"}).err, ContainsSubstring("from 1, got 'many'\n"));

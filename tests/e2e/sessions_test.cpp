@@ -24,7 +24,7 @@ long long idle_sessions(World& world) {
 
 }  // namespace
 
-TEST_CASE("a session that the server ended while it was idle is no attempt of the next step", "[L6.9]") {
+TEST_CASE("a session that the server ended while it was idle does not count as an attempt of the next step", "[L6.9]") {
   World world;
   world.add_role("idler");
   world.owner().exec("create sequence public.ended");

@@ -250,7 +250,7 @@ TEST_CASE("a deadlock between two branches is retried", "[L6.9]") {
                      id) == 1);
 }
 
-TEST_CASE("a statement that kills its own backend is tried so many times and no more", "[L6.9]") {
+TEST_CASE("a statement that kills its own backend is tried a limited number of times", "[L6.9]") {
   OneConnection world;
   const std::string id = submit(world.alice, "'select pg_terminate_backend(pg_backend_pid())'");
   fails(world.alice, id);

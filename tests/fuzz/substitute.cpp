@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       test::kTypes[input.ConsumeIntegralInRange<std::size_t>(0, test::kTypes.size() - 1)];
   std::string value = input.ConsumeRandomLengthString(64), variable = input.ConsumeRandomLengthString(64);
   const std::string source = input.ConsumeRemainingBytesAsString();
-  // A number or a boolean may stand without quotes; with this it is none.
+  // A number or a boolean may be written without quotes; this makes the value neither.
   if (type == "integer" || type == "numeric" || type == "boolean") value.insert(0, "x");
   // Text of PostgreSQL holds no NUL.
   if ((value + variable + source).find('\0') != std::string::npos) return 0;

@@ -128,7 +128,7 @@ std::string wrong_library(const std::string& path, const std::string& include) {
 std::string wrong_room(const std::string& path, const std::string& include) {
   if (include.find('/') == std::string::npos)
     return "our own headers are included from the top: \"room/name.hpp\"";
-  if (!rooms().contains(room_of(include))) return "is none of the rooms";
+  if (!rooms().contains(room_of(include))) return "is not in the list of rooms";
   if (!rooms().at(room_of(path)).contains(room_of(include)))
     return room_of(path) + " may not know " + room_of(include);
   const std::string inner = inner_room_of(path);
@@ -207,7 +207,7 @@ TEST_CASE("a wrong include is found, with its file, line and reason") {
            {"config/a.cpp", "#include \"dsl/assert.hpp\"\n", "config may not know dsl"},
            {"config/a.cpp", "#include <curl/curl.h>\n", "libcurl does not belong here"},
            {"sql_schema/a.hpp", "#include <boost/json.hpp>\n", "Boost.JSON does not belong here"},
-           {"daemon/a.cpp", "#include \"tests/support/sql.hpp\"\n", "is none of the rooms"},
+           {"daemon/a.cpp", "#include \"tests/support/sql.hpp\"\n", "is not in the list of rooms"},
            {"daemon/a.cpp", "#include \"loop.hpp\"\n", "from the top"},
        }) {
     INFO(path << " " << text);

@@ -50,7 +50,7 @@ TEST_CASE("explain draws an instance with marks, times, errors and what was skip
   CHECK(served.sql.number("select count(*) from df.waiting()") == 0);
 }
 
-TEST_CASE("explain shows the warnings of a text, and a text that is none", "[L1.7][L2.5][S2.11]") {
+TEST_CASE("explain shows the warnings of a text, and the error of a text that is not a workflow", "[L1.7][L2.5][S2.11]") {
   Served served;
   const std::string warned = served.sql.text("insert into df.submit (dsl) values ($1) returning id",
                                              "'SELECT 1' & 'SELECT 2' |=> 'b' ~> df.if('SELECT false', "

@@ -253,7 +253,7 @@ TEST_CASE("contract: a worker reclaims what it holds with a higher token, and no
   CHECK_FALSE(store->reclaim(one, id));
 }
 
-TEST_CASE("contract: only what ended long ago is deleted, at most so many at a time") {
+TEST_CASE("contract: only what ended long ago is deleted, no more at a time than the batch allows") {
   const auto store = any_store();
   const int worker = store->enter();
   const std::string running = store->submit({});

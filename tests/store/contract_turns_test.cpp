@@ -127,7 +127,7 @@ TEST_CASE("contract: a cancel ends at once, and its holder hears of it once") {
   CHECK_FALSE(store->reclaim(worker, instance.id));
 }
 
-TEST_CASE("contract: what is cancelled while nobody holds it is told to one daemon") {
+TEST_CASE("contract: the cancel of an instance that no daemon holds is told to one daemon") {
   auto [store, worker, instance] = held_instance();
   const int other = store->enter();
   const std::string id = store->submit({});

@@ -31,8 +31,8 @@ struct User {
   gid_t gid;
 };
 
-// User `postgres` when the test runs as root; nothing otherwise. Throws std::runtime_error when root and
-// there is none.
+// User `postgres` when the test runs as root; nothing otherwise. Throws std::runtime_error when root
+// and that user does not exist.
 std::optional<User> postgres_user_when_root();
 
 // One running program. Not thread-safe. Destruction kills it (SIGKILL) and waits for it.

@@ -66,7 +66,7 @@ class HttpTestServer {
   //   /json              {"message":"hello","items":[1,2,3]}, with "number"
   //   /bytes             all 256 bytes, application/octet-stream
   //   /status/CODE       that status
-  //   /delay/MS          200 after so many milliseconds
+  //   /delay/MS          200 after MS milliseconds
   //   /sequence/503,200  the n-th call of this very path gets the n-th status, later ones the last
   //   /retry-after/N     429 with Retry-After: N on the first call, 200 afterwards
   //   /redirect/CODE     to ?to=URL

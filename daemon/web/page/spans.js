@@ -11,7 +11,7 @@ function timeIn(event, field) {
   return found ? Date.parse(found[1]) : null;
 }
 
-/** The part of a scope that a node with so many enclosing loops has. @param {string} scope @param {number} loops */
+/** The part of a scope that belongs to a node within that number of loops. @param {string} scope @param {number} loops */
 const scopeOf = (scope, loops) => scope.split('.').slice(0, loops).join('.');
 
 /**

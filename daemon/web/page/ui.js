@@ -105,7 +105,7 @@ export function Took({from, to, ms}) {
   return html`<span>${clock(Math.max(0, now.value + skew.value - new Date(from).getTime()))}</span>`;
 }
 
-/** Puts text on the clipboard, also where the browser has none for pages without TLS. @param {string} text */
+/** Puts text on the clipboard, also on pages without TLS, where browsers offer no clipboard. @param {string} text */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
