@@ -66,4 +66,32 @@ EndLine end_line(const InstanceEnd& end) {
   return line;
 }
 
+EndLine EndLog::ended(const InstanceEnd& end, Time now) {
+  EndLine line = end_line(end);
+  if (line.level != LogLevel::kWarn) return line;
+  Minute& minute = roles_.try_emplace(end.role, Minute{now, 0}).first->second;
+  if (++minute.failed > kWarnings) line.level = LogLevel::kDebug;
+  return line;
+}
+
+std::vector<EndLine> EndLog::tidy(Time now) {
+  std::vector<EndLine> lines;
+  for (auto role = roles_.begin(); role != roles_.end();) {
+    const auto& [name, minute] = *role;
+    if (now - minute.begin < std::chrono::minutes(1)) {
+      ++role;
+      continue;
+    }
+    if (const int unlogged = minute.failed - kWarnings; unlogged > 0) {
+      const std::string count = std::to_string(unlogged);
+      lines.push_back({LogLevel::kWarn,
+                       count + " more instances of " + name +
+                           " failed within a minute; each is in df.list_instances('failed')",
+                       {{"role", quoted(name)}, {"failed", count}}});
+    }
+    role = roles_.erase(role);
+  }
+  return lines;
+}
+
 }  // namespace durabled::daemon

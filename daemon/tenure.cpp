@@ -6,7 +6,6 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
-#include "daemon/end_log.hpp"
 #include "daemon/log.hpp"
 #include "daemon/loop_hold.hpp"
 #include "daemon/metrics/metered_store.hpp"
@@ -154,13 +153,20 @@ Tenure::~Tenure() {
   shut_down();
 }
 
+namespace {
+
+void write(const EndLine& line) {
+  log(line.level, line.message, line.fields);
+}
+
+}  // namespace
+
 void Tenure::begin(std::function<void(const std::string& why)> lost) {
   lost_ = std::move(lost);
   coordinator_->log = [](int level, const std::string& text) { log(static_cast<LogLevel>(level), text); };
   coordinator_->log_end = [this](const InstanceEnd& end) {
     metrics_.instance_finished(end.status);
-    const EndLine line = end_line(end);
-    log(line.level, line.message, line.fields);
+    write(end_log_.ended(end, std::chrono::steady_clock::now()));
   };
   coordinator_->offload = [this](std::function<void()> work, std::function<void()> done) {
     offload(std::move(work), std::move(done));
@@ -308,6 +314,7 @@ void Tenure::tick() {
   tick_posted_ = false;
   timer_.expires_at(loop_->tick(now()));
   has_work_ = coordinator_->held() > 0;
+  for (const EndLine& line : end_log_.tidy(std::chrono::steady_clock::now())) write(line);
   timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {
     if (const auto self = weak.lock(); self && !cancelled && !self->stopping_) self->tick();
   });

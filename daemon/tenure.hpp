@@ -18,6 +18,7 @@
 #include "config/config.hpp"
 #include "daemon/clock.hpp"
 #include "daemon/coordinator.hpp"
+#include "daemon/end_log.hpp"
 #include "daemon/http_steps.hpp"
 #include "daemon/keeper_thread.hpp"
 #include "daemon/metrics/metered_steps.hpp"
@@ -78,6 +79,7 @@ class Tenure : public std::enable_shared_from_this<Tenure> {
   std::shared_ptr<SessionConnector> connector_;
   std::unique_ptr<StepPool> steps_;
   Metrics& metrics_;
+  EndLog end_log_;
   MeteredSteps metered_steps_;
   std::shared_ptr<HttpSteps> http_;
   std::unique_ptr<WorkLoop> loop_;

@@ -174,31 +174,33 @@ std::optional<dsl::Time> Fold::next_timer() const {
 }
 
 void Fold::charge() {
-  const std::size_t bytes = run_ ? run_->bytes() : 0;
+  const std::size_t bytes = run_ ? run_->bytes() + inbox_.bytes() : 0;
   if (bytes == charged_) return;
   surroundings_->role_bytes.change(role_, charged_, bytes);
   charged_ = bytes;
 }
 
 // Why an instance may not go on: what it, or all of its role, holds in memory.
-std::optional<dsl::Failure> Fold::over_budget() const {
+std::optional<dsl::Failure> Fold::over_budget() {
+  charge();
   constexpr std::size_t kSmall = 1 << 20;
   const auto mib = [](std::size_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
   const CoordinatorOptions& options = surroundings_->options;
   if (run_->is_finished()) return std::nullopt;
-  if (run_->is_exhausted()) {
+  if (run_->is_exhausted() || charged_ > options.policy.instance_bytes) {
     return dsl::make_failure(
         "instance_bytes",
-        "the results that this instance holds take more than limits.instance_bytes (" +
+        "the results and signals that this instance holds take more than limits.instance_bytes (" +
             mib(options.policy.instance_bytes) + ")",
         0, 0,
-        "Return less, give fewer results names, keep rows in a table; or raise limits.instance_bytes in the "
+        "Return less, give fewer results names, send less, keep rows in a table; or raise "
+        "limits.instance_bytes in the "
         "daemon's configuration.");
   }
   if (charged_ < kSmall || surroundings_->role_bytes.of(role_) <= options.role_bytes) return std::nullopt;
   return dsl::make_failure(
       "role_bytes",
-      "the results that the instances of this role hold take more than limits.role_bytes (" +
+      "the results and signals that the instances of this role hold take more than limits.role_bytes (" +
           mib(options.role_bytes) + ")",
       0, 0,
       "Start fewer at a time, return less, keep rows in a table; or raise limits.role_bytes in the daemon's "

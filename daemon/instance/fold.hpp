@@ -72,7 +72,7 @@ class Fold {
   bool take_signal(TurnDraft& draft, dsl::Time now);
   bool fire_timer(TurnDraft& draft, dsl::Time now);
   bool take_decisions(TurnDraft& draft, dsl::Time now);
-  std::optional<dsl::Failure> over_budget() const;
+  std::optional<dsl::Failure> over_budget();
   void charge();
 
   Surroundings* surroundings_;

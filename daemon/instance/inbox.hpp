@@ -23,7 +23,9 @@ class Inbox {
   std::size_t size() const { return signals_.size(); }
   Signals::iterator begin() { return signals_.begin(); }
   Signals::iterator end() { return signals_.end(); }
-  void take(Signals::iterator signal) { signals_.erase(signal); }
+  void take(Signals::iterator signal);
+  // What the names and the data that are here take, by about.
+  std::size_t bytes() const { return bytes_; }
 
   // A wait wants this signal, whose data is not here: true if it has to be asked for.
   bool want(const store::Signal& signal);
@@ -33,6 +35,7 @@ class Inbox {
 
  private:
   Signals signals_;
+  std::size_t bytes_ = 0;
   std::set<std::int64_t> known_;  // every one that was ever here
   std::int64_t fetching_ = 0;     // the one whose data is being read; 0: none
 };

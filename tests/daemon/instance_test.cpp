@@ -254,4 +254,19 @@ TEST_CASE("the moves of the slot and of a step are those of the tables") {
   CHECK_FALSE(daemon::Step::may_become(State::kStopped, State::kExecuted));
 }
 
+TEST_CASE("signals that nobody has taken count as what an instance holds") {
+  InstanceDriver run;
+  run.shared.options.policy.instance_bytes = 1 << 20;
+  run.claimed("'a' ~> df.wait_for_signal('s')");
+  const auto signal = [](std::int64_t id) {
+    store::Signal made;
+    made.id = id;
+    made.name = "other";
+    made.data = '"' + std::string(400'000, 'x') + '"';
+    return made;
+  };
+  CHECK(run.attention("", {signal(1), signal(2)}) == "");
+  CHECK(run.attention("", {signal(3)}) == "turn InstanceStarted InstanceFailed failed");
+}
+
 }  // namespace durabled::test
