@@ -256,6 +256,24 @@ test('a lost connection is said, and what is shown goes on when it returns', asy
   assert.ok(await isUnchanged());
 });
 
+test('where no stream gets through, the page asks again and again', async () => {
+  const {page} = screen;
+  await page.setRequestInterception(true);
+  const refuse = (request) => (request.url().includes('/api/stream') ? request.respond({status: 502}) : request.continue());
+  page.on('request', refuse);
+  try {
+    const id = await world.submit("df.wait_for_signal('go') ~> 'SELECT 2'", 'polled');
+    await screen.go(`#/i/${id}`);
+    await screen.sees('polling');
+    await screen.sees('waits for the signal go', '.why-line');
+    await world.sql(`select df.signal('${id}', 'go')`);
+    await screen.sees('completed', '.why-line');
+  } finally {
+    page.off('request', refuse);
+    await page.setRequestInterception(false);
+  }
+});
+
 test('a database that was away comes back', async () => {
   await screen.go('#/');
   await screen.sees('Overview', 'h1');
