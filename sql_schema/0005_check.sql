@@ -690,7 +690,9 @@ begin
       select h.* from df._habits(p_graph) h  -- a loop that a step was meant to be in looks as if it spun
       where h.rank not in (3, 4) or not exists (select from unnest(found) f where f like 'this %')
       union all
-      select u.idx + 1, 7, format('$%s is referenced, but nothing before binds that name', u.name)
+      select r.* from df._result_uses(p_graph) r
+      union all
+      select u.idx + 1, 8, format('$%s is referenced, but nothing before binds that name', u.name)
       from df._unbound_names(p_graph) u) w(at, rank, what)
     order by w.at, w.rank, w.what;
 end $$;
@@ -733,6 +735,15 @@ begin
     from unnest(kinds) with ordinality u(k, n)
     where k = 'WAIT_SCHEDULE' and df._odd_schedule(coalesce(df._try_jsonb(queries[n]) ->> 'cron', queries[n])) is not null;
   return query
+    select n::int, 5, 'COPY TO a file or a program writes on the database server''s host, where no rollback takes it back'
+    from unnest(kinds, queries) with ordinality u(k, q, n) where k = 'SQL' and q ~* '\mcopy\M' and df._copies_to_server(q)
+    union all
+    select n::int, 5, format('the header %s holds a variable, whose value is stored with the instance for all who may see it', h.key)
+    from unnest(kinds, queries) with ordinality u(k, q, n)
+      cross join lateral (select c.key from json_each_text(df._try_jsonb(df._try_jsonb(q) ->> 'headers')::json) c
+                          where df._is_open_credential(c.key, c.value) order by c.key limit 1) h
+    where k in ('HTTP', 'HTTP_MULTIPART');
+  return query
     select n::int, 5, left(s.parameter, 20) || ' is a parameter, and a SQL step has no parameters'
     from unnest(kinds, queries) with ordinality u(k, q, n), df._statements(case when k = 'SQL' and q ~ '\$[0-9]' then q end) s
     where s.parameter is not null and s.first_word not in ('prepare', 'create');
@@ -750,6 +761,111 @@ begin
 end $$;
 comment on function df._habits(json) is 'What is more often an oversight than meant in a graph';
 
+create function df._copies_to_server(p_query text) returns boolean language plpgsql immutable parallel safe
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  token record;
+  before text := '';
+  depth int := 0;
+begin
+  for token in select t.kind, t.value from df._tokens(p_query) t where t.prefix <> '!/*' loop
+    if before = '' and token.value <> 'copy' then
+      return false;
+    elsif before = 'to' and depth = 0 then
+      return token.kind = 'string' or token.value = 'program';
+    end if;
+    depth := depth + case token.value when '(' then 1 when ')' then -1 else 0 end;
+    before := case token.kind when 'word' then token.value else '.' end;
+  end loop;
+  return false;
+end $$;
+comment on function df._copies_to_server(text) is 'Whether a statement copies to a file or a program of the server''s host';
+
+-- Which names the result of each step may have: its own, and those of what is around it as far as that hands the result
+-- on. Nodes whose result is made of others', and an if without an else, count as steps of the kind 'OTHER'.
+create function df._result_names(p_graph json) returns table (idx int, kind text, name text) language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  passing constant text[] := array['THEN', 'IF', 'RACE', 'ANY', 'RETRY', 'TIMEOUT', 'CATCH'];
+  kinds text[]; names text[]; queries text[]; parents int[]; slots int[]; ends int[]; highest int[];
+  m int;
+  p int;
+begin
+  select array_agg(g.node_type order by g.idx), array_agg(g.result_name order by g.idx), array_agg(g.query order by g.idx),
+         array_agg(g.parent + 1 order by g.idx), array_agg(g.slot order by g.idx)
+  into kinds, names, queries, parents, slots from df._graph_nodes(p_graph) g;
+  ends := df._subtree_ends(parents);
+  highest := array_fill(0, array[cardinality(kinds)]);
+  for n in 2..cardinality(kinds) loop
+    highest[parents[n]] := greatest(highest[parents[n]], slots[n]);
+  end loop;
+  for n in 1..cardinality(kinds) loop
+    idx := n - 1;
+    kind := 'OTHER';
+    if kinds[n] in ('FOR_EACH', 'CATCH') then
+      name := case kinds[n] when 'CATCH' then 'error' else coalesce(df._try_jsonb(queries[n]) ->> 'name', 'item') end;
+      return next;
+    end if;
+    continue when kinds[n] = any (passing)
+      and not (kinds[n] = 'IF' and highest[n] < case when queries[n] is null then 2 else 1 end);
+    if kinds[n] in ('SQL', 'SIGNAL', 'HTTP', 'HTTP_MULTIPART', 'SLEEP', 'WAIT_SCHEDULE') then
+      kind := kinds[n];
+    end if;
+    m := n;
+    loop
+      if names[m] is not null then
+        name := names[m];
+        return next;
+      end if;
+      p := parents[m];
+      exit when p is null or kinds[p] <> all (passing) or kinds[p] = 'THEN' and ends[m] <> ends[p]
+        or kinds[p] = 'IF' and slots[m] = 0 and queries[p] is null;
+      m := p;
+    end loop;
+  end loop;
+end $$;
+comment on function df._result_names(json) is 'The names that the results of steps may have';
+
+-- How results are read, where that is more often a mistake than meant: of dsl/graph/result_uses.hpp what needs no columns
+-- of statements.
+create function df._result_uses(p_graph json) returns table (at int, rank int, what text) language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  reference constant text := '\$\{?([A-Za-z_][A-Za-z0-9_]*)(?:\.([A-Za-z0-9_]+)((?:\.[A-Za-z0-9_]+)*))?\??\}?';
+  key_behind constant text := '(?:(?:[ \t\n\r)]|::jsonb?)*->>?[ \t\n\r]*''([^'']*)'')?';
+begin
+  if p_graph::text !~ '\$[A-Za-z_{]' or p_graph::text !~ '"(SIGNAL|HTTP|HTTP_MULTIPART)"' then
+    return;
+  end if;
+  return query
+    with names as materialized (select * from df._result_names(p_graph)),
+    nodes as materialized (select g.idx, g.node_type, g.query from df._graph_nodes(p_graph) g where g.query is not null),
+    reads as materialized (
+      select g.idx, g.node_type, m.found[1] as name, m.found[2] as field, m.found[3] as path, m.found[4] as key, m.n
+      from nodes g cross join lateral regexp_matches(g.query, reference || key_behind, 'g') with ordinality m(found, n)
+      union all
+      select g.idx, g.node_type, df._try_jsonb(g.query) ->> 'if_rows', null, null, null, 0 from nodes g where g.node_type = 'IF'),
+    fields as (  -- of signals, that they do not have
+      select distinct on (r.idx) r.idx, r.name || case when r.field is null then format(' ->> ''%s''', r.key)
+                                                       else '.' || r.field || coalesce(r.path, '') end as spelling
+      from reads r
+      where (r.field is not null or r.node_type = 'SQL')
+        and coalesce(r.field, r.key) not in ('signal_name', 'timed_out', 'data', '')
+        and r.name in (select s.name from names s group by s.name having bool_and(s.kind = 'SIGNAL'))
+      order by r.idx, r.n)
+    select f.idx + 1, 7, format('$%s is no field of a signal''s result: that has signal_name, timed_out and data', f.spelling)
+    from fields f
+    union all
+    select h.idx + 1, 7, 'the answer of this call is used whatever its status is, 404 included'
+    from nodes h
+    where h.node_type in ('HTTP', 'HTTP_MULTIPART') and coalesce(df._try_jsonb(h.query) ->> 'expect', '') = ''
+      and not exists (select from nodes v where v.node_type = 'SQL' and df._variables(v.query) <> '{}')
+      and exists (select from reads r join names a on a.name = r.name and a.idx = h.idx where r.field is not null)
+      and not exists (select from reads r join names a on a.name = r.name and a.idx = h.idx
+                      where r.field is null or r.field in ('ok', 'status'));
+end $$;
+comment on function df._result_uses(json) is 'Results that are read in a way that is more often a mistake';
+
 -- The variables {name} that text may have, but for those that are always there.
 create function df._variables(p_text text) returns text[] language sql immutable parallel safe
 begin atomic
@@ -758,6 +874,11 @@ begin atomic
   where m.found[1] not in ('sys_instance_id', 'sys_label');
 end;
 comment on function df._variables(text) is 'The variables that text may have';
+
+create function df._is_open_credential(p_header text, p_value text) returns boolean language sql immutable parallel safe
+return pg_catalog.lower(p_header) in ('authorization', 'proxy-authorization', 'x-api-key', 'api-key')
+  and df._variables(p_value) <> '{}';
+comment on function df._is_open_credential(text, text) is 'Whether a header for credentials holds a variable';
 
 create function df._odd_schedule(p_cron text) returns text language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -822,6 +943,7 @@ insert into df._client_routines (name) values
   ('_zone_problem'), ('_schedule_problem'), ('_statements'), ('_statement_problem'), ('_plain_problem'), ('_fail_problem'),
   ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_headers_problem'), ('_body_problem'),
   ('_http_problem'), ('_node_shape'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
-  ('_unbound_names'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_json_names'), ('_unbound_problem');
+  ('_unbound_names'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_json_names'), ('_copies_to_server'), ('_is_open_credential'),
+  ('_result_names'), ('_result_uses'), ('_unbound_problem');
 
 revoke execute on all functions in schema df from public;

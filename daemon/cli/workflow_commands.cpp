@@ -144,11 +144,13 @@ std::string finding_json(const StatementFinding& finding) {
 
 void print_check_json(const dsl::ParsedWorkflow& workflow, const std::optional<StatementReport>& report,
                       bool ok) {
-  JsonList warnings, findings;
+  JsonList warnings, notes, findings;
   for (const dsl::Diagnostic& warning : workflow.warnings) warnings.add(to_json(warning));
+  for (const dsl::Diagnostic& note : workflow.notes) notes.add(to_json(note));
   JsonObject object;
   object.boolean("ok", ok)
       .raw("warnings", warnings.text())
+      .raw("notes", notes.text())
       .raw("schedules", next_times_json(workflow.graph))
       .text("label", workflow.label)
       .text("database", workflow.database)
@@ -179,6 +181,7 @@ void print_check(const dsl::ParsedWorkflow& workflow, const std::optional<Statem
   for (const dsl::Diagnostic& warning : workflow.warnings) {
     std::cout << '\n' << paint(Colour::kYellow, "warning: ") << to_text(warning) << '\n';
   }
+  for (const dsl::Diagnostic& note : workflow.notes) std::cout << "\nnote: " << to_text(note) << '\n';
   if (!report) return;
   for (const StatementFinding& finding : report->findings) print_finding(finding);
   std::cout << '\n'

@@ -63,9 +63,11 @@ std::string to_text(const dsl::Diagnostic& diagnostic) {
 }
 
 std::string to_json(const dsl::Diagnostic& diagnostic) {
-  const bool error = diagnostic.severity == dsl::Diagnostic::Severity::kError;
+  using Severity = dsl::Diagnostic::Severity;
   return JsonObject()
-      .text("severity", std::string(error ? "error" : "warning"))
+      .text("severity", std::string(diagnostic.severity == Severity::kError     ? "error"
+                                    : diagnostic.severity == Severity::kWarning ? "warning"
+                                                                                : "note"))
       .text("code", diagnostic.code)
       .text("message", diagnostic.message)
       .number("line", static_cast<long long>(diagnostic.line))

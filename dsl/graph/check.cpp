@@ -7,6 +7,7 @@
 #include "dsl/graph/http_values.hpp"
 #include "dsl/graph/kinds.hpp"
 #include "dsl/graph/name_scopes.hpp"
+#include "dsl/graph/result_uses.hpp"
 
 namespace durabled::dsl {
 namespace {
@@ -25,17 +26,20 @@ class Checker {
     });
     for (Finding& each : find_habits(graph_)) {
       if (is_trapped && each.code.ends_with("_loop")) continue;
-      const bool is_about_name = each.code == "unused_name";
-      warn(each.node, is_about_name, std::move(each.code), std::move(each.message), std::move(each.hint));
+      add(std::move(each));
     }
+    for (Finding& each : find_result_uses(graph_)) add(std::move(each));
     find_unbound();
     for (NodeIndex index = 0; index < graph_.nodes.size(); ++index) check_http_values(index);
     std::stable_sort(found_.begin(), found_.end(),
                      [](const Found& a, const Found& b) { return a.node < b.node; });
     GraphDiagnostics all;
     for (Found& each : found_) {
-      const bool is_error = each.diagnostic.severity == Diagnostic::Severity::kError;
-      (is_error ? all.errors : all.warnings).push_back(std::move(each.diagnostic));
+      const Diagnostic::Severity severity = each.diagnostic.severity;
+      auto& list = severity == Diagnostic::Severity::kError     ? all.errors
+                   : severity == Diagnostic::Severity::kWarning ? all.warnings
+                                                                : all.notes;
+      list.push_back(std::move(each.diagnostic));
     }
     return all;
   }
@@ -45,6 +49,13 @@ class Checker {
     NodeIndex node;
     Diagnostic diagnostic;
   };
+
+  void add(Finding finding) {
+    const bool is_about_name = finding.code == "unused_name";
+    warn(finding.node, is_about_name, std::move(finding.code), std::move(finding.message),
+         std::move(finding.hint));
+    if (finding.is_note) found_.back().diagnostic.severity = Diagnostic::Severity::kNote;
+  }
 
   void warn(NodeIndex node, bool at_name, std::string code, std::string message, std::string hint) {
     Position at;

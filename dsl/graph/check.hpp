@@ -22,11 +22,11 @@ namespace durabled::dsl {
 // - "unbound_name": a name referenced, by $name or df.if_rows, but bound on no path before it. What a branch, a loop
 //   or a for_each may have bound counts as bound after it. An error where it is in the code of a statement
 //   or outside of strings in a JSON body, because that step can only fail; elsewhere it is text.
-// - those of graph/habits.hpp.
+// - those of graph/habits.hpp and graph/result_uses.hpp.
 //
 // Without positions `line` and `column` are 1 and there is no excerpt.
 struct GraphDiagnostics {
-  std::vector<Diagnostic> errors, warnings;
+  std::vector<Diagnostic> errors, warnings, notes;
 };
 GraphDiagnostics check_graph(const Graph& graph, const SourceMap* source = nullptr);
 

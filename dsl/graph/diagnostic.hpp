@@ -1,4 +1,5 @@
-// What the parser and the checks say about a text: errors (the text is refused) and warnings (it runs).
+// What the parser and the checks say about a text: errors (the text is refused), warnings (it runs, but most likely does
+// not do what was meant), and notes (it may well be meant).
 #pragma once
 
 #include <string>
@@ -8,7 +9,7 @@
 namespace durabled::dsl {
 
 struct Diagnostic {
-  enum class Severity { kError, kWarning };
+  enum class Severity { kError, kWarning, kNote };
   Severity severity = Severity::kError;
   std::string code;  // stable, e.g. "unbalanced_quote", "unknown_function", "unreachable", "named_compound",
                      // "unbound_name"

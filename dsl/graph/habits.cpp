@@ -1,10 +1,13 @@
 #include "dsl/graph/habits.hpp"
 
+#include <boost/json.hpp>
 #include <set>
 
+#include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/duration.hpp"
 #include "dsl/graph/kinds.hpp"
 #include "dsl/graph/name_scopes.hpp"
+#include "dsl/graph/returned_columns.hpp"
 #include "dsl/graph/rules.hpp"
 #include "dsl/graph/sql_statement.hpp"
 #include "dsl/value/cron.hpp"
@@ -75,6 +78,57 @@ void find_parameters(const Graph& graph, std::vector<Finding>& found) {
   }
 }
 
+void find_server_files(const Graph& graph, std::vector<Finding>& found) {
+  for (NodeIndex index = 0; index < graph.nodes.size(); ++index) {
+    if (graph[index].kind != NodeKind::kSql || !copies_to_server(graph[index].text)) continue;
+    found.push_back({index, "server_file",
+                     "COPY TO a file or a program writes on the database server's host, where no rollback "
+                     "takes it back",
+                     "insert into a table, or send the rows with df.http"});
+  }
+}
+
+// The name of the first header for credentials whose value holds a variable; empty for none.
+std::string open_credential(const Node& node) {
+  const auto* http = std::get_if<HttpOptions>(&node.options);
+  const auto headers = http != nullptr && http->headers ? parse_json(*http->headers) : parse_json("{}");
+  if (!headers || !headers->is_object()) return "";
+  for (const auto& header : headers->get_object()) {
+    std::string name(header.key());
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const bool is_credential =
+        name == "authorization" || name == "proxy-authorization" || name == "x-api-key" || name == "api-key";
+    if (is_credential && header.value().is_string() && !variable_names(header.value().get_string()).empty())
+      return std::string(header.key());
+  }
+  return "";
+}
+
+void find_header_variables(const Graph& graph, std::vector<Finding>& found) {
+  for (NodeIndex index = 0; index < graph.nodes.size(); ++index) {
+    const std::string header = open_credential(graph[index]);
+    if (header.empty()) continue;
+    found.push_back({index, "header_variable",
+                     "the header " + shorten(header) +
+                         " holds a variable, whose value is stored with the instance for all who may see it",
+                     "write {secret.NAME}, which is known to the daemon alone"});
+  }
+}
+
+void find_endless_waits(const Graph& graph, std::vector<Finding>& found) {
+  std::vector<bool> is_bounded(graph.nodes.size(), false);
+  for (NodeIndex index = 0; index < graph.nodes.size(); ++index) {
+    const Node& node = graph[index];
+    const bool bounds =
+        node.kind == NodeKind::kTimeout || node.kind == NodeKind::kRace || node.kind == NodeKind::kAny;
+    for (const NodeIndex child : node.children) is_bounded[child] = is_bounded[index] || bounds;
+    const auto* signal = std::get_if<SignalOptions>(&node.options);
+    if (signal == nullptr || signal->timeout_seconds || is_bounded[index]) continue;
+    found.push_back({index, "endless_wait", "this wait for a signal has no timeout",
+                     "give it timeout_seconds, and ask $name.timed_out afterwards", true});
+  }
+}
+
 void find_unused_names(const Graph& graph, std::vector<Finding>& found) {
   std::set<std::string> used;
   for (const Node& node : graph.nodes) {
@@ -100,6 +154,9 @@ std::vector<Finding> find_habits(const Graph& graph) {
   find_loops(graph, found);
   find_odd_schedules(graph, found);
   find_parameters(graph, found);
+  find_server_files(graph, found);
+  find_header_variables(graph, found);
+  find_endless_waits(graph, found);
   find_unused_names(graph, found);
   return found;
 }

@@ -47,6 +47,7 @@ Expected<ParsedWorkflow, Diagnostic> parse_json_door(std::string_view text, cons
   GraphDiagnostics found = check_graph(*graph);
   workflow.errors = std::move(found.errors);
   workflow.warnings = std::move(found.warnings);
+  workflow.notes = std::move(found.notes);
   workflow.graph = std::move(*graph);
   return workflow;
 }
@@ -141,6 +142,7 @@ Expected<ParsedWorkflow, Diagnostic> read_workflow(std::string_view text, const 
     GraphDiagnostics found = check_graph(workflow.graph, &map);
     workflow.errors = std::move(found.errors);
     workflow.warnings = std::move(found.warnings);
+    workflow.notes = std::move(found.notes);
     return workflow;
   } catch (SyntaxError& error) {
     return Unexpected{make_error(text, std::move(error))};

@@ -15,7 +15,7 @@ namespace durabled::dsl {
 struct ParsedWorkflow {
   Graph graph;
   std::vector<Diagnostic> errors;  // what can only fail when it runs; parse_workflow() gives none
-  std::vector<Diagnostic> warnings;
+  std::vector<Diagnostic> warnings, notes;
   // When the text was a df.start(…): the text of the workflow that it encloses, and its other arguments.
   std::string body;
   std::optional<std::string> label;

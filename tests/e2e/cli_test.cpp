@@ -181,7 +181,7 @@ TEST_CASE("check --json tells the same to programs", "[S4.5][S4.11]") {
   const auto good =
       cli({"check", "--json", "-e", "df.start('SELECT 1' ~> 'SELECT ''$x''', 'nightly')"}).json();
   CHECK(keys(good) ==
-        std::set<std::string>{"ok", "warnings", "schedules", "label", "database", "tree", "graph"});
+        std::set<std::string>{"ok", "warnings", "notes", "schedules", "label", "database", "tree", "graph"});
   CHECK(good.at("ok").as_bool());
   CHECK(good.at("label").as_string() == "nightly");
   CHECK(good.at("graph").at("node_type").as_string() == "THEN");
@@ -192,13 +192,16 @@ TEST_CASE("check --json tells the same to programs", "[S4.5][S4.11]") {
   CHECK(outcome.json().at("error").at("line").as_int64() == 1);
 }
 
-TEST_CASE("check --strict exits with 2 when there is a warning", "[S4.5][S4.9]") {
+TEST_CASE("check --strict exits with 2 when there is a warning, and not for a note", "[S4.5][S4.9]") {
   const char* text = "@> 'SELECT 1' ~> 'SELECT 2'";
   CHECK(cli({"check", "-e", text}).code == 0);
   const CliOutcome strict = cli({"check", "--strict", "-e", text});
   CHECK(strict.code == 2);
   CHECK_THAT(strict.out, ContainsSubstring("warning: "));
   CHECK(cli({"check", "--strict", "-e", "'SELECT 1'"}).code == 0);
+  const CliOutcome noted = cli({"check", "--strict", "-e", "df.wait_for_signal('s')"});
+  CHECK(noted.code == 0);
+  CHECK_THAT(noted.out, ContainsSubstring("note: line 1, column 1: this wait for a signal has no timeout"));
 }
 
 TEST_CASE("check warns about variables that nothing sets, and about those that nothing uses", "[S4.5]") {

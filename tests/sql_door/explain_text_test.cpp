@@ -6,6 +6,7 @@
 #include "dsl/text/parser.hpp"
 #include "dsl/text/printer.hpp"
 #include "tests/sql_door/blocks.hpp"
+#include "tests/sql_door/parser_warnings.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/graph_generator.hpp"
 #include "tests/support/postgres_server.hpp"
@@ -42,7 +43,7 @@ std::string warnings_of(const std::string& explained) {
 std::string warnings_of(const dsl::ParsedWorkflow& workflow) {
   std::string text;
   for (const dsl::Diagnostic& each : workflow.warnings) {
-    if (each.code == "unencoded_value") continue;  // only the parser finds it: docs/compatibility.md
+    if (is_of_the_parser(each)) continue;
     text += "Warning: " + each.message + "\n";
   }
   return warnings_of(text);
@@ -137,6 +138,40 @@ TEST_CASE("df.explain warns of parameters in statements as the parser does", "[L
   }
   CHECK_THAT(explain(sql, "'SELECT $1'"),
              ContainsSubstring("Warning: $1 is a parameter, and a SQL step has no parameters"));
+}
+
+TEST_CASE("df.explain warns of results that are read wrongly, of files of the server and of open credentials",
+          "[L2.5][S2.11]") {
+  const TestDatabase database = fresh_database();
+  Sql sql(database.conninfo());
+  for (const char* text :
+       {"(df.wait_for_signal('s', 5) |=> 'sig') ~> 'SELECT $sig::jsonb ->> ''approved'''",
+        "(df.wait_for_signal('s', 5) |=> 'sig') ~> 'SELECT ($sig)::json->''a b''' ~> 'SELECT $sig.x.y'",
+        "(df.wait_for_signal('s', 5) |=> 'sig') ~> 'SELECT $sig ->> ''data'', $sig.timed_out, $sig'",
+        "(df.wait_for_signal('s', 5) |=> 'sig') ~> df.http('http://h/$sig.key', expect => '200')",
+        "df.retry('A' ~> df.wait_for_signal('s', 5), 2) |=> 'sig' ~> 'SELECT ${sig.key}'",
+        "df.catch(df.wait_for_signal('s', 5), 'A') |=> 'sig' ~> 'SELECT $sig.key'",
+        "df.if('A', df.wait_for_signal('s', 5)) |=> 'sig' ~> 'SELECT $sig.key'",
+        "df.for_each('A', 'SELECT $sig.key', name => 'sig') ~> (df.wait_for_signal('s', 5) |=> 'sig')",
+        "(df.http('u') |=> 'a') ~> 'SELECT $a.body'",
+        "(df.retry(df.http('u'), 3) |=> 'a') ~> 'SELECT $a.headers'",
+        "(df.http('u') |=> 'a') ~> df.http('v', body => '$a.body') ~> 'SELECT $a.status'",
+        "(df.http('u') |=> 'a') ~> 'SELECT $a.body' ~> df.if_rows('a', 'B')",
+        "(df.http('u', expect => '2xx') |=> 'a') ~> 'SELECT $a.body'",
+        "(df.http('u') |=> 'a') ~> 'SELECT $a.body' ~> '{sql}'",
+        "(('A' ~> df.http('u')) |=> 'a') ~> 'SELECT $a.body'",
+        "((df.http('u') ~> 'A') |=> 'a') ~> 'SELECT $a.body'",
+        "'COPY t TO ''/tmp/x'''",
+        "'copy (SELECT ''to'' FROM t) /* c */ TO PROGRAM ''x'''",
+        "'COPY t FROM ''/tmp/x'''",
+        "'SELECT ''copy t to ''''x'''''''",
+        "df.http('u', headers => '{\"Authorization\": \"Bearer {token}\"}')",
+        "df.http('u', headers => '{\"x-api-key\": \"{key}\", \"X\": \"{x}\"}')",
+        "df.http('u', headers => '{\"Authorization\": \"Bearer {secret.TOKEN}\", \"X\": \"{x}\"}')"}) {
+    check_explained(sql, text);
+  }
+  CHECK_THAT(explain(sql, "(df.wait_for_signal('s') |=> 'sig') ~> 'SELECT $sig::jsonb ->> ''approved'''"),
+             ContainsSubstring("Warning: $sig ->> 'approved' is no field of a signal's result"));
 }
 
 TEST_CASE("a JSON body with a name that nothing binds is refused by both doors", "[L1.8][S2.3]") {

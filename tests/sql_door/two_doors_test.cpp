@@ -7,6 +7,7 @@
 #include "dsl/text/parser.hpp"
 #include "dsl/text/printer.hpp"
 #include "tests/sql_door/blocks.hpp"
+#include "tests/sql_door/parser_warnings.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/graph_generator.hpp"
 #include "tests/support/postgres_server.hpp"
@@ -35,7 +36,7 @@ std::string warnings_of(const std::string& explained) {
 std::string warnings_of(const dsl::Graph& graph) {
   std::string text;
   for (const dsl::Diagnostic& warning : dsl::check_graph(graph).warnings) {
-    if (warning.code == "unencoded_value") continue;  // only the parser finds it: docs/compatibility.md
+    if (is_of_the_parser(warning)) continue;
     text += "Warning: " + warning.message + "\n";
   }
   return text;
