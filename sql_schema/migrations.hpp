@@ -1,4 +1,5 @@
-// The numbered migrations of the `df` schema, embedded at build time from sql_schema/NNNN_name.sql.
+// The numbered migrations of the `df` schema and of the `ai` schema, embedded at build time from
+// sql_schema/NNNN_name.sql and sql_schema/ai/NNNN_name.sql.
 #pragma once
 
 #include <string>
@@ -14,5 +15,8 @@ struct Migration {
 
 // In order of their numbers, without gaps. Thread-safe.
 const std::vector<Migration>& migrations();
+
+// The same of AI pipelines. Written for a schema called `ai`; see store/ai_schema.hpp.
+const std::vector<Migration>& ai_migrations();
 
 }  // namespace durabled::sql_schema

@@ -7,6 +7,7 @@
 #include "sql_schema/migrations.hpp"
 #include "store/guard.hpp"
 #include "store/locks.hpp"
+#include "store/migration_files.hpp"
 #include "store/pqxx_compat.hpp"
 #include "store/schema_check.hpp"
 #include "store/transaction.hpp"
@@ -27,8 +28,15 @@ constexpr const char* kDependentObjects = "2BP01";
 constexpr const char* kDuplicate = "23505";
 constexpr const char* kDuplicateSchema = "42P06";
 
-// Takes the operators along: they depend on its functions.
-constexpr const char* kUninstall = "drop schema if exists df cascade";
+// Takes the operators along, which depend on its functions, and the schemas of AI pipelines, whose functions call it.
+constexpr const char* kUninstall =
+    "do $$ declare s name; begin\n"
+    "  for s in select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace\n"
+    "    where c.relname = '_durabled_ai' and c.relkind = 'r' and c.relowner = n.nspowner\n"
+    "    and n.nspowner = (select d.nspowner from pg_namespace d where d.nspname = 'df') loop\n"
+    "    execute format('drop schema %I cascade', s);\n"
+    "  end loop;\nend $$;\n"
+    "drop schema if exists df cascade";
 
 std::string quote_identifier(const std::string& name) {
   std::string quoted = "\"";
@@ -57,18 +65,6 @@ int installed_version(pqxx::transaction_base& transaction) {
   return transaction.exec("select coalesce(max(number), 0) from df.schema_migrations")[0][0].as<int>();
 }
 
-// FNV-1a, 64 bits: tells builds apart, and protects from nothing.
-std::string checksum(const sql_schema::Migration& migration) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : std::string_view(migration.sql)) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 0x100000001b3;
-  }
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
-}
-
 std::string record_sql(const sql_schema::Migration& migration) {
   return "insert into df.schema_migrations (number, name, checksum) values (" +
          std::to_string(migration.number) + ", '" + migration.name + "', '" + checksum(migration) + "')";
@@ -95,6 +91,17 @@ std::string differing_migration(pqxx::transaction_base& transaction) {
 }
 
 }  // namespace
+
+std::string checksum(const sql_schema::Migration& migration) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : std::string_view(migration.sql)) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 0x100000001b3;
+  }
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
+  return text;
+}
 
 bool find_trusted_schema(pqxx::transaction_base& transaction) {
   // The session's role too: the owner of a database can have every session of it begin with another one.

@@ -1,4 +1,4 @@
-// durabled init, upgrade, renew-installation, uninstall: the df schema.
+// durabled init, upgrade, renew-installation, uninstall: the df schema, and the schema of AI pipelines.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
@@ -6,6 +6,7 @@
 #include "daemon/cli/command.hpp"
 #include "daemon/cli/failure.hpp"
 #include "daemon/cli/json_output.hpp"
+#include "store/ai_schema.hpp"
 #include "store/schema.hpp"
 
 namespace durabled::daemon::cli {
@@ -14,6 +15,8 @@ namespace {
 struct Options {
   bool print = false;
   bool yes = false;
+  bool with_ai = false;
+  std::string ai_schema;  // empty: the usual name
   store::SchemaOptions schema;
 };
 
@@ -30,18 +33,28 @@ ExitCode print(const Options& options, int installed) {
   return ExitCode::kOk;
 }
 
-ExitCode migrate(const Invocation& invocation, const Options& options) {
-  const std::vector<std::string> applied = store::migrate(invocation.conninfo(), options.schema);
+ExitCode migrate(const Invocation& invocation, const Options& options,
+                 const std::vector<std::string>& ai_schemas) {
+  std::vector<std::string> applied = store::migrate(invocation.conninfo(), options.schema);
+  const bool df_changed = !applied.empty();
+  for (const std::string& schema : ai_schemas) {
+    const auto more = store::install_ai_schema(invocation.conninfo(), schema);
+    applied.insert(applied.end(), more.begin(), more.end());
+  }
   if (invocation.json) {
     JsonList names;
     for (const std::string& name : applied) names.add(json_quote(name));
     std::cout << JsonObject().raw("applied", names.text()).text() << '\n';
-  } else if (applied.empty()) {
-    std::cout << "The schema df is up to date.\n";
-  } else {
-    for (const std::string& name : applied) std::cout << "applied " << name << '\n';
-    std::cout << "The schema df is ready. Let a role use it with: select df.grant_usage('ROLE');\n";
+    return ExitCode::kOk;
   }
+  for (const std::string& name : applied) std::cout << "applied " << name << '\n';
+  if (df_changed) {
+    std::cout << "The schema df is ready. Let a role use it with: select df.grant_usage('ROLE');\n";
+  } else {
+    std::cout << "The schema df is up to date.\n";
+  }
+  for (const std::string& schema : ai_schemas)
+    std::cout << "The schema " << schema << " is ready for AI pipelines.\n";
   return ExitCode::kOk;
 }
 
@@ -72,9 +85,16 @@ void mention_roles(const Invocation& invocation) {
 }
 
 ExitCode init(const Invocation& invocation, const Options& options) {
-  if (options.print) return print(options, 0);
+  std::vector<std::string> ai;
+  if (options.with_ai || !options.ai_schema.empty())
+    ai.push_back(options.ai_schema.empty() ? store::kAiSchema : options.ai_schema);
+  if (options.print) {
+    const ExitCode code = print(options, 0);
+    for (const std::string& schema : ai) std::cout << store::print_ai_schema(schema);
+    return code;
+  }
   const bool is_new = store::schema_state(invocation.conninfo()).installed == 0;
-  const ExitCode code = migrate(invocation, options);
+  const ExitCode code = migrate(invocation, options, ai);
   if (is_new) mention_roles(invocation);
   return code;
 }
@@ -85,7 +105,8 @@ ExitCode upgrade(const Invocation& invocation, const Options& options) {
     throw CommandError(ExitCode::kFailed,
                        "the schema df is not installed in this database; run: durabled init");
   }
-  return options.print ? print(options, installed) : migrate(invocation, options);
+  if (options.print) return print(options, installed);
+  return migrate(invocation, options, store::ai_schemas(invocation.conninfo()));
 }
 
 ExitCode uninstall(const Invocation& invocation, const Options& options) {
@@ -151,8 +172,13 @@ void add_schema_commands(CLI::App& app, Invocation& invocation) {
       add_command(app, "init", "Install the df schema, as the role that shall own it",
                   "durabled init --database postgresql://durabled@db1/app\n"
                   "durabled init --operator-schema df_operators\n"
+                  "durabled init --with-ai               # docs/pipelines.md\n"
                   "durabled init --print > df.sql        # for a DBA to read and run with psql");
-  add_operator_schema_option(install, *add(install, invocation, init));
+  Options& options = *add(install, invocation, init);
+  add_operator_schema_option(install, options);
+  install.add_flag("--with-ai", options.with_ai, "Install AI pipelines too, in a schema ai");
+  install.add_option("--ai-schema", options.ai_schema, "Another name for that schema; implies --with-ai")
+      ->type_name("NAME");
 
   CLI::App& up = add_command(app, "upgrade", "Bring the df schema to the version that this program knows",
                              "durabled upgrade --database postgresql://durabled@db1/app\n"
