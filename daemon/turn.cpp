@@ -103,6 +103,10 @@ std::string start_json(const dsl::ParsedWorkflow& workflow) {
   if (starts_from_row(workflow)) member("body", workflow.body);
   member("start_at", workflow.start_at);
   member("idempotency_key", workflow.idempotency_key);
+  if (workflow.input) {
+    json.raw("input", *workflow.input);
+    any = true;
+  }
   return any ? json.close().take() : "";
 }
 

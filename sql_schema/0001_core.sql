@@ -202,6 +202,7 @@ create table df.instances (
   node_states json,
   dsl text not null,
   vars jsonb not null default '{}',
+  input json,
   idempotency_key text,
   request text,
   request_reason text,
@@ -226,6 +227,7 @@ comment on column df.instances.completed_at is 'When it completed, failed or was
 comment on column df.instances.error is 'Why it failed or was cancelled: message, code, sqlstate, node, attempts and more';
 comment on column df.instances.dsl is 'The workflow, as it was submitted';
 comment on column df.instances.vars is 'The values of its {name} variables';
+comment on column df.instances.input is 'The JSON object that it was given, $input in the workflow';
 comment on column df.instances.idempotency_key is 'A second submission of the same role with this key returns this instance and starts nothing';
 comment on column df.instances.request_reason is 'The reason that was given with the request';
 comment on column df.instances.wake_at is 'When a daemon shall take it up next; null: held by one, ended, or waiting for a signal only';
@@ -474,7 +476,7 @@ create policy everybody on df._operator for select using (true);
 -- The inbox -------------------------------------------------------------------------------------------------------
 
 create view df.submit with (security_invoker = true) as
-  select id, dsl, label, database, vars, priority, wake_at as start_at, idempotency_key from df.instances
+  select id, dsl, label, database, vars, priority, wake_at as start_at, idempotency_key, input from df.instances
   where status = 'pending';
 comment on view df.submit is 'The inbox: INSERT INTO df.submit (dsl, label) VALUES (…) RETURNING id';
 comment on column df.submit.id is 'The id of the new instance, for RETURNING';
@@ -485,6 +487,7 @@ comment on column df.submit.vars is 'A JSON object of variables; by default thos
 comment on column df.submit.priority is 'From -32768 to 32767, by default 0; higher goes first';
 comment on column df.submit.start_at is 'Not before this time; by default now';
 comment on column df.submit.idempotency_key is 'When an instance of the same role has this key, its id is returned and nothing starts';
+comment on column df.submit.input is 'A JSON object, of at most 1 MiB: $input in the workflow';
 
 -- The doorbell: rings only for a daemon that waits for it, because NOTIFY serialises commits. Qualifies every name: see
 -- df._submitter.
@@ -555,6 +558,13 @@ begin
       hint = 'Write {"name": "value"}: {name} in the workflow stands for the value. NULL takes those of df.setvar.';
   elsif octet_length(submission.vars::text) > 1048576 then
     raise program_limit_exceeded using message = 'the variables are longer than 1 MiB';
+  elsif json_typeof(submission.input) <> 'object' then
+    raise invalid_parameter_value using
+      message = format('df.submit: input must be a JSON object, not %s', left(submission.input::text, 100)),
+      hint = 'Write {"name": value}: $input.name in the workflow is the value.';
+  elsif octet_length(submission.input::text) > 1048576 then
+    raise program_limit_exceeded using message = 'df.submit: input is longer than 1 MiB',
+      hint = 'Put what is large into a table, and what finds it there into the input.';
   elsif not exists (select from pg_database where datname = submission.database) then
     raise invalid_catalog_name using message = format('database "%s" does not exist', submission.database);
   elsif not exists (select from pg_database where datname = submission.database and datallowconn) then
@@ -566,6 +576,12 @@ begin
   elsif length(submission.label) > 1000 then
     raise string_data_right_truncation using message = 'a label has at most 1000 characters';
   end if;
+  begin
+    perform submission.input::jsonb;
+  exception when data_exception or statement_too_complex then
+    raise invalid_parameter_value using message = 'df.submit: input is no JSON that a step could use: ' || sqlerrm,
+      hint = 'No text in PostgreSQL can hold \u0000 or half of a surrogate pair.';
+  end;
   -- A time in the past is now: it gives no precedence.
   submission.wake_at := greatest(submission.wake_at, df._now());
   return submission;
@@ -579,6 +595,10 @@ begin
   if new.dsl is null or pg_catalog.octet_length(new.dsl) operator(pg_catalog.>) 16777216
      or pg_catalog.jsonb_typeof(new.vars) operator(pg_catalog.<>) 'object'
      or pg_catalog.octet_length(new.vars::pg_catalog.text) operator(pg_catalog.>) 1048576
+     or new.input is not null and (
+          pg_catalog.json_typeof(new.input) operator(pg_catalog.<>) 'object'
+          or pg_catalog.octet_length(new.input::pg_catalog.text) operator(pg_catalog.>) 8192
+          or pg_catalog.strpos(new.input::pg_catalog.text, '\u') operator(pg_catalog.>) 0)
      or new.database operator(pg_catalog.<>) pg_catalog.current_database()
      or new.wake_at operator(pg_catalog.<) new.created_at or not pg_catalog.isfinite(new.wake_at)
      or pg_catalog.length(new.idempotency_key) operator(pg_catalog.>) 1000
@@ -628,18 +648,18 @@ create trigger remove_duplicate after insert on df.instances for each row
 -- An INSERT of any number of rows becomes one into df.instances; the subselects run once a statement. A rule has the rights
 -- of its owner, and the columns of df.submit are all that it fills in, so clients need no right to insert into df.instances.
 create rule submit as on insert to df.submit do instead
-  insert into df.instances (submitted_by, dsl, label, database, vars, priority, wake_at, idempotency_key)
+  insert into df.instances (submitted_by, dsl, label, database, vars, priority, wake_at, idempotency_key, input)
   values ((select df._submitter()), new.dsl, new.label, coalesce(new.database, current_database()),
           coalesce(new.vars, (select jsonb_object_agg(v.name, v.value) from df.vars v where v.owner = df._me()), '{}'),
-          coalesce(new.priority, 0), coalesce(new.start_at, df._now()), new.idempotency_key)
+          coalesce(new.priority, 0), coalesce(new.start_at, df._now()), new.idempotency_key, new.input)
   returning coalesce(instances.error ->> 'instance', instances.id), instances.dsl, instances.label, instances.database,
-            instances.vars, instances.priority, instances.wake_at, instances.idempotency_key;
+            instances.vars, instances.priority, instances.wake_at, instances.idempotency_key, instances.input;
 
 -- COPY knows no rules, but triggers.
 create function df._submit_copied() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  insert into df.submit (dsl, label, database, vars, priority, start_at, idempotency_key)
-  values (new.dsl, new.label, new.database, new.vars, new.priority, new.start_at, new.idempotency_key);
+  insert into df.submit (dsl, label, database, vars, priority, start_at, idempotency_key, input)
+  values (new.dsl, new.label, new.database, new.vars, new.priority, new.start_at, new.idempotency_key, new.input);
   return new;
 end $$;
 comment on function df._submit_copied() is 'Trigger: a row that COPY writes to df.submit becomes an instance';

@@ -262,7 +262,7 @@ create type df._ended as (id text, status text, label text, error json, role tex
 comment on type df._ended is 'An instance that ended without a daemon''s turn; seconds: since a daemon began it';
 create type df._claimed as (id text, token bigint, resumed boolean, signalled boolean, dsl text, dsl_bytes int, label text,
   vars jsonb, role text, role_oid oid, may_http boolean, database text, request text,
-  request_reason text, bytes bigint, claim_key uuid);
+  request_reason text, bytes bigint, claim_key uuid, input json);
 comment on type df._claimed is
   'An instance that the daemon holds from now on; resumed: it has a history; signalled: it has untaken signals; dsl: null when '
   'dsl_bytes are too many; bytes: about what there is to read of it; claim_key: what its commits show';
@@ -321,6 +321,7 @@ begin
                case when octet_length(r.dsl) > p_text then 0 else octet_length(r.dsl) end
                + case when pg_column_compression(r.vars) is null then pg_column_size(r.vars)
                       else octet_length(r.vars::text) end
+               + coalesce(octet_length(r.input::text), 0)
                + case when r.fencing_token > 0 then df._history_bytes(r.id) else 0 end
                + case when exists (select from df.signals s where s.instance_id = r.id and s.taken_at is null)
                       then df._signal_bytes(r.id) else 0 end as bytes
@@ -359,7 +360,7 @@ begin
               case when octet_length(i.dsl) <= p_text then i.dsl end, octet_length(i.dsl), i.label, i.vars,
               (select o.name from owners o where o.oid = i.submitted_by), i.submitted_by::oid,
               coalesce((select o.may_http from owners o where o.oid = i.submitted_by), false), i.database, i.request,
-              i.request_reason, due.bytes, due.claim_key;
+              i.request_reason, due.bytes, due.claim_key, i.input;
 end $$;
 comment on function df._take(int, text[], bigint[], timestamptz, int) is 'Claims instances that are locked';
 
@@ -589,17 +590,18 @@ end $$;
 comment on function df._put_back(text, timestamptz, json) is
   'An instance whose text says when it starts, or under which key, becomes one that waits for that';
 
--- What a text says of itself in an enclosing df.start. A label, a priority and a key that the row has stay. Qualifies
+-- What a text says of itself in an enclosing df.start. A label, a priority, an input and a key that the row has stay. Qualifies
 -- every name, as _apply_turn does.
 create function df._apply_start(p_instance text, p_at timestamptz, p_start json) returns void language plpgsql as $$
 declare
   start pg_catalog.record;
 begin
   select * into start from pg_catalog.json_to_record(p_start)
-    as t (label pg_catalog.text, database pg_catalog.text, priority smallint, body pg_catalog.text);
+    as t (label pg_catalog.text, database pg_catalog.text, priority smallint, body pg_catalog.text, input pg_catalog.json);
   update df.instances
   set label = coalesce(label, start.label), database = coalesce(start.database, database),
-      priority = case when priority operator(pg_catalog.=) 0 then coalesce(start.priority, priority) else priority end
+      priority = case when priority operator(pg_catalog.=) 0 then coalesce(start.priority, priority) else priority end,
+      input = coalesce(input, start.input)
   where id operator(pg_catalog.=) p_instance;
   if start.body is not null then
     perform df._put_back(p_instance, p_at, p_start);
@@ -617,8 +619,8 @@ comment on function df._apply_start(text, timestamptz, json) is 'What a text say
 --   signals  [{id, at_us}] that the turn takes; at_us: when, as the SignalReceived of each has it
 --   states   what each node has come to, for df.instances.node_states
 --   prune    seqs of the history that a loop has folded; the signals that those events took go with them
---   start    {label, database, priority, body, start_at, idempotency_key}: what the text says in an enclosing df.start; with
---            body, what it encloses, the instance is put back instead of begun
+--   start    {label, database, priority, input, body, start_at, idempotency_key}: what the text says in an enclosing df.start;
+--            with body, what it encloses, the instance is put back instead of begun
 -- Runs within _commit_turn and, like it, qualifies every name instead of setting a search_path. That includes the types
 -- of variables: PL/pgSQL looks up `record`, which is not a keyword, in the caller's path, and there in pg_temp first.
 create function df._apply_turn(p_instance text, p_at timestamptz, p_turn json) returns void language plpgsql as $$

@@ -612,7 +612,26 @@ begin
     n := n + 1;
   end loop;
 end $$;
-comment on function df._unbound_names(json) is 'The names that nodes refer to and nothing before them binds';
+comment on function df._unbound_names(json) is
+  'The names that nodes refer to and nothing before them binds; "input" is among them, which is what the instance is given';
+
+-- "?" behind a field that may be missing wherever it is read.
+create function df._input_reads(p_graph json) returns text language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if p_graph::text !~ '\$\{?input' then
+    return null;
+  end if;
+  return (
+    select string_agg(f.field || case when f.is_optional then '?' else '' end, ', '
+                      order by f.field <> 'all of it', f.is_optional, f.field collate "C")
+    from (
+      select coalesce(m.part[1], 'all of it') as field, bool_and(m.part[2] = '?' and m.part[1] is not null) as is_optional
+      from df._unbound_names(p_graph) u join df._graph_nodes(p_graph) g on g.idx = u.idx
+      cross join lateral regexp_matches(
+        g.query, '\$\{?input(?![A-Za-z0-9_])(?:\."?([A-Za-z_][A-Za-z0-9_]*)"?(?:\.[A-Za-z0-9_]+)*)?(\??)', 'g') m(part)
+      where u.name = 'input' group by 1) f);
+end $$;
+comment on function df._input_reads(json) is 'The fields of its input that a workflow reads, for people; null: none';
 
 -- The traps that the text door warns of, as far as a graph shows them: a break in no loop, a step behind what
 -- never ends, a name on a whole join or race where its last branch seems to be meant, a name that nothing binds.
@@ -693,7 +712,7 @@ begin
       select r.* from df._result_uses(p_graph) r
       union all
       select u.idx + 1, 8, format('$%s is referenced, but nothing before binds that name', u.name)
-      from df._unbound_names(p_graph) u) w(at, rank, what)
+      from df._unbound_names(p_graph) u where u.name <> 'input') w(at, rank, what)
     order by w.at, w.rank, w.what;
 end $$;
 comment on function df._warnings(json) is 'Likely mistakes in a graph';
@@ -747,6 +766,10 @@ begin
     select n::int, 5, left(s.parameter, 20) || ' is a parameter, and a SQL step has no parameters'
     from unnest(kinds, queries) with ordinality u(k, q, n), df._statements(case when k = 'SQL' and q ~ '\$[0-9]' then q end) s
     where s.parameter is not null and s.first_word not in ('prepare', 'create');
+  return query
+    select n::int, 6, 'the name ''input'' hides the input that the instance is given'
+    from unnest(kinds, names, queries) with ordinality u(kind, name, query, n)
+    where name = 'input' or kind = 'FOR_EACH' and df._try_jsonb(query) ->> 'name' = 'input';
   if df._variables(array_to_string(queries, ' ')) = '{}' then
     used := array(select r.name from unnest(kinds, queries) q(kind, query)
                     cross join lateral df._references(q.query, q.kind = 'SQL') r(name) where q.query is not null
@@ -929,7 +952,7 @@ begin
   return (
     select format('node %s: $%s is referenced, but nothing before binds that name', g.id, u.name)
     from df._unbound_names(p_graph) u join df._graph_nodes(p_graph) g on g.idx = u.idx
-    where case g.node_type
+    where u.name <> 'input' and case g.node_type
       when 'SQL' then df._variables(g.query) = '{}' and u.name in (select * from df._references(g.query, true, true))
       when 'HTTP' then df._variables(df._try_jsonb(g.query) ->> 'body') = '{}'
         and u.name in (select * from df._json_names(df._try_jsonb(g.query) ->> 'body')) end
@@ -943,7 +966,7 @@ insert into df._client_routines (name) values
   ('_zone_problem'), ('_schedule_problem'), ('_statements'), ('_statement_problem'), ('_plain_problem'), ('_fail_problem'),
   ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_headers_problem'), ('_body_problem'),
   ('_http_problem'), ('_node_shape'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
-  ('_unbound_names'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_json_names'), ('_copies_to_server'), ('_is_open_credential'),
+  ('_unbound_names'), ('_input_reads'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_json_names'), ('_copies_to_server'), ('_is_open_credential'),
   ('_result_names'), ('_result_uses'), ('_unbound_problem');
 
 revoke execute on all functions in schema df from public;

@@ -51,12 +51,14 @@ end $$;
 comment on function df._start_elsewhere(text) is 'df.start in a session of its own';
 
 create function df.start(fut text, label text default null, database text default null, transaction_mode text default 'caller',
-                         priority int default 0, start_at timestamptz default null, idempotency_key text default null)
+                         priority int default 0, start_at timestamptz default null, idempotency_key text default null,
+                         input anycompatible default null)
 returns text language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   problem text := case when fut is not null then df._graph_problem(fut, 256, 10000, 1048576) end;
   graph text;
   id text;
+  given json;
 begin
   graph := case when problem is null then df._node(fut) end;
   if octet_length(graph) > 1048576 then  -- a statement that is as long becomes more as a node
@@ -73,17 +75,24 @@ begin
     raise invalid_parameter_value using message = format('priority must be between -32768 and 32767, not %s', priority);
   elsif database is not null and not exists (select from pg_database d where d.datname = database) then
     raise invalid_catalog_name using message = format('database "%s" does not exist', database);
-  elsif transaction_mode = 'new' then
-    return df._start_elsewhere(format(
-      'select df.start(%L, %L, %L, ''caller'', %s, %L, %L)', graph, label, database, priority, start_at, idempotency_key));
   end if;
-  insert into df.submit (dsl, label, database, priority, start_at, idempotency_key)
-  values (graph, label, database, priority, start_at, idempotency_key)
+  begin
+    given := input::text::json;
+  exception when invalid_text_representation then
+    raise invalid_parameter_value using message = format('df.start: input must be a JSON object, not %s', left(input::text, 100)),
+      hint = 'Write input => ''{"name": value}'', or give an object of type json or jsonb.';
+  end;
+  if transaction_mode = 'new' then
+    return df._start_elsewhere(format('select df.start(%L, %L, %L, ''caller'', %s, %L, %L, %L)', graph, label, database,
+                                      priority, start_at, idempotency_key, given));
+  end if;
+  insert into df.submit (dsl, label, database, priority, start_at, idempotency_key, input)
+  values (graph, label, database, priority, start_at, idempotency_key, given)
   returning submit.id into id;
   return id;
 end $$;
-comment on function df.start(text, text, text, text, int, timestamptz, text) is
-  'Starts a workflow and returns the id of the new instance. transaction_mode ''caller'' makes it part of the caller''s transaction, ''new'' commits it on its own, through the extension dblink. A known idempotency_key returns the instance that has it. Errors: an invalid workflow or argument (22023), a database that does not exist (3D000), a role without LOGIN or a superuser (42501)';
+comment on function df.start(text, text, text, text, int, timestamptz, text, anycompatible) is
+  'Starts a workflow and returns the id of the new instance. input is a JSON object, $input in the workflow. transaction_mode ''caller'' makes it part of the caller''s transaction, ''new'' commits it on its own, through the extension dblink. A known idempotency_key returns the instance that has it. Errors: an invalid workflow or argument (22023), a database that does not exist (3D000), a role without LOGIN or a superuser (42501)';
 
 -- Idempotency keys ------------------------------------------------------------------------------------------------
 
@@ -233,8 +242,8 @@ begin
     raise object_not_in_prerequisite_state using message = format('Instance %s cannot be rerun: %s', new.source, problem);
   end if;
   perform df._check_submitter(i.submitted_by) from df.instances i where i.id = new.source;
-  insert into df.instances (id, dsl, label, database, vars, priority, submitted_by, status, fencing_token, created_at, started_at)
-  select new.id, i.dsl, i.label, i.database, i.vars, i.priority, i.submitted_by,
+  insert into df.instances (id, dsl, label, database, vars, input, priority, submitted_by, status, fencing_token, created_at, started_at)
+  select new.id, i.dsl, i.label, i.database, i.vars, i.input, i.priority, i.submitted_by,
          case when with_history then 'running' else 'pending' end,
          case when with_history then df._first_token() else 0 end, t, case when with_history then t end
   from df.instances i where i.id = new.source;

@@ -645,7 +645,8 @@ begin
   if read is not null then  -- the text shows which names were put on the bare result of an operator
     warnings := read.warnings || array(select w from unnest(warnings) w where w not like '%is bound to the whole%');
   end if;
-  return df._tree(graph::json) || coalesce(E'\n\n' || (select string_agg('Warning: ' || w, E'\n' order by n)
+  return df._tree(graph::json) || coalesce(E'\n\nInput: ' || df._input_reads(graph::json), '')
+    || coalesce(E'\n\n' || (select string_agg('Warning: ' || w, E'\n' order by n)
                                                        from unnest(warnings) with ordinality u(w, n)), '');
 end $$;
 comment on function df._explain_expression(text) is 'The plan of a workflow that has not been started';

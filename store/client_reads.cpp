@@ -78,7 +78,7 @@ InstanceDetail ClientStore::instance(const std::string& id) {
             ", (select r.rolname from pg_roles r where r.oid = i.submitted_by), i.label, " +
             utc("i.started_at") + ", " + utc("i.completed_at") + ", " + utc("i.wake_at") +
             ", i.request, (select e.data -> 'graph' from df.events e where e.instance_id = i.id and e.kind = "
-            "'InstanceStarted' order by e.seq limit 1), df.result(i.id), df.error(i.id), i.priority "
+            "'InstanceStarted' order by e.seq limit 1), df.result(i.id), df.error(i.id), i.priority, i.input "
             "from df.instances i where i.id = $1",
         id);
     const auto& row = rows.at(0);
@@ -99,6 +99,7 @@ InstanceDetail ClientStore::instance(const std::string& id) {
     detail.result = optional_text(row[12]);
     detail.error = optional_text(row[13]);
     detail.priority = row[14].as<int>();
+    detail.input = optional_text(row[15]);
     return detail;
   });
 }

@@ -65,6 +65,7 @@ Submitted ClientStore::submit(const Submission& submission) {
   put(parameters, "database", submission.database);
   put(parameters, "start_at", submission.start_at);
   put(parameters, "idempotency_key", submission.idempotency_key);
+  put(parameters, "input", submission.input);
   if (submission.priority) parameters["priority"] = *submission.priority;
   if (!submission.vars.empty()) {
     boost::json::object& vars = parameters["vars"].emplace_object();
@@ -79,14 +80,14 @@ Submitted ClientStore::submit(const Submission& submission) {
     }
     const pqxx::result rows =
         exec_params(work,
-                    "insert into df.submit (dsl, label, database, vars, priority, start_at, idempotency_key) "
-                    "select s.dsl, s.label, s.database, case when s.vars is not null then coalesce("
+                    "insert into df.submit (dsl, label, database, vars, priority, start_at, idempotency_key, "
+                    "input) select s.dsl, s.label, s.database, case when s.vars is not null then coalesce("
                     "(select jsonb_object_agg(v.name, v.value) from df.vars v where v.owner = df._me()), "
                     "'{}') || s.vars end, "
-                    "s.priority, s.start_at, s.idempotency_key "
+                    "s.priority, s.start_at, s.idempotency_key, s.input::json "
                     "from json_to_record($1::json) as s (dsl text, label text, database text, vars jsonb, "
                     "priority smallint, "
-                    "start_at timestamptz, idempotency_key text) returning id",
+                    "start_at timestamptz, idempotency_key text, input text) returning id",
                     boost::json::serialize(parameters));
     submitted.id = rows[0][0].c_str();
     // A row that this transaction did not write is that of an earlier submission with the same key.

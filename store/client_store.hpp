@@ -18,6 +18,7 @@ namespace durabled::store {
 struct Submission {
   std::string dsl;
   std::optional<std::string> label, database, start_at, idempotency_key;
+  std::optional<std::string> input;  // JSON
   std::optional<int> priority;
   std::map<std::string, std::string> vars;  // put over the role's own variables
   bool replace = false;  // an instance that holds the key is cancelled if it has not ended, and loses the key
@@ -54,8 +55,8 @@ struct InstanceDetail {
   std::string id, status, dsl, database, created_at, updated_at;
   std::optional<std::string> submitted_by;  // nullopt: the role was dropped
   std::optional<std::string> label, started_at, completed_at, wake_at, request;
-  std::optional<std::string> graph;          // JSON; nullopt while no daemon has taken it
-  std::optional<std::string> result, error;  // JSON
+  std::optional<std::string> graph;                 // JSON; nullopt while no daemon has taken it
+  std::optional<std::string> result, error, input;  // JSON
   int priority = 0;
 };
 

@@ -291,7 +291,8 @@ std::optional<std::string> WebStore::node(const std::string& id, const std::stri
 std::optional<std::string> WebStore::text(const std::string& id) {
   return impl_->read(
       "read the text",
-      {"select json_build_object('text', " + web_piece("i.dsl", kHead) +
+      {"select json_build_object('text', " + web_piece("i.dsl", kHead) + ", 'input', " +
+           web_piece("i.input::text", kHead) +
            ", 'vars', (select coalesce(json_agg(json_build_object('name', v.key, 'value', " +
            web_piece("case jsonb_typeof(v.value) when 'string' then v.value #>> '{}' else v.value::text end",
                      kShortHead) +
@@ -348,6 +349,9 @@ std::optional<std::string> WebStore::payload(const std::string& id, WebPart part
       break;
     case WebPart::kVars:
       instance("i.vars");
+      break;
+    case WebPart::kInput:
+      instance("i.input");
       break;
     case WebPart::kResult:
       instance("df.result(i.id)");

@@ -55,7 +55,7 @@ struct WebHistory {
   int limit = 200;
 };
 
-enum class WebPart { kText, kVars, kResult, kError, kGraph, kEvent, kSignal, kQuery };
+enum class WebPart { kText, kVars, kInput, kResult, kError, kGraph, kEvent, kSignal, kQuery };
 
 struct WebAction {
   std::string action;  // cancel pause resume signal rerun

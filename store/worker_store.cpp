@@ -94,6 +94,7 @@ ClaimedInstance read_instance(const pqxx::row& row) {
   instance.dsl = text(row["dsl"]);
   instance.label = text(row["label"]);
   instance.vars = text(row["vars"]);
+  if (!row["input"].is_null()) instance.input = text(row["input"]);
   instance.dsl_bytes = row["dsl_bytes"].as<std::size_t>();
   instance.bytes = row["bytes"].as<std::size_t>();
   if (!row["role"].is_null()) instance.role = text(row["role"]);
@@ -268,7 +269,8 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
       if (claim[0][0].is_null()) continue;
       const pqxx::result rows = exec_params(
           work,
-          "select i.id, i.fencing_token as token, $2 as claim_key, i.dsl, i.label, i.vars, i.database, "
+          "select i.id, i.fencing_token as token, $2 as claim_key, i.dsl, i.label, i.vars, i.input, "
+          "i.database, "
           "i.request, "
           "i.request_reason,"
           " (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by) as role,"

@@ -34,11 +34,12 @@ struct Signal {
 struct ClaimedInstance {
   std::string id;
   std::int64_t token = 0;
-  std::string claim_key;            // secret; what a step's commit shows; never logged
-  std::string dsl, label, vars;     // vars: JSON object
-  std::size_t dsl_bytes = 0;        // longer than dsl: the text was too long to be read
-  std::size_t bytes = 0;            // about what was read: text, variables, history, signals
-  std::optional<std::string> role;  // nullopt: the role that submitted it was dropped
+  std::string claim_key;             // secret; what a step's commit shows; never logged
+  std::string dsl, label, vars;      // vars: JSON object
+  std::optional<std::string> input;  // JSON object
+  std::size_t dsl_bytes = 0;         // longer than dsl: the text was too long to be read
+  std::size_t bytes = 0;             // about what was read: text, variables, input, history, signals
+  std::optional<std::string> role;   // nullopt: the role that submitted it was dropped
   RoleId role_id = 0;
   bool may_http = false;  // the role has EXECUTE on df.http
   std::string database;

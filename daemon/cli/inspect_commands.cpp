@@ -166,6 +166,7 @@ std::string to_json(const Shown& shown) {
       .text("wake_at", instance.wake_at)
       .text("request", instance.request)
       .text("dsl", instance.dsl)
+      .raw_or_null("input", instance.input)
       .raw_or_null("graph", instance.graph)
       .raw("nodes", nodes.text())
       .raw("waiting", waits.text())
@@ -222,6 +223,7 @@ void print_instance(const Invocation& invocation, const Shown& shown, bool with_
   print_field("Role:", instance.submitted_by.value_or("(dropped)") + ", database " + instance.database +
                            (instance.priority == 0 ? "" : ", priority " + std::to_string(instance.priority)));
   print_times(instance);
+  if (instance.input) print_field("Input:", one_line(*instance.input, 0));
   for (const store::WaitingFor& wait : shown.waits)
     print_field("Now:", describe(wait, most_attempts(shown.graph, wait.node_id)));
   if (!shown.served) print_field("Now:", paint(Colour::kYellow, not_served(invocation)));

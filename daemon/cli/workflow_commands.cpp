@@ -14,8 +14,10 @@
 #include "daemon/cli/terminal.hpp"
 #include "daemon/cli/variable_check.hpp"
 #include "daemon/cli/workflow_text.hpp"
+#include "dsl/graph/input_reads.hpp"
 #include "dsl/graph/json.hpp"
 #include "dsl/text/printer.hpp"
+#include "dsl/value/json_slice.hpp"
 #include "store/client_store.hpp"
 
 namespace durabled::daemon::cli {
@@ -25,7 +27,8 @@ struct SubmitOptions {
   WorkflowSource source;
   std::optional<std::string> label, database_name, start_at, idempotency_key;
   std::optional<int> priority;
-  std::vector<std::string> vars;  // "name=value"
+  std::optional<std::string> input;  // JSON, or a file
+  std::vector<std::string> vars;     // "name=value"
   bool unseen = false;
   bool replace = false;
   bool wait = false;
@@ -44,6 +47,7 @@ void take_over(store::Submission& submission, const dsl::ParsedWorkflow& parsed)
   fill(submission.priority, parsed.priority);
   fill(submission.start_at, parsed.start_at);
   fill(submission.idempotency_key, parsed.idempotency_key);
+  fill(submission.input, parsed.input);
 }
 
 store::Submission checked_key(store::Submission submission) {
@@ -58,6 +62,18 @@ struct ReadText {
   dsl::ParsedWorkflow workflow;
 };
 
+// Fields that the workflow reads and the input lacks: the step that comes to one of them fails.
+void warn_of_input(const Invocation& invocation, const dsl::InputReads& reads,
+                   const std::optional<std::string>& input) {
+  if (!input && (reads.whole || !reads.needed.empty()))
+    return warn(invocation.json,
+                "the workflow reads its input (" + reads.text() + "), and none is given; use --input");
+  for (const std::string& field : reads.needed) {
+    if (input && !dsl::json_member(*input, field))
+      warn(invocation.json, "the workflow reads $input." + field + ", and the input has no such field");
+  }
+}
+
 // `read` stays empty with --no-check.
 store::Submission submission(const Invocation& invocation, const SubmitOptions& options,
                              std::optional<ReadText>& read) {
@@ -68,6 +84,7 @@ store::Submission submission(const Invocation& invocation, const SubmitOptions& 
   result.start_at = options.start_at;
   result.idempotency_key = options.idempotency_key;
   result.priority = options.priority;
+  if (options.input) result.input = read_input(*options.input);
   result.vars = read_variables(options.vars);
   result.replace = options.replace;
   if (options.unseen) return checked_key(result);
@@ -76,6 +93,7 @@ store::Submission submission(const Invocation& invocation, const SubmitOptions& 
   for (const dsl::Diagnostic& warning : parsed->warnings) warn(invocation.json, warning.to_string());
   read = ReadText{result.dsl, *parsed};
   take_over(result, *parsed);
+  warn_of_input(invocation, dsl::input_reads(parsed->graph), result.input);
   return checked_key(result);
 }
 
@@ -142,6 +160,14 @@ std::string finding_json(const StatementFinding& finding) {
       .text();
 }
 
+// The fields that the workflow reads, and whether it needs them.
+std::string input_json(const dsl::InputReads& reads) {
+  JsonObject fields;
+  for (const std::string& field : reads.needed) fields.text(field, std::string("needed"));
+  for (const std::string& field : reads.optional) fields.text(field, std::string("optional"));
+  return JsonObject().boolean("whole", reads.whole).raw("fields", fields.text()).text();
+}
+
 void print_check_json(const dsl::ParsedWorkflow& workflow, const std::optional<StatementReport>& report,
                       bool ok) {
   JsonList warnings, notes, findings;
@@ -152,6 +178,7 @@ void print_check_json(const dsl::ParsedWorkflow& workflow, const std::optional<S
       .raw("warnings", warnings.text())
       .raw("notes", notes.text())
       .raw("schedules", next_times_json(workflow.graph))
+      .raw("input", input_json(dsl::input_reads(workflow.graph)))
       .text("label", workflow.label)
       .text("database", workflow.database)
       .text("tree", dsl::print_tree(workflow.graph))
@@ -178,6 +205,8 @@ void print_finding(const StatementFinding& finding) {
 
 void print_check(const dsl::ParsedWorkflow& workflow, const std::optional<StatementReport>& report) {
   std::cout << dsl::print_tree(workflow.graph) << next_times_text(workflow.graph);
+  if (const dsl::InputReads reads = dsl::input_reads(workflow.graph); reads.any())
+    std::cout << "\nInput: " << reads.text() << '\n';
   for (const dsl::Diagnostic& warning : workflow.warnings) {
     std::cout << '\n' << paint(Colour::kYellow, "warning: ") << to_text(warning) << '\n';
   }
@@ -231,6 +260,10 @@ void add_variable_option(CLI::App& command, std::vector<std::string>& vars) {
 void add_submit_options(CLI::App& command, SubmitOptions& options) {
   add_workflow_options(command, options.source);
   command.add_option("-l,--label", options.label, "A name for people; need not be unique")->type_name("TEXT");
+  command
+      .add_option("-i,--input", options.input,
+                  "What the workflow reads as $input: a JSON object, or a file with one; - is stdin")
+      ->type_name("FILE|JSON");
   add_variable_option(command, options.vars);
   command.add_option("--database-name", options.database_name, "The database that its SQL steps run in")
       ->type_name("NAME");
@@ -286,6 +319,7 @@ void add_workflow_commands(CLI::App& app, Invocation& invocation) {
       app, "submit", "Submit a workflow; prints the id of the new instance",
       "durabled submit flow.df --label nightly\n"
       "durabled submit -e \"'SELECT {n} + 1 AS next'\" --var n=41 --wait --timeout 30\n"
+      "durabled submit refund.df --input '{\"order\": 17, \"amount\": \"12.50\"}'\n"
       "id=$(durabled submit flow.df -k order-17)      # the same id when repeated\n"
       "durabled submit nightly.df -k nightly --replace   # instead of the one that runs\n\n"
       "A text with $name goes into a file or a quoted here-document, because the shell replaces $name\n"

@@ -11,6 +11,7 @@
 
 #include "daemon/cli/command.hpp"
 #include "daemon/cli/json_output.hpp"
+#include "dsl/graph/bounded_json.hpp"
 
 namespace durabled::daemon::cli {
 
@@ -24,23 +25,44 @@ void add_workflow_options(CLI::App& command, WorkflowSource& source) {
       ->type_name("TEXT");
 }
 
+namespace {
+
+std::string read_file(const std::string& name, const std::string& what) {
+  std::ostringstream text;
+  if (name == "-") {
+    text << std::cin.rdbuf();
+    return text.str();
+  }
+  if (std::filesystem::is_directory(name))
+    throw CommandError(ExitCode::kFailed, name + ": is a directory; expected a file with " + what);
+  std::ifstream in(name, std::ios::binary);
+  if (in) text << in.rdbuf();
+  // An empty file sets failbit on `text`, which is not an error of reading.
+  if (!in || in.bad()) throw CommandError(ExitCode::kFailed, name + ": " + std::strerror(errno));
+  return text.str();
+}
+
+}  // namespace
+
 std::string read_workflow(const WorkflowSource& source) {
   if (source.file.empty() != source.text.has_value()) {
     throw CommandError(ExitCode::kUsage, "give the workflow either as a FILE or with -e TEXT");
   }
-  if (source.text) return *source.text;
-  std::ostringstream text;
-  if (source.file == "-") {
-    text << std::cin.rdbuf();
-    return text.str();
+  return source.text ? *source.text : read_file(source.file, "a workflow");
+}
+
+std::string read_input(const std::string& option) {
+  constexpr std::size_t kDepth = 1'000;
+  const std::size_t first = option.find_first_not_of(" \t\r\n");
+  const bool is_json = first != std::string::npos && (option[first] == '{' || option[first] == '[');
+  std::string text = is_json ? option : read_file(option, "a JSON object");
+  const auto value = dsl::parse_json(text, kDepth);
+  if (!value) throw CommandError(ExitCode::kUsage, "--input: " + value.error().message);
+  if (!value->is_object()) {
+    throw CommandError(ExitCode::kUsage, "--input: expected a JSON object such as {\"name\": 1}, found " +
+                                             std::string(dsl::json_kind_name(*value)));
   }
-  if (std::filesystem::is_directory(source.file))
-    throw CommandError(ExitCode::kFailed, source.file + ": is a directory; expected a file with a workflow");
-  std::ifstream in(source.file, std::ios::binary);
-  if (in) text << in.rdbuf();
-  // An empty file sets failbit on `text`, which is not an error of reading.
-  if (!in || in.bad()) throw CommandError(ExitCode::kFailed, source.file + ": " + std::strerror(errno));
-  return text.str();
+  return text;
 }
 
 Expected<dsl::ParsedWorkflow, dsl::Diagnostic> check_workflow(const std::string& text,

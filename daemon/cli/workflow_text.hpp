@@ -23,6 +23,10 @@ void add_workflow_options(CLI::App& command, WorkflowSource& source);
 // Throws CommandError: kUsage unless exactly one of the two was given, kFailed when the file cannot be read.
 std::string read_workflow(const WorkflowSource& source);
 
+// What --input gives: a JSON object, or the file that holds one, - is stdin. Throws CommandError as read_workflow() does,
+// and kUsage for what is not a JSON object.
+std::string read_input(const std::string& option);
+
 // The check of a client: it refuses what no daemon would take, whatever that one's limits are. `source` is where `text`
 // came from, for hints.
 Expected<dsl::ParsedWorkflow, dsl::Diagnostic> check_workflow(const std::string& text,

@@ -31,10 +31,12 @@ void end_draft(TurnDraft& draft, const dsl::Event& last) {
 
 }  // namespace
 
-void Fold::open(std::shared_ptr<const dsl::Graph> graph, dsl::Variables variables, store::RoleId role) {
+void Fold::open(std::shared_ptr<const dsl::Graph> graph, dsl::Variables variables,
+                std::optional<std::string> input, store::RoleId role) {
   graph_ = std::move(graph);
   role_ = role;
-  run_ = std::make_unique<dsl::Execution>(graph_, std::move(variables), surroundings_->options.policy);
+  run_ = std::make_unique<dsl::Execution>(graph_, std::move(variables), surroundings_->options.policy,
+                                          std::move(input));
 }
 
 void Fold::close() {

@@ -24,7 +24,8 @@ class Fold {
   explicit Fold(Surroundings& surroundings) : surroundings_(&surroundings) {}
 
   // Begins the engine; before that, and after close(), there is no state, and events can only be made.
-  void open(std::shared_ptr<const dsl::Graph> graph, dsl::Variables variables, store::RoleId role);
+  void open(std::shared_ptr<const dsl::Graph> graph, dsl::Variables variables,
+            std::optional<std::string> input, store::RoleId role);
   void close();
   bool is_open() const { return run_ != nullptr; }
   void follow(std::int64_t last_seq) { next_seq_ = last_seq + 1; }

@@ -64,7 +64,8 @@ void Instance::open(Opening opening) {
   }
   if (opening.label && row_.label.empty()) row_.label = *opening.label;
   if (opening.database) row_.database = *opening.database;
-  fold_.open(std::move(opening.graph), variables_of(row_), row_.role_id);
+  if (!row_.input) row_.input = std::move(opening.input);
+  fold_.open(std::move(opening.graph), variables_of(row_), std::exchange(row_.input, {}), row_.role_id);
   const std::vector<dsl::Event> history = std::exchange(row_.history, {});
   row_.dsl = row_.vars = {};
   if (!history.empty()) {

@@ -51,6 +51,7 @@ Opening open_text(const store::ClaimedInstance& row, const dsl::GraphLimits& lim
   if (opening.put_back) return opening;
   opening.label = std::move(parsed->label);
   opening.database = std::move(parsed->database);
+  opening.input = std::move(parsed->input);
   opening.graph = std::make_shared<const dsl::Graph>(std::move(parsed->graph));
   std::vector<std::string> warnings;
   for (const dsl::Diagnostic& warning : parsed->warnings) warnings.push_back(warning.to_string());

@@ -20,7 +20,7 @@ struct Opening {
   bool put_back = false;                    // what `start` says must be in the row first; it is claimed again
   std::string start_data;                   // of InstanceStarted; "" where the history has that
   std::string start;  // what the text says of itself for the row, see start_json(); "": nothing
-  std::optional<std::string> label, database;
+  std::optional<std::string> label, database, input;
 };
 
 Opening open_row(const store::ClaimedInstance& row, const dsl::GraphLimits& limits);

@@ -175,10 +175,10 @@ asio::awaitable<Reply> Page::read(const Call& call) {
 
 asio::awaitable<Reply> Page::payload(const Call& call) {
   using store::WebPart;
-  static const std::map<std::string, WebPart> parts{{"text", WebPart::kText},     {"vars", WebPart::kVars},
-                                                    {"result", WebPart::kResult}, {"error", WebPart::kError},
-                                                    {"graph", WebPart::kGraph},   {"event", WebPart::kEvent},
-                                                    {"signal", WebPart::kSignal}, {"query", WebPart::kQuery}};
+  static const std::map<std::string, WebPart> parts{
+      {"text", WebPart::kText},     {"vars", WebPart::kVars},     {"input", WebPart::kInput},
+      {"result", WebPart::kResult}, {"error", WebPart::kError},   {"graph", WebPart::kGraph},
+      {"event", WebPart::kEvent},   {"signal", WebPart::kSignal}, {"query", WebPart::kQuery}};
   const Parameters& given = call.parameters;
   const std::string name = given.required("part"), id = call.parts.at("id");
   const auto part = parts.find(name);

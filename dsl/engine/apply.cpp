@@ -71,7 +71,7 @@ std::optional<HistoryMismatch> Execution::fold(const Event& event) {
     case EventKind::kInstanceStarted:
       if (started_) return mismatch(event, "the instance has started already");
       started_ = true;
-      activate(nullptr, 0, 0, "", {});
+      activate(nullptr, 0, 0, "", given_);
       return std::nullopt;
     case EventKind::kInstanceParked:
       return std::nullopt;

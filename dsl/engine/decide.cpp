@@ -9,6 +9,7 @@
 #include "dsl/engine/execution.hpp"
 #include "dsl/engine/frame.hpp"
 #include "dsl/graph/duration.hpp"
+#include "dsl/graph/input_reads.hpp"
 #include "dsl/value/cron.hpp"
 #include "dsl/value/substitute.hpp"
 
@@ -81,8 +82,22 @@ std::vector<Decision> Execution::decide(Time now) {
   return decisions;
 }
 
+// A step that reads the input of an instance that was given none.
+std::optional<Failure> Execution::lacks_input(const Frame& frame) const {
+  if (absent_input_ == nullptr || frame.names.find(kInputName) != absent_input_) return std::nullopt;
+  const auto what = needed_input((*graph_)[frame.node]);
+  if (!what) return std::nullopt;
+  return make_failure(
+      "no_input", "this workflow reads " + *what + "; the instance has no input", frame.node, frame.attempt,
+      "Give one: the column input of df.submit, input => '{…}' of df.start, or durabled submit "
+      "--input. With a ? behind the reference the step runs without it.");
+}
+
 Decision Execution::decide_ready(Frame& frame, Time now) {
   const Node& node = (*graph_)[frame.node];
+  if (const auto lacking = lacks_input(frame)) {
+    return record(EventKind::kStepFailed, frame.address(), event_data::step_failed(*lacking), frame.attempt);
+  }
   switch (node.kind) {
     case NodeKind::kSql: {
       if (is_heavy(node.text)) {

@@ -7,6 +7,7 @@
 
 #include "dsl/assert.hpp"
 #include "dsl/engine/frame.hpp"
+#include "dsl/graph/input_reads.hpp"
 #include "dsl/value/json_slice.hpp"
 #include "dsl/value/json_writer.hpp"
 #include "dsl/value/substitute.hpp"
@@ -56,8 +57,16 @@ void merge_new_names(Names& into, const Names& branch, const Names& before) {
 
 }  // namespace
 
-Execution::Execution(std::shared_ptr<const Graph> graph, Variables variables, Policy policy)
+Execution::Execution(std::shared_ptr<const Graph> graph, Variables variables, Policy policy,
+                     std::optional<std::string> input)
     : graph_(std::move(graph)), variables_(std::move(variables)), policy_(policy), states_(*graph_) {
+  if (input) {
+    given_.bind(std::string(kInputName), std::make_shared<const Result>(std::move(*input), meter_, true));
+    may_take(0);
+  } else if (may_read_input(*graph_)) {
+    absent_input_ = std::make_shared<const Result>("null", meter_, true);
+    given_.bind(std::string(kInputName), absent_input_);
+  }
   const std::size_t count = graph_->nodes.size();
   for (const auto& [name, value] : variables_) variable_bytes_ += value.size();
   retry_of_.assign(count, kNoNode);
@@ -196,7 +205,10 @@ void Execution::begin_break(Frame& frame) {
   outcome.kind = Outcome::Kind::kBroke;
   outcome.result = null_result();
   outcome.names = frame.names;
-  if (node.has_text) {
+  if (auto lacking = lacks_input(frame)) {
+    outcome.kind = Outcome::Kind::kFailed;
+    outcome.failure = std::move(*lacking);
+  } else if (node.has_text) {
     auto text = substitute_text(node.text, {frame.names, variables_, policy_.max_result_bytes});
     // Values that fail for their size take as long as those that do not, and no room that could be charged.
     copied_ += text ? text->size() : std::min(policy_.max_result_bytes, node.text.size() + bytes());
@@ -220,7 +232,7 @@ void Execution::begin_iteration(Frame& loop) {
   loop.iteration_started = now_;
   loop.worked = false;
   states_.begin_again_below(loop.node);
-  if (loop.parent == nullptr) loop.names = {};  // a loop that is the root begins each iteration with no names
+  if (loop.parent == nullptr) loop.names = given_;  // a loop that is the root begins each iteration afresh
   activate(&loop, 0, (*graph_)[loop.node].children[0], inner_scope(loop.scope, loop.iteration), loop.names);
 }
 

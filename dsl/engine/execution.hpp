@@ -47,7 +47,9 @@ struct HistoryMismatch {
 
 class Execution {
  public:
-  Execution(std::shared_ptr<const Graph> graph, Variables variables, Policy policy);
+  // `input`: the JSON object that the instance was given.
+  Execution(std::shared_ptr<const Graph> graph, Variables variables, Policy policy,
+            std::optional<std::string> input = {});
   ~Execution();
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
@@ -133,6 +135,7 @@ class Execution {
   void attribute(Frame* frame, std::int64_t seq, bool works);
 
   Decision decide_ready(Frame& frame, Time now);
+  std::optional<Failure> lacks_input(const Frame& frame) const;
   Decision decide_sleep(Frame& frame, Time now);
   Decision decide_schedule(Frame& frame, Time now);
   Decision decide_signal(Frame& frame, Time now);
@@ -161,6 +164,8 @@ class Execution {
   std::map<std::string, std::map<std::int64_t, Address>> waits_;  // signal name -> seq of the wait -> where
   Time now_{};                                                    // of the event being applied
   std::shared_ptr<ByteMeter> meter_ = std::make_shared<ByteMeter>(0);
+  Names given_;             // $input
+  ResultPtr absent_input_;  // what it is bound to in an instance without one
   std::size_t variable_bytes_ = 0;
   std::size_t copied_ = 0;  // into the values of breaks, while the event is applied
   bool exhausted_ = false;

@@ -5,6 +5,7 @@
 #include "dsl/assert.hpp"
 #include "dsl/graph/habits.hpp"
 #include "dsl/graph/http_values.hpp"
+#include "dsl/graph/input_reads.hpp"
 #include "dsl/graph/kinds.hpp"
 #include "dsl/graph/name_scopes.hpp"
 #include "dsl/graph/result_uses.hpp"
@@ -198,6 +199,7 @@ class Checker {
       });
     }
     for (const UnboundName& unbound : all) {
+      if (unbound.name == kInputName) continue;  // the instance's own
       warn_unbound(unbound, source_ == nullptr ? Position() : place_of(unbound));
     }
   }

@@ -5,6 +5,7 @@
 
 #include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/duration.hpp"
+#include "dsl/graph/input_reads.hpp"
 #include "dsl/graph/kinds.hpp"
 #include "dsl/graph/name_scopes.hpp"
 #include "dsl/graph/returned_columns.hpp"
@@ -129,6 +130,15 @@ void find_endless_waits(const Graph& graph, std::vector<Finding>& found) {
   }
 }
 
+void find_hidden_input(const Graph& graph, std::vector<Finding>& found) {
+  for (NodeIndex index = 0; index < graph.nodes.size(); ++index) {
+    const auto* rows = std::get_if<ForEachOptions>(&graph[index].options);
+    if (graph[index].result_name != kInputName && (rows == nullptr || rows->item != kInputName)) continue;
+    found.push_back({index, "hidden_input", "the name 'input' hides the input that the instance is given",
+                     "give the result another name"});
+  }
+}
+
 void find_unused_names(const Graph& graph, std::vector<Finding>& found) {
   std::set<std::string> used;
   for (const Node& node : graph.nodes) {
@@ -157,6 +167,7 @@ std::vector<Finding> find_habits(const Graph& graph) {
   find_server_files(graph, found);
   find_header_variables(graph, found);
   find_endless_waits(graph, found);
+  find_hidden_input(graph, found);
   find_unused_names(graph, found);
   return found;
 }

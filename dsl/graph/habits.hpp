@@ -24,6 +24,7 @@ struct Finding {
 // - "server_file": a COPY TO a file or program of the server's host, which no rollback takes back.
 // - "header_variable": a {variable} in a header that holds a key or a password.
 // - "endless_wait", a note: a wait for a signal without a timeout, its own or one around it.
+// - "hidden_input": a result or the rows of a df.for_each named 'input', as the instance's input is.
 // - "unused_name": a name that nothing refers to, but for that of the workflow's own result. Not where a {variable}
 //   is in a template, because it may hold a reference.
 //

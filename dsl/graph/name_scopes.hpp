@@ -20,7 +20,8 @@ struct UnboundName {
       false;  // it is in the code of a statement or outside of strings in a JSON body: the step can only fail
 };
 
-// Every name that a node references although no path before it binds one, once a node, in preorder.
+// Every name that a node references although no path before it binds one, once a node, in preorder. "input" is among
+// them: that is what the instance was given.
 std::vector<UnboundName> find_unbound_names(const Graph& graph);
 
 // Calls `visit` with each template of the node.

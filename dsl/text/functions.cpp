@@ -291,8 +291,8 @@ void refuse_other_function(const FunctionCall& call) {
 
 const std::vector<Parameter>& start_parameters() {
   static const std::vector<Parameter> kParameters = {
-      {"fut", true},       {"label", false},    {"database", false},       {"transaction_mode", false},
-      {"priority", false}, {"start_at", false}, {"idempotency_key", false}};
+      {"fut", true},       {"label", false},    {"database", false},        {"transaction_mode", false},
+      {"priority", false}, {"start_at", false}, {"idempotency_key", false}, {"input", false}};
   return kParameters;
 }
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/check.hpp"
 #include "dsl/graph/json.hpp"
 #include "dsl/text/expression_parser.hpp"
+#include "dsl/value/json_slice.hpp"
 #include "dsl/value/sql_lexical.hpp"
 #include "dsl/value/utf8.hpp"
 
@@ -61,6 +63,22 @@ std::optional<std::string> short_text(const BoundCall& bound, std::size_t i, con
                       "", bound.find(i)->at};
   }
   return text;
+}
+
+// As df.submit takes it.
+std::optional<std::string> json_object(const BoundCall& bound, std::size_t i) {
+  constexpr std::size_t kBytes = 1 << 20, kDepth = 1'000;
+  auto text = bound.optional_text(i);
+  if (!text) return text;
+  const auto fail = [&](const char* what, const char* hint) {
+    throw SyntaxError{"bad_argument", std::string("input ") + what, hint, bound.find(i)->at};
+  };
+  if (text->size() > kBytes) fail("is longer than 1 MiB", "put what is large into a table");
+  const auto value = parse_json(*text, kDepth);
+  if (!value || !value->is_object()) fail("must be a JSON object", "write input => '{\"name\": value}'");
+  std::string clean;
+  append_clean_json(clean, *text);
+  return clean;
 }
 
 }  // namespace
@@ -121,6 +139,7 @@ NodeIndex ExpressionParser::parse_start(ParsedWorkflow& workflow) {
   }
   workflow.start_at = bound.optional_text(5);
   workflow.idempotency_key = short_text(bound, 6, "an idempotency key");
+  workflow.input = json_object(bound, 7);
   return builder_.step(*bound.find(0));
 }
 

@@ -23,6 +23,7 @@ struct ParsedWorkflow {
   std::optional<int> priority;
   std::optional<std::string> start_at;  // timestamptz text
   std::optional<std::string> idempotency_key;
+  std::optional<std::string> input;  // a JSON object
 };
 
 // Parses one expression, or a whole [SELECT] df.start(…)[;], or the JSON object of the SQL door (text that

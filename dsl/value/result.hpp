@@ -71,9 +71,11 @@ class Result {
  public:
   // Requires: `json` is valid JSON text (UTF-8).
   explicit Result(std::string json) : json_(std::move(json)) {}
-  // Its bytes are charged to `meter` while it lives.
-  Result(std::string json, std::shared_ptr<ByteMeter> meter)
-      : json_(std::move(json)), charge_(std::move(meter), json_.size() + sizeof(Result)) {}
+  // Its bytes are charged to `meter` while it lives. `is_document`: it is no row set, whatever it looks like.
+  Result(std::string json, std::shared_ptr<ByteMeter> meter, bool is_document = false)
+      : json_(std::move(json)),
+        charge_(std::move(meter), json_.size() + sizeof(Result)),
+        is_scanned_(is_document) {}
   // What was read of the old text points into it, so a move starts afresh.
   Result(Result&& other) noexcept : json_(std::move(other.json_)) {}
   Result& operator=(Result&& other) noexcept;

@@ -189,17 +189,23 @@ Expected<std::string, SubstitutionError> substitute_text(std::string_view text, 
   return std::move(pieces->front());
 }
 
-std::map<std::string, std::size_t> referenced_names(std::string_view text, bool is_sql) {
+std::vector<Reference> references_in(std::string_view text, bool is_sql) {
   const ExpandedTemplate source = expand_variables(text, {}, {});
-  std::map<std::string, std::size_t> names;
-  const auto add = [&names](const Reference& reference) {
-    if (reference.form != Reference::Form::kDollar) names.emplace(reference.name, reference.begin);
-  };
+  std::vector<Reference> references;
   if (is_sql) {
-    for (const ReferenceSite& site : find_reference_sites(source).sites) add(site.reference);
+    for (ReferenceSite& site : find_reference_sites(source).sites)
+      references.push_back(std::move(site.reference));
   } else {
-    for (const Reference& reference : scan_text(source)) add(reference);
+    references = scan_text(source);
   }
+  std::erase_if(references, [](const Reference& each) { return each.form == Reference::Form::kDollar; });
+  return references;
+}
+
+std::map<std::string, std::size_t> referenced_names(std::string_view text, bool is_sql) {
+  std::map<std::string, std::size_t> names;
+  for (const Reference& reference : references_in(text, is_sql))
+    names.emplace(reference.name, reference.begin);
   return names;
 }
 

@@ -11,6 +11,7 @@
 
 #include "dsl/expected.hpp"
 #include "dsl/value/names.hpp"
+#include "dsl/value/reference.hpp"
 #include "dsl/value/result.hpp"
 #include "dsl/value/variables.hpp"
 
@@ -44,6 +45,9 @@ Expected<std::string, SubstitutionError> substitute_sql(std::string_view text, c
 // A name that nothing binds stays as it is. {secret.NAME} is left as it is: only HTTP steps know secrets.
 Expected<std::string, SubstitutionError> substitute_text(std::string_view text, const Bindings& bindings,
                                                          Notes* notes = nullptr);
+
+// The references of `text`, in SQL or in plain text, in their order; ${} is none. Never fails.
+std::vector<Reference> references_in(std::string_view text, bool is_sql);
 
 // The names that `text` references with $, in SQL or in plain text, and where each is first; for warnings.
 // Never fails.

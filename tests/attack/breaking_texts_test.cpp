@@ -350,3 +350,48 @@ TEST_CASE("whatever an HTTP server answers, it is text", "[S3.11]") {
                          "distinct from g.body") == Rows{});
   world.require_others_unaffected();
 }
+
+TEST_CASE("whatever an input holds, it is a value", "[S3.11]") {
+  Texts world;
+  const std::string workflow =
+      "'select $input.t as code, ''$input.t'' as string, $input ->> ''t'' as whole, "
+      "$input.more.0 as more, ''{\"a\": 1}''::jsonb || $input as merged'";
+  const std::string input =
+      "(select json_build_object('t', t, 'more', json_build_array(t), t, t) from corpus where i = $2::int)";
+  const auto check = [&](const std::string& id, const std::string& text) {
+    completes(world.alice, id);
+    CHECK(world.alice.exec(
+              "select r ->> 'code', r ->> 'string', r ->> 'whole', r ->> 'more', r -> 'merged' ->> $2 "
+              "from (select df.result($1) -> 'rows' -> 0 as r) x",
+              id, text) == Rows{{text, text, text, text, text}});
+  };
+  world.for_each_text([&](const std::string& i, const std::string& text) {
+    check(world.alice.text("insert into df.submit (dsl, input) select $1, " + input + " returning id",
+                           workflow, i),
+          text);
+    check(world.alice.text("select df.start($1::text, input => " + input + ")",
+                           world.alice.text("select " + workflow), i),
+          text);
+    check(world.alice.text("insert into df.submit (dsl) select 'df.start(' || $1 || ', input => ' || "
+                           "quote_literal(" +
+                               input + ") || ')' returning id",
+                           workflow, i),
+          text);
+  });
+  // What is no object, or what no step could use, is refused by a message that names it.
+  for (const char* bad : {"[1]", "null", "5", "\"x\"", R"({"a": "\u0000"})", R"({"a": "\ud800"})"}) {
+    CHECK_THAT(
+        world.alice.expects_error("22023", "insert into df.submit (dsl, input) values ('x', $1::json)", bad),
+        ContainsSubstring("df.submit: input "));
+  }
+  CHECK_THAT(world.alice.expects_error("54000",
+                                       "insert into df.submit (dsl, input) values ('x', "
+                                       "json_build_object('a', repeat('x', 1048576)))"),
+             ContainsSubstring("df.submit: input is longer than 1 MiB"));
+  // A key that looks like a part of the turn in which a text's own input reaches its row.
+  const std::string forged = submit(
+      world.alice,
+      R"(df.start('select $input.status as s', input => '{"status": "failed", "error": {}, "instance": "x"}'))");
+  CHECK_THAT(completes(world.alice, forged), ContainsSubstring("failed"));
+  world.require_others_unaffected();
+}

@@ -45,7 +45,7 @@ TEST_CASE("functions have the arguments and results of the contract",
        "DEFAULT "
        "'caller'::text, priority integer DEFAULT 0, start_at timestamp with time zone DEFAULT "
        "NULL::timestamp with time "
-       "zone, idempotency_key text DEFAULT NULL::text -> text"},
+       "zone, idempotency_key text DEFAULT NULL::text, input anycompatible DEFAULT NULL::unknown -> text"},
       {"cancel", "instance_id text, reason text DEFAULT NULL::text -> text"},
       {"pause", "instance_id text -> text"},
       {"resume", "instance_id text -> text"},
@@ -155,7 +155,7 @@ TEST_CASE("tables and views have the columns of the contract", "[S1.1][S1.5][S1.
   }
   for (const char* table : {"df.events", "df.signals", "df.vars", "df.schema_migrations"})
     CHECK_FALSE(columns(sql, table).empty());
-  CHECK(columns(sql, "df.submit") == "id dsl label database vars priority start_at idempotency_key");
+  CHECK(columns(sql, "df.submit") == "id dsl label database vars priority start_at idempotency_key input");
   CHECK(columns(sql, "df.nodes") ==
         "id instance_id node_type query result_name left_node right_node status result error submitted_by "
         "database "

@@ -65,13 +65,14 @@ std::string address_text(const dsl::Address& address) {
   return dsl::node_id(address.node) + (address.scope.empty() ? "" : '@' + address.scope);
 }
 
-EngineDriver::EngineDriver(std::string_view workflow, dsl::Policy policy, dsl::Variables variables)
-    : EngineDriver(parse(workflow), policy, std::move(variables)) {}
+EngineDriver::EngineDriver(std::string_view workflow, dsl::Policy policy, dsl::Variables variables,
+                           std::optional<std::string> input)
+    : EngineDriver(parse(workflow), policy, std::move(variables), std::move(input)) {}
 
 EngineDriver::EngineDriver(std::shared_ptr<const dsl::Graph> graph, dsl::Policy policy,
-                           dsl::Variables variables)
-    : graph_(std::move(graph)), policy_(policy), variables_(std::move(variables)) {
-  run_ = std::make_unique<dsl::Execution>(graph_, variables_, policy_);
+                           dsl::Variables variables, std::optional<std::string> input)
+    : graph_(std::move(graph)), policy_(policy), variables_(std::move(variables)), input_(std::move(input)) {
+  run_ = std::make_unique<dsl::Execution>(graph_, variables_, policy_, input_);
 }
 
 void EngineDriver::start() {
@@ -258,7 +259,7 @@ std::string EngineDriver::status() const {
 }
 
 std::vector<std::string> EngineDriver::replay(const Checkpoint& checkpoint) const {
-  dsl::Execution run(graph_, variables_, policy_);
+  dsl::Execution run(graph_, variables_, policy_, input_);
   dsl::Replay replay = dsl::replayable(*graph_, checkpoint.history);
   run.add_superfluous(std::move(replay.superfluous));
   for (const dsl::Event* event : replay.events) {

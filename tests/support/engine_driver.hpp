@@ -42,9 +42,10 @@ class EngineDriver {
   };
 
   // The text must be a valid workflow. Nothing has happened yet.
-  explicit EngineDriver(std::string_view workflow, dsl::Policy policy = {}, dsl::Variables variables = {});
+  explicit EngineDriver(std::string_view workflow, dsl::Policy policy = {}, dsl::Variables variables = {},
+                        std::optional<std::string> input = {});
   explicit EngineDriver(std::shared_ptr<const dsl::Graph> graph, dsl::Policy policy = {},
-                        dsl::Variables variables = {});
+                        dsl::Variables variables = {}, std::optional<std::string> input = {});
 
   // Each does one thing that happens, and then takes all decisions that follow.
   void start();
@@ -103,6 +104,7 @@ class EngineDriver {
   std::shared_ptr<const dsl::Graph> graph_;
   dsl::Policy policy_;
   dsl::Variables variables_;
+  std::optional<std::string> input_;
   std::unique_ptr<dsl::Execution> run_;
   dsl::Time now_{std::chrono::sys_days(std::chrono::year(2026) / 3 / 1)};
   std::int64_t next_seq_ = 1;

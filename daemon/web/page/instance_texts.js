@@ -1,4 +1,4 @@
-// An instance's text and variables, its signals, and its reruns.
+// An instance's text, input and variables, its signals, and its reruns.
 
 import {signalDialog} from './actions.js';
 import {instancePath, me, payloadLink} from './api.js';
@@ -11,6 +11,7 @@ export function TextAndVars({id}) {
   const {data, status} = useAnswer(instancePath(id, '/text'), 0);
   if (!data) return status;
   return html`<section class="panel"><h2>The workflow as it was submitted</h2><${Text} piece=${data.text} label="the workflow" download=${payloadLink(id, {part: 'text'})} /></section>
+    ${data.input && html`<section class="panel"><h2>Input</h2><${Text} piece=${data.input} json label="the input" download=${payloadLink(id, {part: 'input'})} /></section>`}
     <section class="panel"><h2>Variables</h2>${data.vars.length ? html`<dl class="facts">${data.vars.map((/** @type {any} */ v) => html`<div key=${v.name}><dt><code>${v.name}</code></dt>
       <dd class="mono">${v.value.text}${v.value.cut ? '…' : ''}</dd></div>`)}</dl>${data.vars_more && html`<p class="dim">These are the first ${data.vars.length}. <a href=${payloadLink(id, {part: 'vars'})} download>Download all</a></p>`}`
       : html`<p class="dim">None. A <code>{name}</code> in a workflow is replaced by the variable of that name, set with <code>df.setvar</code>.</p>`}</section>`;
