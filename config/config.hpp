@@ -47,7 +47,7 @@ struct Config {
   struct Identity {
     std::string mode = "login";  // login | set_role
     std::map<std::string, std::string>
-        roles;  // login: role -> conninfo added to `database` (password, sslcert, …)
+        roles;                        // login: role -> conninfo added to `database` (password, sslcert, …)
     std::string passwords_directory;  // login: one file a role, named like it, with its password
   } identity;
 
@@ -100,6 +100,12 @@ struct Config {
     std::string listen = "127.0.0.1:9464";  // where /metrics, /healthz and /readyz are; empty: nowhere
     std::string labels;                     // of workflows, separated by commas, that /metrics may name
   } metrics;
+
+  struct Traces {
+    std::string endpoint;      // of an OpenTelemetry collector, over HTTP; empty: no traces
+    std::string headers_file;  // lines "Name: value" that go with what is sent; empty: none
+    double sample = 1;         // the share of instances that are traced
+  } traces;
 
   struct Log {
     std::string level = "info";   // trace debug info warning error; warn is the same as warning

@@ -136,6 +136,23 @@ Key text(std::string path, bool reloadable, Member member) {
   return make_key(std::move(path), reloadable, member, set, [](const std::string& value) { return value; });
 }
 
+// The beginning of a URL, or nothing. The log shows it, so that no password may be in it.
+template <typename Member>
+Key endpoint(std::string path, bool reloadable, Member member) {
+  const auto set = [](std::string& value, const std::string& given) -> std::optional<std::string> {
+    const bool is_url = given.starts_with("http://") || given.starts_with("https://");
+    const bool is_plain = std::all_of(given.begin(), given.end(), [](char c) {
+      return c > ' ' && c < '\x7f' && c != '@' && c != '?' && c != '#';
+    });
+    if (!given.empty() && (!is_url || !is_plain || given.find("://") + 3 == given.size()))
+      return "expected a URL such as http://127.0.0.1:4318, without a user, a password or a query";
+    value = given;
+    while (value.ends_with('/')) value.pop_back();
+    return std::nullopt;
+  };
+  return make_key(std::move(path), reloadable, member, set, [](const std::string& value) { return value; });
+}
+
 template <typename Member, typename Print>
 Key structured(std::string path, Shape shape, bool reloadable, Member member, Print print) {
   const auto set = [](auto&, const std::string&) -> std::optional<std::string> {
@@ -223,6 +240,9 @@ std::vector<Key> outside_keys() {
       text("http.secrets_directory", kRestart, MEMBER(http.secrets_directory)),
       text("metrics.listen", kRestart, MEMBER(metrics.listen)),
       text("metrics.labels", kRestart, MEMBER(metrics.labels)),
+      endpoint("traces.endpoint", kRestart, MEMBER(traces.endpoint)),
+      text("traces.headers_file", kRestart, MEMBER(traces.headers_file)),
+      decimal("traces.sample", kRestart, MEMBER(traces.sample), 0, 1),
       word("log.level", kReload, MEMBER(log.level), {"trace", "debug", "info", "warning", "warn", "error"}),
       word("log.format", kRestart, MEMBER(log.format), {"text", "json"}),
       text("log.file", kRestart, MEMBER(log.file)),

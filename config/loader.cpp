@@ -187,6 +187,12 @@ void read_others(Loaded& loaded, const Sources& sources) {
   const auto url = sources.environment.find("DATABASE_URL");
   if (loaded.config.database.empty() && url != sources.environment.end())
     set_from_text(loaded, *find_key("database"), url->second, "environment DATABASE_URL");
+  // OpenTelemetry's name for the collector of all programs of a host. It may be written for others, so that one which this
+  // program cannot use is passed over.
+  const auto collector = sources.environment.find("OTEL_EXPORTER_OTLP_ENDPOINT");
+  if (loaded.config.traces.endpoint.empty() && collector != sources.environment.end() &&
+      !find_key("traces.endpoint")->set(loaded.config, collector->second))
+    loaded.origin["traces.endpoint"] = "environment OTEL_EXPORTER_OTLP_ENDPOINT";
   if (const auto broken = check_rules(loaded.config)) {
     const auto origin = loaded.origin.find(broken->path);
     fail(origin == loaded.origin.end() ? "default" : origin->second, broken->path, broken->text);
@@ -214,7 +220,8 @@ std::map<std::string, std::string> process_environment() {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const auto equals = text.find('=');
-    const bool is_ours = text.starts_with("DURABLED_") || text.starts_with("DATABASE_URL=");
+    const bool is_ours = text.starts_with("DURABLED_") || text.starts_with("DATABASE_URL=") ||
+                         text.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT=");
     if (!is_ours || equals == std::string_view::npos) continue;
     variables.emplace(text.substr(0, equals), text.substr(equals + 1));
   }

@@ -96,7 +96,7 @@ void Coordinator::attention(const store::Attention& attention) {
 
 void Coordinator::ended(const store::Ended& ended) {
   if (Entry* entry = find(ended.id)) handle(*entry, [&] { entry->instance.lost(); });
-  log_end({ended.id, ended.label, ended.role, ended.status, ended.error, ended.seconds});
+  log_end({ended.id, ended.label, ended.role, ended.status, ended.error, ended.seconds, ended.at});
 }
 
 void Coordinator::executed(StepId id, store::StepOutcome outcome) {

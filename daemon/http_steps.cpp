@@ -17,6 +17,7 @@ HttpResult to_result(HttpOutcome outcome, dsl::NodeIndex node, int attempt) {
   if (outcome) {
     if (const auto duration = dsl::json_member(outcome->json, "duration_ms"))
       result.took = std::chrono::milliseconds(std::stoll(std::string(*duration)));
+    result.status = outcome->status;
     result.result = std::move(outcome->json);
     return result;
   }
@@ -48,7 +49,8 @@ HttpSteps::HttpSteps(boost::asio::io_context& io, const config::Config::Http& co
 void HttpSteps::start(StepId id, const std::string& role, const std::string& instance_id,
                       const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) {
   const std::string key = idempotency_key(installation_, instance_id, call.address);
-  auto request = build_http_request(node, {call.names, variables}, {role, key});
+  auto request = build_http_request(node, {call.names, variables},
+                                    {role, key, traceparent_ ? traceparent_(instance_id, call) : ""});
   const auto deliver = [weak = weak_from_this(), id, index = call.address.node, attempt = call.attempt,
                         &io = io_](HttpOutcome outcome) {
     boost::asio::post(io, [weak, id, result = to_result(std::move(outcome), index, attempt)]() mutable {

@@ -20,6 +20,9 @@ class HttpSteps : public HttpPort, public std::enable_shared_from_this<HttpSteps
   HttpSteps(boost::asio::io_context& io, const config::Config::Http& config, std::string installation);
 
   void set_done(Done done) { done_ = std::move(done); }
+  // The value of the header traceparent; without this, calls have none.
+  using Traceparent = std::function<std::string(const std::string& instance_id, const dsl::CallHttp& call)>;
+  void set_traceparent(Traceparent traceparent) { traceparent_ = std::move(traceparent); }
   void start(StepId id, const std::string& role, const std::string& instance_id, const dsl::Node& node,
              const dsl::CallHttp& call, const dsl::Variables& variables) override;
   void stop(StepId id) override;
@@ -35,6 +38,7 @@ class HttpSteps : public HttpPort, public std::enable_shared_from_this<HttpSteps
   std::string installation_;
   std::unique_ptr<HttpClient> client_;
   Done done_;
+  Traceparent traceparent_;
   std::map<StepId, HttpCallId> calls_;
 };
 

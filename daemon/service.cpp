@@ -50,6 +50,7 @@ class Service {
     watchdog();
     if (const auto warning = quiet_login().warning) log_warn(*warning);
     listen();
+    trace();
     connect();
     for (bool broken = false;;) {
       try {
@@ -83,6 +84,16 @@ class Service {
     } catch (const std::runtime_error& e) {
       log_warn(e.what());
     }
+  }
+
+  void trace() {
+    const config::Config::Traces& traces = config_.traces;
+    if (traces.endpoint.empty() || traces.sample == 0) return;
+    exporter_.emplace(SpanExporter::Options{.endpoint = traces.endpoint,
+                                            .headers_file = traces.headers_file,
+                                            .worker = Tenure::worker_name(config_)},
+                      metrics_);
+    log_info("traces go to " + traces.endpoint);
   }
 
   void collect() {
@@ -141,7 +152,8 @@ class Service {
   void connected(Tenure::Connections connections) {
     if (stopping_) return finish(0);
     retry_delay_ = kFirstRetry;
-    tenure_ = std::make_shared<Tenure>(io_, quiet_config(), clock_, std::move(connections), metrics_);
+    tenure_ = std::make_shared<Tenure>(io_, quiet_config(), clock_, std::move(connections), metrics_,
+                                       exporter_ ? &*exporter_ : nullptr);
     previous_ = tenure_->worker();
     tenure_->begin([this](const std::string& why) { lost(why); });
     const auto lasted = away_.over(std::chrono::steady_clock::now());
@@ -250,6 +262,7 @@ class Service {
   config::Config config_;
   std::function<config::Config()> reload_;
   Metrics metrics_{DURABLED_VERSION};
+  std::optional<SpanExporter> exporter_;
   asio::io_context io_;
   std::optional<MetricsListener> listener_;
   Clock clock_;

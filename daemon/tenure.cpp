@@ -95,16 +95,17 @@ WorkLoopOptions loop_options(const config::Config& config, int worker) {
 
 }  // namespace
 
+std::string Tenure::worker_name(const config::Config& config) {
+  return config.worker.name.empty() ? host_name() + "-" + std::to_string(::getpid()) : config.worker.name;
+}
+
 Tenure::Connections Tenure::connect(const config::Config& config, Clock& clock, int previous,
                                     Metrics& metrics) {
   Connections connections;
   connections.work = std::make_unique<MeteredStore>(config.database, metrics);
-  const std::string host = host_name();
-  const std::string name =
-      config.worker.name.empty() ? host + "-" + std::to_string(::getpid()) : config.worker.name;
   connections.keeper = std::make_unique<store::Keeper>(
-      config.database, store::Keeper::Options{name, host, DURABLED_VERSION, config.worker.advisory_lock,
-                                              config.worker.listen});
+      config.database, store::Keeper::Options{worker_name(config), host_name(), DURABLED_VERSION,
+                                              config.worker.advisory_lock, config.worker.listen});
   // Its instances were not what ended that tenure.
   if (previous != 0) connections.work->release_all(previous);
   const dsl::Time before = Clock::local();
@@ -113,7 +114,7 @@ Tenure::Connections Tenure::connect(const config::Config& config, Clock& clock, 
 }
 
 Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock, Connections connections,
-               Metrics& metrics)
+               Metrics& metrics, SpanExporter* spans)
     : io_(io),
       config_(config),
       clock_(clock),
@@ -143,14 +144,27 @@ Tenure::Tenure(asio::io_context& io, const config::Config& config, Clock& clock,
             if (drained_) std::exchange(drained_, nullptr)();
           },
           [this] { tick_soon(); }});
+  if (spans != nullptr) begin_tracing(*spans);
+  StepPort& step_port = tracing_ ? static_cast<StepPort&>(tracing_->steps) : metered_steps_;
+  HttpPort& http_port = tracing_ ? static_cast<HttpPort&>(tracing_->http) : *http_;
   coordinator_ =
-      std::make_unique<Coordinator>(coordinator_options(config, keeper_.id(), database_), metered_steps_,
-                                    *http_, *loop_, [&clock] { return clock.now(); });
+      std::make_unique<Coordinator>(coordinator_options(config, keeper_.id(), database_), step_port,
+                                    http_port, *loop_, [&clock] { return clock.now(); });
   loop_->attach(*coordinator_, steps_->waiting_by_role());
 }
 
 Tenure::~Tenure() {
   shut_down();
+}
+
+void Tenure::begin_tracing(SpanExporter& spans) {
+  tracing_ = std::make_unique<Tracing>(
+      keeper_.id().installation, config_.traces.sample, [&spans](Span span) { spans.add(std::move(span)); },
+      metered_steps_, *http_, database_, [this] { return clock_.now(); });
+  http_->set_traceparent([this](const std::string& instance, const dsl::CallHttp& call) {
+    return tracing_->tracer.traceparent(
+        {instance, dsl::node_id(call.address.node), call.address.scope, call.attempt});
+  });
 }
 
 namespace {
@@ -164,16 +178,14 @@ void write(const EndLine& line) {
 void Tenure::begin(std::function<void(const std::string& why)> lost) {
   lost_ = std::move(lost);
   coordinator_->log = [](int level, const std::string& text) { log(static_cast<LogLevel>(level), text); };
-  coordinator_->log_end = [this](const InstanceEnd& end) {
-    metrics_.instance_finished(end.status);
-    write(end_log_.ended(end, std::chrono::steady_clock::now()));
-  };
+  coordinator_->log_end = [this](const InstanceEnd& end) { instance_ended(end); };
   coordinator_->offload = [this](std::function<void()> work, std::function<void()> done) {
     offload(std::move(work), std::move(done));
   };
   http_->set_done([this](StepId id, HttpResult result) {
     name_loop_work("an HTTP call's result");
     metrics_.step_finished(StepKind::kHttp, result.failure ? &*result.failure : nullptr, result.took);
+    if (tracing_) tracing_->http.done(id, result);
     coordinator_->http_done(id, std::move(result));
     tick_soon();
   });
@@ -182,16 +194,29 @@ void Tenure::begin(std::function<void(const std::string& why)> lost) {
   tick();
 }
 
+void Tenure::instance_ended(const InstanceEnd& end) {
+  metrics_.instance_finished(end.status);
+  EndLine line = end_log_.ended(end, std::chrono::steady_clock::now());
+  if (tracing_) {
+    if (const auto trace = tracing_->tracer.trace_of(end.id))
+      line.fields.push_back({"trace_id", '"' + *trace + '"'});
+    tracing_->tracer.ended(end);
+  }
+  write(line);
+}
+
 void Tenure::begin_steps() {
   steps_->set_callbacks({[this](StepId id, store::StepOutcome outcome) {
                            name_loop_work("a step's result");
                            metered_steps_.executed(id, outcome);
+                           if (tracing_) tracing_->steps.executed(id, outcome);
                            coordinator_->executed(id, std::move(outcome));
                            tick_soon();
                          },
                          [this](StepId id, store::CommitOutcome outcome) {
                            name_loop_work("a step's commit");
                            metered_steps_.committed(id, outcome);
+                           if (tracing_) tracing_->steps.committed(id, outcome);
                            coordinator_->committed(id, std::move(outcome));
                            tick_soon();
                          },

@@ -24,6 +24,8 @@
 #include "daemon/metrics/metered_steps.hpp"
 #include "daemon/session_link.hpp"
 #include "daemon/step_pool.hpp"
+#include "daemon/traces/exporter.hpp"
+#include "daemon/traces/traced_ports.hpp"
 #include "daemon/work_loop.hpp"
 #include "daemon/work_thread.hpp"
 
@@ -39,10 +41,13 @@ class Tenure : public std::enable_shared_from_this<Tenure> {
   };
   // `previous`: the worker of this process's last tenure, which gives back what that held; 0: it had none.
   static Connections connect(const config::Config& config, Clock& clock, int previous, Metrics& metrics);
+  // How this daemon is called in df.workers.
+  static std::string worker_name(const config::Config& config);
   int worker() const { return keeper_.id().number; }
 
+  // `spans` takes those of this tenure; null: there are none.
   Tenure(boost::asio::io_context& io, const config::Config& config, Clock& clock, Connections connections,
-         Metrics& metrics);
+         Metrics& metrics, SpanExporter* spans);
   ~Tenure();
 
   // `lost` is called once, on the io_context's thread, when the database is gone or has declared this worker
@@ -61,7 +66,9 @@ class Tenure : public std::enable_shared_from_this<Tenure> {
   void collect(const std::vector<std::string>& labels);
 
  private:
+  void begin_tracing(SpanExporter& spans);
   void begin_steps();
+  void instance_ended(const InstanceEnd& end);
   void begin_keeper();
   void lose(const std::string& why);
   void offload(std::function<void()> work, std::function<void()> done);
@@ -82,6 +89,7 @@ class Tenure : public std::enable_shared_from_this<Tenure> {
   EndLog end_log_;
   MeteredSteps metered_steps_;
   std::shared_ptr<HttpSteps> http_;
+  std::unique_ptr<Tracing> tracing_;
   std::unique_ptr<WorkLoop> loop_;
   std::unique_ptr<Coordinator> coordinator_;
   boost::asio::thread_pool templates_{1};

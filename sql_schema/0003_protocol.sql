@@ -258,7 +258,7 @@ comment on view df._runnable is 'The instances that run once their time has come
 -- What df._poll returns, one of them in each row.
 create type df._attended as (id text, token bigint, request text, request_reason text);
 comment on type df._attended is 'An instance that the daemon holds, and for which a signal or a request has come';
-create type df._ended as (id text, status text, label text, error json, role text, seconds double precision);
+create type df._ended as (id text, status text, label text, error json, role text, seconds double precision, at timestamptz);
 comment on type df._ended is 'An instance that ended without a daemon''s turn; seconds: since a daemon began it';
 create type df._claimed as (id text, token bigint, resumed boolean, signalled boolean, dsl text, dsl_bytes int, label text,
   vars jsonb, role text, role_oid oid, may_http boolean, database text, request text,
@@ -471,7 +471,8 @@ comment on function df._lock_ended() is 'Locks instances that ended without a da
 create function df._end_of(p_ended df.instances) returns df._ended language sql stable set search_path = pg_catalog, pg_temp as $$
   select p_ended.id, p_ended.status, p_ended.label, p_ended.error,
          (select r.rolname::text from pg_roles r where r.oid = p_ended.submitted_by),
-         extract(epoch from p_ended.completed_at - coalesce(p_ended.started_at, p_ended.completed_at))::double precision
+         extract(epoch from p_ended.completed_at - coalesce(p_ended.started_at, p_ended.completed_at))::double precision,
+         p_ended.completed_at
 $$;
 comment on function df._end_of(df.instances) is 'What a daemon logs of an instance that ended without its turn';
 

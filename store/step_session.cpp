@@ -95,9 +95,12 @@ void StepSession::Impl::send_begin(const StepStatement& statement) {
 
 void StepSession::Impl::send_settings(const StepStatement& statement) {
   const std::string attempt = std::to_string(statement.attempt);
+  const char* is_local = statement.alone ? "false" : "true";
   send(at_home() ? own::kSettings : own::kSettingsElsewhere, Sent::kOwn,
        {statement.role.c_str(), statement.instance_id.c_str(), statement.label.c_str(),
-        statement.node_id.c_str(), attempt.c_str(), statement.alone ? "false" : "true"});
+        statement.node_id.c_str(), attempt.c_str(), is_local});
+  if (!statement.traceparent.empty())
+    send(own::kTraceparent, Sent::kOwn, {statement.traceparent.c_str(), is_local});
 }
 
 void StepSession::Impl::send_run() {

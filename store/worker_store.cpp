@@ -112,6 +112,7 @@ constexpr const char* kPoll = R"(
          (p.attended).request as attended_request, (p.attended).request_reason as attended_reason,
          (p.ended).id as ended, (p.ended).status as ended_status, (p.ended).label as ended_label,
          (p.ended).error as ended_error, (p.ended).role as ended_role, (p.ended).seconds as ended_seconds,
+         (extract(epoch from (p.ended).at) operator(pg_catalog.*) 1000000)::bigint as ended_at,
          (p.next).more, (p.next).served,
          -- A time beyond what a count of microseconds can hold (infinity above all) means no wake-up.
          case when (p.next).wake_at operator(pg_catalog.<) '2200-01-01'::pg_catalog.timestamptz
@@ -119,8 +120,13 @@ constexpr const char* kPoll = R"(
   from df._poll($1, $2, $3::pg_catalog.oid[], $4::bigint::pg_catalog.oid, $5, $6, $7, $8) p)";
 
 Ended read_ended(const pqxx::row& row) {
-  return {text(row["ended"]),       text(row["ended_status"]), text(row["ended_label"]),
-          text(row["ended_error"]), text(row["ended_role"]),   row["ended_seconds"].as<double>(0)};
+  return {text(row["ended"]),
+          text(row["ended_status"]),
+          text(row["ended_label"]),
+          text(row["ended_error"]),
+          text(row["ended_role"]),
+          row["ended_seconds"].as<double>(0),
+          time(row["ended_at"]).value_or(dsl::Time{})};
 }
 
 Attention read_attention(const pqxx::row& row) {

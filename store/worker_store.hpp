@@ -54,6 +54,7 @@ struct Ended {
   std::string id, status, label, error;  // error: JSON
   std::string role;                      // "": it was dropped
   double seconds = 0;                    // since a daemon took it up first
+  dsl::Time at{};
 };
 
 // An instance that this worker holds, and for which a signal or a request has come.

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "daemon/curl_library.hpp"
 #include "daemon/http/fair_queue.hpp"
 #include "daemon/http/secrets.hpp"
 #include "daemon/http/transfer.hpp"
@@ -33,11 +34,6 @@ std::shared_ptr<const Settings> make_settings(const config::Config::Http& config
   const auto in_flight = static_cast<std::size_t>(config.max_in_flight > 0 ? config.max_in_flight : 1);
   return std::make_shared<const Settings>(Settings{std::move(policy), SecretStore(config.secrets_directory),
                                                    in_flight, config.max_response_bytes});
-}
-
-void initialize_curl_once() {
-  static const CURLcode code = curl_global_init(CURL_GLOBAL_ALL);
-  DURABLED_ASSERT(code == CURLE_OK);
 }
 
 }  // namespace

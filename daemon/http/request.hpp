@@ -37,6 +37,7 @@ struct HttpRequest {
       30'000};                      // of the whole call, redirects included; the wait for a free slot is not
   std::string role;                 // whose allow entries and secrets hold
   std::string idempotency_key;      // empty: no header. A header of that name in `headers` wins
+  std::string traceparent;          // likewise
   std::vector<std::string> expect;  // "404", "2xx": what is a result; empty: all but what says "later"
   std::size_t max_response_bytes = 0;  // 0: what the configuration says
 };

@@ -215,6 +215,7 @@ Expected<HttpRequest, HttpFailure> build_http_request(const dsl::Node& node, con
   if (!request) return Unexpected{permanent_failure("http_request", request.error())};
   request->role = context.role;
   request->idempotency_key = context.idempotency_key;
+  request->traceparent = context.traceparent;
   return std::move(*request);
 }
 

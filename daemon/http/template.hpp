@@ -13,8 +13,9 @@ namespace durabled::daemon {
 
 // What a call has beside its node.
 struct HttpCallContext {
-  std::string role;             // the submitting role
-  std::string idempotency_key;  // the same for every attempt of this step
+  std::string role;              // the submitting role
+  std::string idempotency_key;   // the same for every attempt of this step
+  std::string traceparent = {};  // of this attempt; empty: it is not traced
 };
 
 // Requires: `node` is kHttp or kHttpMultipart, as dsl::apply_rules() left it. Pure.

@@ -46,21 +46,25 @@ bool is_header_name(std::string_view name) {
 
 std::vector<WireHeader> reveal_headers(const HttpRequest& request, Revealer& reveal_text) {
   std::vector<WireHeader> headers;
-  bool has_key = request.idempotency_key.empty();
   for (const HttpHeader& header : request.headers) {
     WireHeader wire{header.name, reveal_text(header.value), header.value.has_secrets()};
     // Checked again where it counts: a request need not come from a template, and a secret may hold anything.
     if (!is_header_name(wire.name) || is_reserved_header(wire.name) || !is_header_value(wire.value)) {
       reveal_text.fail("http_request", "header " + header.name + " is not one that can be sent");
     }
-    has_key = has_key || equals_ignoring_case(wire.name, "idempotency-key");
     headers.push_back(std::move(wire));
   }
-  if (!has_key) {
-    if (!is_header_value(request.idempotency_key))
-      reveal_text.fail("http_request", "the idempotency key has a line break");
-    headers.push_back({"Idempotency-Key", request.idempotency_key, false});
-  }
+  // Where the workflow has one of its own, that wins.
+  const auto add = [&](const char* name, const std::string& value) {
+    const bool has_own = std::any_of(headers.begin(), headers.end(), [&](const WireHeader& header) {
+      return equals_ignoring_case(header.name, name);
+    });
+    if (value.empty() || has_own) return;
+    if (!is_header_value(value)) reveal_text.fail("http_request", std::string(name) + " has a line break");
+    headers.push_back({name, value, false});
+  };
+  add("Idempotency-Key", request.idempotency_key);
+  add("traceparent", request.traceparent);
   return headers;
 }
 

@@ -28,6 +28,7 @@ struct HttpResult {
   std::optional<std::string> result;  // the envelope
   std::optional<dsl::Failure> failure;
   std::optional<double> retry_after;  // seconds that the server asked for
+  int status = 0;                     // of the answer that is the result
   std::optional<std::chrono::microseconds> took = {};
 };
 
@@ -36,6 +37,7 @@ struct InstanceEnd {
   std::string id, label, role, status;
   std::string error;   // JSON as in df.instances.error; "" when it completed
   double seconds = 0;  // since it began
+  dsl::Time at{};
 };
 
 // Run this statement; answered by executed().

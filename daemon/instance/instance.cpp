@@ -445,7 +445,7 @@ void Instance::complete(TurnDraft& draft) {
   leave(is_put_down ? Leaving::kPutDown : Leaving::kEnded);
   if (is_put_down) return;
   const auto seconds = std::chrono::duration<double>(now_ - begun_).count();
-  end_ = InstanceEnd{row_.id, row_.label, role(), to_string(draft.status), draft.error, seconds};
+  end_ = InstanceEnd{row_.id, row_.label, role(), to_string(draft.status), draft.error, seconds, now_};
 }
 
 void Instance::send_turn(TurnDraft draft) {

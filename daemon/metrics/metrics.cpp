@@ -137,6 +137,11 @@ struct Metrics::Impl {
   Gauge& calls_max = gauge("durabled_http_calls_in_flight_max", "http.max_in_flight").Add({});
   Counter& logins_failed = counter("durabled_login_failures_total", "Logins for steps that failed").Add({});
   Counter& reconnects = counter("durabled_reconnects_total", "Times the database was lost").Add({});
+  Counter& exported =
+      counter("durabled_spans_exported_total", "Spans of traces that the collector took").Add({});
+  Counter& dropped = counter("durabled_spans_dropped_total",
+                             "Spans of traces that were not sent, or that the collector refused")
+                         .Add({});
   Family<Counter>& log_messages = counter("durabled_log_messages_total", "Lines of the log");
 
   Gauge& overdue = gauge("durabled_db_overdue_instances",
@@ -212,6 +217,12 @@ void Metrics::login_failed() {
 }
 void Metrics::reconnected() {
   impl_->reconnects.Increment();
+}
+void Metrics::spans_exported(std::size_t count) {
+  impl_->exported.Increment(static_cast<double>(count));
+}
+void Metrics::spans_dropped(std::size_t count) {
+  impl_->dropped.Increment(static_cast<double>(count));
 }
 void Metrics::set_log_lines(const char* level, std::uint64_t lines) {
   Counter& counter = impl_->log_messages.Add({{"level", level}});

@@ -48,6 +48,8 @@ class Metrics {
   void took_over(int instances);
   void login_failed();
   void reconnected();
+  void spans_exported(std::size_t count);
+  void spans_dropped(std::size_t count);
   // How many lines of `level` were logged since the start.
   void set_log_lines(const char* level, std::uint64_t lines);
 

@@ -308,6 +308,29 @@ TEST_CASE("DATABASE_URL names the database where nothing else does") {
   CHECK(load_text("", "f", {.environment = both}).config.database == "dbname=chosen");
 }
 
+TEST_CASE("OTEL_EXPORTER_OTLP_ENDPOINT names the collector where nothing else does and it can be used") {
+  const auto endpoint = [](const std::string& yaml, const std::string& value) {
+    return load_text(yaml, "f", {.environment = {{"OTEL_EXPORTER_OTLP_ENDPOINT", value}}})
+        .config.traces.endpoint;
+  };
+  CHECK(endpoint("", "http://collector:4318/") == "http://collector:4318");
+  CHECK(endpoint("traces: {endpoint: \"\"}", "https://c/otlp") == "https://c/otlp");
+  CHECK(endpoint("traces: {endpoint: \"http://mine:1\"}", "http://c") == "http://mine:1");
+  CHECK(endpoint("", "collector:4317").empty());
+  CHECK(endpoint("", "").empty());
+}
+
+TEST_CASE("an endpoint is the beginning of a URL, in which no password can be") {
+  for (const char* bad : {"collector:4318", "grpc://c:4317", "http://", "http://user:pw@c", "http://c/?key=1",
+                          "http://c/#a", "http://c d", "http://c\\nd"}) {
+    CAPTURE(bad);
+    CHECK_THROWS_WITH(
+        from("traces: {endpoint: \"" + std::string(bad) + "\"}"),
+        ContainsSubstring("traces.endpoint") && ContainsSubstring("such as http://127.0.0.1:4318"));
+  }
+  CHECK_THROWS_WITH(from("traces: {sample: 1.5}"), ContainsSubstring("must be from 0 to 1"));
+}
+
 TEST_CASE("the process's environment is read under its prefix only") {
   setenv("DURABLED_LOG_LEVEL", "debug=1", 1);
   setenv("OTHER_LOG_LEVEL", "x", 1);

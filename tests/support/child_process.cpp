@@ -35,8 +35,8 @@ std::vector<std::string> environment_of(const Command& command) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const std::string name(text.substr(0, text.find('=')));
-    if (name.starts_with("PG") || name.starts_with("DURABLED_") || name == "DATABASE_URL" ||
-        name == "NOTIFY_SOCKET")
+    if (name.starts_with("PG") || name.starts_with("DURABLED_") || name.starts_with("OTEL_") ||
+        name == "DATABASE_URL" || name == "NOTIFY_SOCKET")
       continue;
     if (!command.environment.contains(name)) all.emplace_back(text);
   }
