@@ -262,10 +262,11 @@ create type df._ended as (id text, status text, label text, error json, role tex
 comment on type df._ended is 'An instance that ended without a daemon''s turn; seconds: since a daemon began it';
 create type df._claimed as (id text, token bigint, resumed boolean, signalled boolean, dsl text, dsl_bytes int, label text,
   vars jsonb, role text, role_oid oid, may_http boolean, database text, request text,
-  request_reason text, bytes bigint, claim_key uuid, input json);
+  request_reason text, bytes bigint, claim_key uuid, input json, waited double precision);
 comment on type df._claimed is
   'An instance that the daemon holds from now on; resumed: it has a history; signalled: it has untaken signals; dsl: null when '
-  'dsl_bytes are too many; bytes: about what there is to read of it; claim_key: what its commits show';
+  'dsl_bytes are too many; bytes: about what there is to read of it; claim_key: what its commits show; '
+  'waited: seconds since it was due';
 create type df._next as (wake_at timestamptz, more boolean, served oid);
 comment on type df._next is
   'When the next instance becomes due; more: something was left for lack of room; served: the role that was served last';
@@ -297,14 +298,14 @@ comment on function df._roles_with_work(timestamptz, oid, oid[]) is 'The roles t
 -- at than twice what is wanted. What is asked of a row that is looked up by id is within coalesce, which no index serves: where
 -- statistics know of nothing that is due, the planner would else walk all that is. suspect: a daemon has died with it twice.
 create function df._lock_due(p_roles oid[], p_share int, p_limit int, p_now timestamptz, p_text int)
-returns table (id text, role oid, bytes bigint, suspect boolean) language plpgsql
+returns table (id text, role oid, bytes bigint, suspect boolean, due_at timestamptz) language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   return query
-    select own.id, who.role, own.bytes, own.suspect
+    select own.id, who.role, own.bytes, own.suspect, own.wake_at
     from unnest(p_roles) who (role) cross join lateral (
-      select locked.id, locked.bytes, locked.suspect
+      select locked.id, locked.bytes, locked.suspect, locked.wake_at
       from (
         with recursive levels as (
           (select r.priority as level from df._runnable r where r.submitted_by = who.role order by r.priority desc limit 1)
@@ -317,7 +318,7 @@ begin
           order by r.wake_at limit 2 * p_share + 200) due
         limit 2 * p_share + 200) due
       cross join lateral (
-        select r.id, r.lost_claims >= 2 as suspect,
+        select r.id, r.wake_at, r.lost_claims >= 2 as suspect,
                case when octet_length(r.dsl) > p_text then 0 else octet_length(r.dsl) end
                + case when pg_column_compression(r.vars) is null then pg_column_size(r.vars)
                       else octet_length(r.vars::text) end
@@ -341,7 +342,8 @@ create function df._holds_suspect(p_worker int) returns boolean language sql sta
 $$;
 comment on function df._holds_suspect(int) is 'Whether a daemon holds an instance that may be the death of it';
 
-create function df._take(p_worker int, p_ids text[], p_sizes bigint[], p_now timestamptz, p_text int) returns setof df._claimed
+create function df._take(p_worker int, p_ids text[], p_sizes bigint[], p_due timestamptz[], p_now timestamptz, p_text int)
+returns setof df._claimed
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   return query
@@ -353,16 +355,17 @@ begin
         started_at = coalesce(i.started_at, p_now),
         fencing_token = case i.fencing_token when 0 then df._first_token() else i.fencing_token + 1 end,
         claim_hash = df._claim_hash(due.claim_key)
-    from (select u.id, u.bytes, gen_random_uuid() as claim_key from unnest(p_ids, p_sizes) u (id, bytes)) due
+    from (select u.id, u.bytes, u.at, gen_random_uuid() as claim_key from unnest(p_ids, p_sizes, p_due) u (id, bytes, at)) due
     where i.id = due.id
     returning i.id, i.fencing_token, (i.fencing_token & 4294967295) > 1,
               exists (select from df.signals s where s.instance_id = i.id and s.taken_at is null),
               case when octet_length(i.dsl) <= p_text then i.dsl end, octet_length(i.dsl), i.label, i.vars,
               (select o.name from owners o where o.oid = i.submitted_by), i.submitted_by::oid,
               coalesce((select o.may_http from owners o where o.oid = i.submitted_by), false), i.database, i.request,
-              i.request_reason, due.bytes, due.claim_key, i.input;
+              i.request_reason, due.bytes, due.claim_key, i.input,
+              extract(epoch from p_now - due.at)::double precision;
 end $$;
-comment on function df._take(int, text[], bigint[], timestamptz, int) is 'Claims instances that are locked';
+comment on function df._take(int, text[], bigint[], timestamptz[], timestamptz, int) is 'Claims instances that are locked';
 
 -- Claims due instances; the last row has `next`. Roles take turns, beginning after p_after; within a role
 -- the highest priority goes first, then what was due first. p_each: at most that many of each role. Of the roles in p_busy
@@ -386,6 +389,7 @@ declare
   ids text[];
   sizes bigint[];
   owners oid[];
+  times timestamptz[];  -- when each was due
   alone boolean;  -- no other suspect is held
   skipped boolean := false;
 begin
@@ -394,6 +398,7 @@ begin
     ids := '{}';
     sizes := '{}';
     owners := '{}';
+    times := '{}';
     for one in select * from df._lock_due(roles, share, room, t, p_text) loop
       if one.suspect then
         alone := coalesce(alone, not df._holds_suspect(p_worker));
@@ -407,9 +412,10 @@ begin
       ids := ids || one.id;
       sizes := sizes || one.bytes;
       owners := owners || one.role;
+      times := times || one.due_at;
     end loop;
     exit when ids = '{}';
-    return query select c, null::df._next from df._take(p_worker, ids, sizes, t, p_text) c;
+    return query select c, null::df._next from df._take(p_worker, ids, sizes, times, t, p_text) c;
     room := room - cardinality(ids);
     served := owners[cardinality(owners)];
     -- Who had that much may have more.

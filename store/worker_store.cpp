@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cmath>
 #include <map>
 #include <sstream>
 
@@ -103,6 +104,8 @@ ClaimedInstance read_instance(const pqxx::row& row) {
   instance.database = text(row["database"]);
   instance.request = text(row["request"]);
   instance.request_reason = text(row["request_reason"]);
+  if (!row["waited"].is_null())
+    instance.waited = std::chrono::microseconds(std::llround(row["waited"].as<double>() * 1e6));
   return instance;
 }
 
@@ -280,7 +283,7 @@ std::vector<ClaimedInstance> WorkerStore::reclaim(int worker, const std::vector<
           "i.request, "
           "i.request_reason,"
           " (select r.rolname::text from pg_catalog.pg_roles r where r.oid = i.submitted_by) as role,"
-          " i.submitted_by::oid as role_oid, octet_length(i.dsl) as dsl_bytes, 0 as bytes,"
+          " i.submitted_by::oid as role_oid, octet_length(i.dsl) as dsl_bytes, 0 as bytes, null as waited,"
           " df._may_http(i.submitted_by) as may_http"
           " from df.instances i where i.id = $1",
           id, text(claim[0][1]));

@@ -39,7 +39,8 @@ struct ClaimedInstance {
   std::optional<std::string> input;  // JSON object
   std::size_t dsl_bytes = 0;         // longer than dsl: the text was too long to be read
   std::size_t bytes = 0;             // about what was read: text, variables, input, history, signals
-  std::optional<std::string> role;   // nullopt: the role that submitted it was dropped
+  std::optional<std::chrono::microseconds> waited;  // for a claim since it was due; nullopt: it was reclaimed
+  std::optional<std::string> role;                  // nullopt: the role that submitted it was dropped
   RoleId role_id = 0;
   bool may_http = false;  // the role has EXECUTE on df.http
   std::string database;

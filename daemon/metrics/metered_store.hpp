@@ -15,6 +15,14 @@ class MeteredStore : public store::WorkerStore {
   // As WorkerStore's; `metrics` outlives it.
   MeteredStore(const std::string& conninfo, Metrics& metrics) : WorkerStore(conninfo), metrics_(metrics) {}
 
+  store::PollResult poll(int worker, const store::PollRequest& request) override {
+    store::PollResult result = WorkerStore::poll(worker, request);
+    for (const store::ClaimedInstance& claimed : result.claimed) {
+      if (claimed.waited) metrics_.claimed(*claimed.waited);
+    }
+    return result;
+  }
+
   std::vector<store::TurnProblem> commit(int worker, const std::vector<store::Turn>& turns) override {
     const auto begin = std::chrono::steady_clock::now();
     std::vector<store::TurnProblem> problems = WorkerStore::commit(worker, turns);

@@ -117,6 +117,9 @@ struct Metrics::Impl {
             &step_queue.Add({{"kind", name(kind)}}, delay_buckets())};
   }
   OfKind& of(StepKind kind) { return kinds[static_cast<std::size_t>(kind)]; }
+  Histogram& claim_delay = histogram("durabled_claim_delay_seconds",
+                                     "How long instances that were due waited until they were claimed")
+                               .Add({}, delay_buckets());
   Family<Histogram>& commit_duration =
       histogram("durabled_commit_duration_seconds", "How long checkpoints took to commit");
   std::array<Histogram*, 2> commits{
@@ -211,6 +214,9 @@ void Metrics::refused(Refusal reason) {
 
 void Metrics::took_over(int instances) {
   impl_->takeovers.Increment(instances);
+}
+void Metrics::claimed(std::chrono::microseconds waited) {
+  impl_->claim_delay.Observe(seconds(waited));
 }
 void Metrics::login_failed() {
   impl_->logins_failed.Increment();

@@ -46,6 +46,8 @@ class Metrics {
   void committed(CommitKind kind, std::chrono::microseconds took);
   void refused(Refusal reason);
   void took_over(int instances);
+  // How long an instance that was due waited until this daemon took it.
+  void claimed(std::chrono::microseconds waited);
   void login_failed();
   void reconnected();
   void spans_exported(std::size_t count);

@@ -69,6 +69,7 @@ TEST_CASE("metrics count what a daemon does, and name no instance, role or text"
   CHECK_THAT(text, ContainsSubstring("{code_class=\"\",kind=\"sql\",result=\"completed\"} 3\n"));
   CHECK_THAT(text, ContainsSubstring("{code_class=\"sql_22\",kind=\"sql\",result=\"failed\"} 1\n"));
   CHECK_THAT(text, ContainsSubstring("durabled_step_duration_seconds_count{kind=\"sql\"} "));
+  CHECK_THAT(text, ContainsSubstring("durabled_claim_delay_seconds_count 3\n"));
   CHECK_THAT(text, ContainsSubstring("durabled_db_workers 1\n"));
   CHECK_THAT(text, ContainsSubstring("durabled_db_relation_bytes{table=\"events\"} "));
   for (const std::string& secret :

@@ -154,6 +154,27 @@ TEST_CASE("a failed login is shown until it works, unless it never will") {
   CHECK(held.owner().exec("select from df._login_problems").empty());
 }
 
+TEST_CASE("a claim says how long the instance was due, and an end when it was") {
+  HeldInstance held;
+  held.alice().exec("insert into df.submit (dsl) values ('x')");
+  held.owner().exec("update df.instances set wake_at = now() - interval '1 hour' where worker_id is null");
+  const auto claimed = held.store().poll(held.worker(), up_to(1)).claimed;
+  REQUIRE(claimed.size() == 1);
+  REQUIRE(claimed[0].waited);
+  CHECK(*claimed[0].waited >= std::chrono::hours(1));
+  CHECK(*claimed[0].waited < std::chrono::hours(2));
+  const auto again = held.store().reclaim(held.worker(), {claimed[0].id});
+  REQUIRE(again.size() == 1);
+  CHECK_FALSE(again[0].waited);
+  held.alice().exec("select df.cancel($1)", claimed[0].id);
+  const auto ended = held.store().poll(held.worker(), up_to(0)).ended;
+  REQUIRE(ended.size() == 1);
+  CHECK(std::to_string(ended[0].at.time_since_epoch().count()) ==
+        held.owner().text("select (extract(epoch from completed_at) * 1000000)::bigint from df.instances "
+                          "where id = $1",
+                          claimed[0].id));
+}
+
 TEST_CASE("a signal that is not there is an error") {
   HeldInstance held;
   CHECK(error_of([&] { held.store().signal_data(held.id(), 1); }).kind() ==
