@@ -69,10 +69,15 @@ create table ai.pipelines (
   seen text,
   seen_next text,
   idle boolean not null default false,
+  idle_xid xid8,
   paused boolean not null default false,
   stopped text,
   problem text,
   problem_since timestamptz,
+  work_since timestamptz,
+  work_last timestamptz,
+  work_chunks bigint not null default 0,
+  work_documents bigint not null default 0,
   created_at timestamptz not null default now(),
   dropped boolean not null default false,
   unique (owner, name)
@@ -86,7 +91,9 @@ comment on column ai.pipelines.full_pass is 'The running pass reads the whole so
 comment on column ai.pipelines.seen is 'The greatest value of the incremental column when the last complete run began';
 comment on column ai.pipelines.seen_next is 'The same of the run that is under way';
 comment on column ai.pipelines.idle is 'The workflow waits for a signal, which the next change sends';
+comment on column ai.pipelines.idle_xid is 'The transaction in which it became idle. A writer that began before that may not have seen it';
 comment on column ai.pipelines.stopped is 'Why it does nothing until ai.resume';
+comment on column ai.pipelines.work_since is 'When it had work last after it had none; work_last, work_chunks and work_documents tell what has been published since';
 comment on column ai.pipelines.problem is 'What requests fail with at present, and are repeated for';
 
 create table ai.usage (

@@ -133,7 +133,7 @@ declare
   part text;
 begin
   foreach part in array array['inserted', 'updated', 'deleted', 'truncated'] loop
-    if to_regclass(p.plan ->> 'source') is not null then
+    if p.trigger = 'on_change' and to_regclass(p.plan ->> 'source') is not null then
       execute format('drop trigger if exists %I on %s', 'ai_' || p.id || '_' || part, p.plan ->> 'source');
     end if;
     execute format('drop function if exists %s()', ai._name(p, part));

@@ -43,12 +43,13 @@ comment on function ai._approval_text(ai.pipelines) is 'The part of the workflow
 -- Documents are taken, sent, and published, until nothing is left to do now.
 create function ai._pass_text(p ai.pipelines) returns text language sql stable
   return format($text$df.loop(
-  ('SELECT wait FROM ai._take(%1$s) AS wait' |=> 't')
-  ~> df.sleep('$t.wait')
+  %4$s
   ~> %2$s%3$s,
   'SELECT more FROM ai._publish(%1$s) AS more')$text$, p.id,
     (select string_agg(ai._call_text(p, n), E'\n  ~> ' order by n) from generate_series(1, jsonb_array_length(p.plan -> 'calls')) n),
-    ai._approval_text(p));
+    ai._approval_text(p),
+    -- A pipeline of another kind waits between its passes.
+    format(case when p.trigger = 'on_change' then '''SELECT ai._take(%s)''' else '(''SELECT wait FROM ai._take(%s) AS wait'' |=> ''t'') ~> df.sleep(''$t.wait'')' end, p.id));
 comment on function ai._pass_text(ai.pipelines) is 'The part of the workflow that is one pass';
 
 create function ai._workflow(p ai.pipelines) returns text language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -70,7 +71,7 @@ declare
   instance text;
 begin
   insert into df.submit (dsl, label, vars) values (ai._workflow(p), 'ai-pipeline:' || p.name, '{}') returning id into instance;
-  update ai.pipelines set instance_id = instance, idle = false where id = p.id;
+  update ai.pipelines set instance_id = instance, idle = false, work_since = now(), work_chunks = 0, work_documents = 0 where id = p.id;
   return instance;
 end $$;
 comment on function ai._start(ai.pipelines) is 'Submits the workflow of a pipeline';
@@ -180,7 +181,7 @@ begin
   if p.plan ->> 'incremental' is not null then
     execute format('select max(d.%I)::text from %s d', p.plan ->> 'incremental', p.plan ->> 'source') into greatest_seen;
   end if;
-  update ai.pipelines set cursor = null, cursor_done = false, seen_next = greatest_seen,
+  update ai.pipelines set cursor = null, cursor_done = false, seen_next = greatest_seen, work_since = now(), work_chunks = 0, work_documents = 0,
     full_pass = p_full or p.plan ->> 'incremental' is null or p.seen is null where id = p_id;
 end $$;
 comment on function ai._restart(int, boolean) is 'Puts the cursor of a pipeline at the beginning';
@@ -235,11 +236,13 @@ create function ai.drop_pipeline(name text, keep_sink boolean default true) retu
 declare
   p constant ai.pipelines := ai._own($1);
 begin
+  -- In the order in which writers and the steps of the workflow lock: source, stage, queue, instance. So a step that is
+  -- under way comes to its end first.
+  perform ai._drop_triggers(p);
+  perform ai._drop_tables(p);
   if ai._runs(p) then
     perform df.cancel(p.instance_id, 'the pipeline was dropped');
   end if;
-  perform ai._drop_triggers(p);
-  perform ai._drop_tables(p);
   if not keep_sink then
     execute format('drop table if exists %s', p.plan ->> 'sink');
   end if;

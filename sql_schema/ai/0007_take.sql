@@ -79,6 +79,7 @@ create function ai._begin(p_id int) returns table (due boolean, wait numeric) la
 declare
   p constant ai.pipelines := ai._own(p_id);
   limited constant boolean := ai._day_limit(p) is not null;
+  is_idle boolean;
 begin
   due := false;
   if p.paused or p.stopped is not null then
@@ -88,9 +89,15 @@ begin
   else
     select w.due, coalesce(w.wait, 60) into due, wait from ai._work_due(p) w;
   end if;
-  -- Changes ring only while the next step is the wait.
-  if p.idle is distinct from (not due and not limited and not p.paused and p.stopped is null) then
-    update ai.pipelines set idle = not p.idle where id = p_id;
+  -- Changes ring only while the next step is the wait. A writer that looked before this is committed does not ring: so it
+  -- looks again at once, and then each second until every transaction that is older has ended.
+  is_idle := not due and not limited and not p.paused and p.stopped is null;
+  if p.idle <> is_idle then
+    update ai.pipelines set idle = is_idle, idle_xid = pg_current_xact_id(), work_since = case when p.idle then now() else work_since end,
+      work_chunks = case when p.idle then 0 else work_chunks end, work_documents = case when p.idle then 0 else work_documents end where id = p_id;
+    wait := least(wait, 0.02);
+  elsif is_idle and pg_snapshot_xmin(pg_current_snapshot()) <= p.idle_xid then
+    wait := least(wait, 1);
   end if;
   return next;
 end $$;
@@ -199,6 +206,7 @@ declare
   number bigint;
   due record;
 begin
+  execute format('select from %s limit 0', p.plan ->> 'source');  -- locked first, as writers and ai.drop_pipeline do
   if ai._is_held(p) then
     return case when p.trigger = 'manual' and not p.paused and p.stopped is null then ai._until_midnight() else 0 end;
   end if;

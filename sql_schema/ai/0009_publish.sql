@@ -1,11 +1,12 @@
 -- The end of a pass: documents whose chunks are all done replace what the sink had of them, in one commit.
 
-create function ai._replace_in_sink(p ai.pipelines, p_keys text) returns void language plpgsql
+create function ai._replace_in_sink(p ai.pipelines, p_keys text) returns bigint language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 declare
   names constant jsonb := p.plan -> 'names';
   stage constant text := ai._name(p, 'stage');
   type constant text := (p.plan ->> 'key_type') || '[]';
+  chunks bigint;
 begin
   execute format('delete from %s k where k.%I = any ($1::%s)', p.plan ->> 'sink', names ->> 'doc_id', type) using p_keys;
   execute format('insert into %s (%I, %I, %I, %I%s) select s.doc_id, s.chunk_index, s.chunk_text, '
@@ -15,8 +16,10 @@ begin
                  case when p.plan ->> 'vector' is null then '' else format(', %I', names ->> 'embedding') end,
                  case when p.plan ->> 'vector' is null then '' else ', s.embedding' end, stage, type)
     using p_keys, p.plan -> 'calls' -> 0 ->> 'model', p.revision;
+  get diagnostics chunks = row_count;
+  return chunks;
 end $$;
-comment on function ai._replace_in_sink(ai.pipelines, text) is 'Replaces what the sink has of documents with what the stage has';
+comment on function ai._replace_in_sink(ai.pipelines, text) is 'Replaces what the sink has of documents with what the stage has; returns how many chunks';
 
 -- At the end of a run that has read the whole source: what the sink has of documents that are gone. A pipeline with
 -- triggers knows them by these.
@@ -36,10 +39,13 @@ declare
   stage constant text := ai._name(p, 'stage');
   type constant text := (p.plan ->> 'key_type') || '[]';
   keys text;
+  documents bigint;
+  chunks bigint;
 begin
-  execute format('with %s select array_agg(r.doc_id)::text from ready r', ai._ready_sql(p)) into keys;
-  if keys is not null then
-    perform ai._replace_in_sink(p, keys);
+  execute format('with %s select array_agg(r.doc_id)::text, count(*) from ready r', ai._ready_sql(p)) into keys, documents;
+  if documents > 0 then
+    chunks := ai._replace_in_sink(p, keys);
+    update ai.pipelines set work_chunks = work_chunks + chunks, work_documents = work_documents + documents, work_last = clock_timestamp() where id = p_id;
     execute format('delete from %s w using %s d where d.doc_id = any ($1::%s) and d.chunk_index = -1 and w.doc_id = d.doc_id and w.change = d.change',
                    ai._name(p, 'work'), stage, type) using keys;
     execute format('delete from %s s where s.doc_id = any ($1::%s)', stage, type) using keys;
