@@ -1,8 +1,5 @@
-// Runs every example of the language reference. Its last section defines what the comments above an example
-// mean.
-#include <sstream>
-
-#include "tests/e2e/http_world.hpp"
+// Runs every example of the language reference, and of the skill that teaches it.
+#include "tests/examples/doc_examples.hpp"
 #include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -10,124 +7,35 @@ using namespace durabled::test;
 
 namespace {
 
-struct Example {
-  int line = 0;  // of its first line
-  std::string text, expect = "completed", warning;
-  std::vector<std::string> setup, check;
-};
-
-// What stands behind "<!-- key:" and before "-->".
-bool take_comment(const std::string& comment, const std::string& key, std::string& value) {
-  const std::string begin = "<!-- " + key + ": ", end = " -->";
-  if (!comment.starts_with(begin) || !comment.ends_with(end)) return false;
-  value = comment.substr(begin.size(), comment.size() - begin.size() - end.size());
-  return true;
-}
-
-void add_comment(Example& example, const std::string& comment) {
-  std::string value;
-  if (take_comment(comment, "setup", value)) {
-    example.setup.push_back(value);
-  } else if (take_comment(comment, "check", value)) {
-    example.check.push_back(value);
-  } else if (!take_comment(comment, "expect", example.expect) &&
-             !take_comment(comment, "warning", example.warning)) {
-    throw std::runtime_error("not a comment that the convention knows: " + comment);
-  }
-}
-
-std::vector<Example> examples_of(const std::string& document) {
-  std::vector<Example> examples;
-  Example next;
-  std::istringstream lines(document);
-  std::string line, comment;
-  bool inside = false;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    if (inside) {
-      inside = line != "```";
-      if (inside) examples.back().text += line + "\n";
-    } else if (line == "```df") {
-      inside = true;
-      next.line = number + 1;
-      examples.push_back(std::exchange(next, {}));
-    } else if (!comment.empty() || line.starts_with("<!--")) {
-      comment += (comment.empty() ? "" : " ") + line;
-      if (comment.ends_with("-->")) add_comment(next, std::exchange(comment, {}));
-    } else {
-      next = {};
-    }
-  }
-  return examples;
-}
-
-void check_result(Sql& sql, const std::string& id, const std::string& expect) {
-  if (expect == "running") {
-    await_put_down(sql, id);
-    sql.exec("select df.cancel($1, 'seen enough')", id);
-    CHECK(end_of(sql, id) == "cancelled");
-    return;
-  }
-  const std::string status = end_of(sql, id);
-  if (expect.starts_with("failed \"")) {
-    CHECK(status == "failed");
-    const std::string error = error_of(sql, id);
-    INFO("expected the error: " << expect << ", got: " << error);
-    CHECK(sql.text("select strpos($1::jsonb ->> 'message', $2::jsonb #>> '{}') > 0",
-                   error.empty() ? "{}" : error, expect.substr(7)) == "t");
-  } else if (expect == "completed" || expect == "failed" || expect == "cancelled") {
-    INFO(error_of(sql, id));
-    CHECK(status == expect);
-  } else {
-    INFO(error_of(sql, id));
-    CHECK(status == "completed");
-    const std::string result = result_of(sql, id);
-    INFO("expected " << expect << ", got " << result);
-    CHECK(holds(sql, result.empty() ? "null" : result,
-                "j @> '" + sql.text("select replace($1, '''', '''''')", expect) + "'"));
-  }
-}
-
-void check_warnings(Sql& sql, const std::string& id, const std::string& expect) {
-  const std::string warnings =
-      sql.value("select min(data ->> 'warnings') from df.history($1) where kind = 'InstanceStarted'", id)
-          .value_or("");
-  INFO("warnings: " << warnings);
-  if (expect.empty())
-    CHECK(warnings.empty());
-  else
-    CHECK(sql.text("select exists (select from jsonb_array_elements_text(nullif($1, '')::jsonb) w"
-                   " where strpos(w, $2) > 0)",
-                   warnings, expect) == "t");
-}
-
-// What is an expression means the same to PostgreSQL itself.
-void check_sql_door(Sql& sql, const Example& example) {
-  const bool is_statement =
-      example.text.find("df.start(") != std::string::npos || example.text.ends_with(";\n");
-  if (is_statement || example.expect.starts_with("failed")) return;
-  CHECK_THAT(sql.text("select df.explain((" + example.text + ")::text)"),
-             !ContainsSubstring("Invalid durable function graph"));
+std::vector<Example> examples_in(const std::string& page) {
+  return examples_of(read_file(std::filesystem::path(kSourceDirectory) / page));
 }
 
 }  // namespace
 
 TEST_CASE("every example of docs/language.md does what the comment above it says") {
-  const auto examples = examples_of(read_file(std::filesystem::path(kSourceDirectory) / "docs/language.md"));
+  const auto examples = examples_in("docs/language.md");
   REQUIRE(examples.size() >= 30);
   HttpWorld world;
   Sql alice = world.session();
   alice.exec("select df.setvar('test_server', $1)", world.http.url(""));
   world.start_calling_daemon();
-  for (const Example& example : examples) {
-    INFO("docs/language.md:" << example.line << "\n" << example.text);
-    for (const std::string& setup : example.setup) alice.exec(setup);
-    const std::string id = submit(alice, example.text);
-    check_result(alice, id, example.expect);
-    check_warnings(alice, id, example.warning);
-    check_sql_door(alice, example);
-    for (const std::string& check : example.check) {
-      INFO("check: " << check);
-      CHECK(alice.value(check) == "t");
-    }
+  run_examples("docs/language.md", examples, alice);
+}
+
+TEST_CASE(
+    "every example of the skill, its references and the lists of pages does what the comment above it says") {
+  HttpWorld world;
+  Sql alice = world.session();
+  alice.exec("select df.setvar('api', $1)", world.http.url(""));
+  world.start_calling_daemon();
+  std::size_t count = 0;
+  for (const char* page :
+       {"docs/skill/SKILL.md", "docs/skill/references/language.md", "docs/skill/references/patterns.md",
+        "docs/skill/references/operations.md", "docs/skill/agents.md", "docs/llms.txt"}) {
+    const auto examples = examples_in(page);
+    run_examples(page, examples, alice);
+    count += examples.size();
   }
+  CHECK(count >= 28);
 }
