@@ -167,6 +167,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_report_commands(app, invocation);
   add_doctor_command(app, invocation);
   add_ui_command(app, invocation);
+  add_docs_commands(app, invocation);
   add_completion_command(app, invocation);
   add_manual_command(app, invocation);
 }

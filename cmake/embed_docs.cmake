@@ -1,0 +1,10 @@
+# Writes OUTPUT, a C++ source that holds each file of DOCUMENTS (a ;-list of paths below ROOT) as {path, text}.
+include(${CMAKE_CURRENT_LIST_DIR}/literal.cmake)
+set(body "#include \"daemon/docs/documents.hpp\"\n\nnamespace durabled::daemon::docs {\n\n")
+string(APPEND body "const std::vector<Document>& documents() {\n  static const std::vector<Document> all = {\n")
+foreach(file IN LISTS DOCUMENTS)
+  literal(${ROOT}/${file} text bytes)
+  string(APPEND body "      {\"${file}\", std::string_view(${text}, ${bytes})},\n")
+endforeach()
+string(APPEND body "  };\n  return all;\n}\n\n}  // namespace durabled::daemon::docs\n")
+file(WRITE ${OUTPUT} "${body}")
