@@ -89,7 +89,7 @@ begin
     payload := to_json(data);
   end;
   insert into df.signals (instance_id, name, data) values ($1, $2, payload);
-  return format('Signal "%s" sent to instance %s', name, instance_id);
+  return format('Signal "%s" sent to instance %s', $2, $1) || coalesce(df._other_waits($1, $2), '');
 end $$;
 comment on function df.signal(text, text, text) is
   'Sends a signal, as part of the caller''s transaction. The payload is JSON; other text becomes a JSON string. It is kept until a df.wait_for_signal of that name takes it. Only the role that submitted the instance may send one';

@@ -550,13 +550,23 @@ create function df._statistics(p_labels text[]) returns json language sql stable
 $$;
 comment on function df._statistics(text[]) is 'What the daemon''s /metrics says of the database';
 
+-- For a signal whose name is misspelt. Only while no daemon has the instance is it certain what it waits for; a signal that
+-- comes before its wait is kept, so that this is a remark and no error.
+create function df._other_waits(p_instance text, p_name text) returns text language sql volatile
+  return (
+    select '; kept for later: the instance waits for ' || string_agg(format('"%s"', w.name), ', ' order by w.name)
+    from df.waiting(p_instance) w
+    where w.kind = 'signal' and exists (select from df.instances i where i.id = p_instance and i.worker_id is null)
+    having count(*) > 0 and not bool_or(w.name = p_name));
+comment on function df._other_waits(text, text) is 'What df.signal says when the instance waits for other signals';
+
 -- Rights -----------------------------------------------------------------------------------------------------------
 
 insert into df._client_routines (name) values
   ('_execution_count'), ('_output'), ('_list_limit'), ('_cursor'), ('list_instances'), ('instance_info'),
   ('instance_executions'), ('_graph'), ('_graph_nodes'), ('_event_status'), ('_stored_states'), ('_node_letters'),
   ('_stop_message'), ('_node_states'), ('_letters'), ('instance_nodes'), ('_last_waits'), ('_waits'),
-  ('_waiting_instances'), ('_granted_waits'), ('_login_waits'), ('waiting');
+  ('_waiting_instances'), ('_granted_waits'), ('_login_waits'), ('waiting'), ('_other_waits');
 
 revoke all on all functions in schema df from public;
 revoke all on df.nodes, df._worker_epoch from public;

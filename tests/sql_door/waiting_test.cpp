@@ -155,10 +155,14 @@ TEST_CASE("an owner lets another role approve: it sees the waits, sends the sign
                  "54000", "select df.grant_signal('grant_approver', n::text) from generate_series(1, 101) n"),
              ContainsSubstring("at most 100 grants"));
   CHECK(approver.number("select count(*) from df.signals") == 0);
+  CHECK(served.sql.text("select df.signal($1, 'Invoice-42')", id) ==
+        "Signal \"Invoice-42\" sent to instance " + id +
+            "; kept for later: the instance waits for \"invoice-42\"");
   CHECK_THAT(approver.text("select df.signal($1, 'invoice-42', '{\"by\": \"me\"}')", id),
              ContainsSubstring("Signal \"invoice-42\" sent"));
   CHECK(served.end_of(id) == "completed");
-  CHECK(served.sql.text("select sent_by from df.signals where instance_id = $1", id) == "grant_approver");
+  CHECK(served.sql.text("select sent_by from df.signals where instance_id = $1 and name = 'invoice-42'",
+                        id) == "grant_approver");
 
   CHECK(served.sql.text("select df.revoke_signal('grant_approver')") ==
         "Role grant_approver may no longer send any signals to instances of durabled_owner");
