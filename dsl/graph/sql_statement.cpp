@@ -45,6 +45,7 @@ class StatementScanner {
       if (!begun_ && c != '(') {
         begun_ = true;
         result_.workflow_text = begins_workflow_text();
+        note_value();
       }
       scan_part();
     }
@@ -57,6 +58,20 @@ class StatementScanner {
     if (rest[0] == '$') return dollar_tag_length(sql_, pos_) > 0;
     return (rest[0] == 'd' || rest[0] == 'D') && (rest[1] == 'f' || rest[1] == 'F') &&
            rest.substr(2, 1) == ".";
+  }
+
+  // A {variable} may hold any text, so that what follows it is not known.
+  void note_value() {
+    const char c = sql_[pos_];
+    const bool is_reference = c == '$' && dollar_tag_length(sql_, pos_) == 0;
+    result_.is_value = is_reference || is_digit(c) ||
+                       std::string_view("+-*/<>=!@#%^&|~?.,)]:").find(c) != std::string_view::npos;
+    if (!is_reference) return;
+    std::size_t end = pos_ + 1;
+    while (end < sql_.size() && (is_identifier_part(sql_[end]) ||
+                                 std::string_view("{}.[]*?").find(sql_[end]) != std::string_view::npos))
+      ++end;
+    result_.value = sql_.substr(pos_, end - pos_);
   }
 
   void scan_part() {
@@ -172,6 +187,13 @@ std::optional<std::string> check_sql_step(std::string_view sql) {
     return "a SQL step is a statement, and this is the text of a workflow: INSERT INTO df.submit (dsl) "
            "VALUES (…), or "
            "write it without the outer quotes";
+  }
+  if (statements.is_value) {
+    const bool is_rows = statements.value.ends_with(".*");
+    const std::string write = statements.value.empty() ? "SELECT and then the value"
+                              : is_rows                ? "SELECT * FROM " + statements.value
+                                                       : "SELECT " + statements.value;
+    return "a SQL step is a statement, and this text begins with a value; write " + write;
   }
   if (statements.count > 1) {
     return "a SQL step is exactly one statement; this text has " + std::to_string(statements.count) +

@@ -15,6 +15,9 @@ struct SqlStatements {
   std::string second_keyword;  // the word after it
   bool client_copy = false;    // COPY … FROM STDIN or TO STDOUT
   bool workflow_text = false;  // begins as a text of the language does: with a string, df. or @>
+  // Begins with what no statement begins with: a number, an operator, or the reference that `value` then is ("$r.ok").
+  bool is_value = false;
+  std::string value;
   bool leading_semicolon = false;  // an empty statement comes before the first
   std::string parameter;           // the first of its parameters: "$1"
 };

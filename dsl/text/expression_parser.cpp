@@ -359,7 +359,9 @@ void ExpressionParser::fail_word(const Token& word) {
   std::string code = "unexpected_name";
   if (std::find(std::begin(kStatements), std::end(kStatements), word.text) != std::end(kStatements)) {
     code = "unquoted_sql";
-    hint = "a SQL step is a string: 'SELECT …' or $$ SELECT … $$";
+    hint =
+        "a SQL step is a string: 'SELECT …' or $$ SELECT … $$; of INSERT INTO df.submit … $$ … $$ or "
+        "SELECT df.start(…) only the workflow itself is read here";
   } else if (word.quoted) {
     hint = "double quotes are for identifiers; write a string in single quotes";
   }

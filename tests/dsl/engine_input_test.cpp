@@ -47,9 +47,9 @@ TEST_CASE("an input that looks like the result of a step is still a document") {
 
 TEST_CASE("the input keeps its name in every iteration, row and branch") {
   for (const char* workflow :
-       {"df.loop('$input.id', 'no')", "@> ('$input.id' ~> df.break('$input.id'))",
-        "'x' ~> df.loop('$input.id', 'no')", "'a' & '$input.id'",
-        "df.catch(df.fail('$input.id'), '$input.id')", "df.for_each('rows', '$input.id + $item.v')"}) {
+       {"df.loop('read $input.id', 'no')", "@> ('read $input.id' ~> df.break('$input.id'))",
+        "'x' ~> df.loop('read $input.id', 'no')", "'a' & 'read $input.id'",
+        "df.catch(df.fail('$input.id'), 'read $input.id')", "df.for_each('rows', 'add $input.id, $item.v')"}) {
     INFO(workflow);
     EngineDriver run = given(workflow, kOrder);
     run.on("no", one("false")).on("rows", test::rows({"1"}));

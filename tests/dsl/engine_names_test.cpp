@@ -116,10 +116,10 @@ TEST_CASE("a loop that is the root begins each iteration with no names", "[L4.6]
 }
 
 TEST_CASE("a nested loop keeps its names from one iteration to the next and hands them on", "[L4.6]") {
-  EngineDriver run("'0' |=> 'n' ~> df.loop('next $n' |=> 'n', 'more') ~> 'last $n'");
-  run.on("0", one("0", "integer")).on("next 0", one("1", "integer")).on("next 1", one("2", "integer"));
+  EngineDriver run("'zero' |=> 'n' ~> df.loop('next $n' |=> 'n', 'more') ~> 'last $n'");
+  run.on("zero", one("0", "integer")).on("next 0", one("1", "integer")).on("next 1", one("2", "integer"));
   run.start();
-  run.complete(run.running("0").address, one("0", "integer"));
+  run.complete(run.running("zero").address, one("0", "integer"));
   run.complete(run.running("next 0").address, one("1", "integer"));
   run.complete(run.running("more").address, one("true"));
   CHECK_THAT(run.take_log(), ContainsSubstring("\"names\":{\"n\":" + one("1", "integer") + "}"));
