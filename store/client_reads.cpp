@@ -139,6 +139,21 @@ std::vector<NodeIterations> ClientStore::iterations(const std::string& id) {
   });
 }
 
+std::vector<NodeWarning> ClientStore::warnings(const std::string& id, int limit) {
+  return transaction(impl_->connection(), "read the warnings", [&](pqxx::work& work) {
+    const pqxx::result rows = exec_params(work,
+                                          "select e.node, w.text from df.events e cross join lateral "
+                                          "json_array_elements_text(e.data -> 'warnings') w (text) "
+                                          "where e.instance_id = $1 and e.kind = 'StepCompleted' and "
+                                          "json_typeof(e.data -> 'warnings') = 'array' "
+                                          "group by e.node, w.text order by min(e.seq) limit $2",
+                                          id, limit);
+    std::vector<NodeWarning> all;
+    for (const auto& row : rows) all.push_back({row[0].c_str(), row[1].c_str()});
+    return all;
+  });
+}
+
 RowCounts ClientStore::rows_of(const std::string& id, const RowNodes& nodes) {
   return transaction(impl_->connection(), "count the rows", [&](pqxx::work& work) {
     RowCounts counts;

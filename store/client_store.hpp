@@ -73,6 +73,10 @@ struct NodeIterations {
   std::int64_t completed = 0;
 };
 
+struct NodeWarning {
+  std::string node_id, text;
+};
+
 // The nodes of a df.for_each: the one whose rows it takes, its body from first to end, and the body's last step.
 struct RowNodes {
   std::string source, first, end, last;
@@ -145,6 +149,8 @@ class ClientStore {
   std::vector<NodeState> nodes(const std::string& id);
   std::vector<NodeIterations> iterations(const std::string& id);
   RowCounts rows_of(const std::string& id, const RowNodes& nodes);
+  // What the engine remarked about the references of completed steps, at most `limit`.
+  std::vector<NodeWarning> warnings(const std::string& id, int limit);
   // Of one instance, or of all.
   std::vector<WaitingFor> waiting(const std::optional<std::string>& id, int limit = 1000);
   std::vector<WaitingFor> waits_of(const std::vector<std::string>& ids);

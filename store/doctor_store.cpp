@@ -80,7 +80,8 @@ ServerFacts server_facts(const std::string& conninfo) {
     const pqxx::row row = session.exec(
         "select current_setting('server_version_num'), current_setting('server_version'), current_user, "
         "current_database(), current_setting('is_superuser') = 'on', pg_is_in_recovery(), "
-        "current_setting('max_connections')")[0];
+        "current_setting('max_connections'), "
+        "(select pg_get_userbyid(n.nspowner) from pg_namespace n where n.nspname = 'df')")[0];
     facts.version_number = row[0].as<int>();
     facts.version = row[1].c_str();
     facts.role = row[2].c_str();
@@ -88,6 +89,7 @@ ServerFacts server_facts(const std::string& conninfo) {
     facts.is_superuser = row[4].as<bool>();
     facts.in_recovery = row[5].as<bool>();
     facts.max_connections = row[6].as<int>();
+    facts.schema_owner = row[7].is_null() ? "" : row[7].c_str();
     return facts;
   });
 }

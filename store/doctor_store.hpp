@@ -15,6 +15,7 @@ struct ServerFacts {
   int version_number = 0;  // 170004
   std::string version;     // "17.4"
   std::string role, database;
+  std::string schema_owner;  // "": the schema is not there
   bool is_superuser = false;
   bool in_recovery = false;
   int max_connections = 0;

@@ -213,6 +213,17 @@ void StepSession::Impl::handle_error(const PGresult* result, Sent kind) {
   judge(result, kind);
   // The checkpoint's context may show its parameters (log_parameter_max_length_on_error), our key among them.
   failure_ = failure_of(result, {statement_.node_id, statement_.attempt}, kind != Sent::kCheckpoint);
+  if (kind != Sent::kStatement) explain_own(*failure_);
+}
+
+// The error of a statement of ours: a position in it would point into the step's text. Without the right to the schema
+// none of them works.
+void StepSession::Impl::explain_own(dsl::Failure& failure) const {
+  std::erase_if(failure.more, [](const auto& member) { return member.first == "position"; });
+  if (failure.code != "42501" || failure.message.find("schema df") == std::string::npos) return;
+  failure.hint =
+      "The role has lost its right to durable workflows. The owner of the schema can give it again: SELECT "
+      "df.grant_usage('ROLE').";
 }
 
 void StepSession::Impl::lose() {

@@ -59,6 +59,7 @@ class StepSession::Impl {
   void handle(PGresultPtr result, Sent kind);
   void handle_answer(PGresultPtr result, Sent kind);
   void handle_error(const PGresult* result, Sent kind);
+  void explain_own(dsl::Failure& failure) const;
   void judge_tag(std::string_view tag);
   bool is_in_transaction() const;
   dsl::Failure transaction_ended() const;

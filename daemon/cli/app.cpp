@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -146,7 +147,20 @@ std::string unknown_command(const CLI::App& app, const std::string& program, int
     names.push_back(command->get_name());
   }
   if (word.starts_with('-') || std::find(names.begin(), names.end(), word) != names.end()) return "";
-  const std::string near = config::closest_word(word, names);
+  // What other programs call it.
+  static const std::map<std::string, std::string> kElsewhere = {{"status", "show"},
+                                                                {"ps", "list"},
+                                                                {"ls", "list"},
+                                                                {"start", "submit, or run for the daemon"},
+                                                                {"stop", "cancel"},
+                                                                {"history", "logs"},
+                                                                {"run-workflow", "submit"},
+                                                                {"serve", "run"},
+                                                                {"web", "ui"},
+                                                                {"retry", "rerun"},
+                                                                {"migrate", "upgrade"}};
+  const auto other = kElsewhere.find(word);
+  const std::string near = other != kElsewhere.end() ? other->second : config::closest_word(word, names);
   return "unknown command '" + word + "'" + (near.empty() ? "" : "; did you mean " + near + "?") +
          "\nTry: " + program + " --help";
 }

@@ -138,7 +138,8 @@ bool Doctor::check_schema_version() {
   } catch (const store::StoreError& error) {
     if (!is_denied(error)) throw;
     wrong("schema", "role " + server_.role + " may not use the schema df",
-          "As its owner: select df.grant_usage('" + server_.role + "');");
+          "A daemon has to log in as its owner, " + server_.schema_owner +
+              ". To let the role submit, as that owner: select df.grant_usage('" + server_.role + "');");
     return false;
   }
   const std::string installed = std::to_string(state.installed);
@@ -161,11 +162,13 @@ bool Doctor::check_schema_version() {
 bool Doctor::check_rights() {
   if (!schema_.usable) {
     wrong("rights", "role " + server_.role + " may not use the schema df",
-          "As its owner: select df.grant_usage('" + server_.role + "');");
+          "A daemon has to log in as its owner, " + server_.schema_owner +
+              ". To let the role submit, as that owner: select df.grant_usage('" + server_.role + "');");
   } else if (schema_.owner) {
     good("rights", "role " + server_.role + " owns the schema");
   } else {
-    good("rights", "role " + server_.role + " may submit (looking as the schema's owner would show more)");
+    good("rights", "role " + server_.role + " may submit; a daemon has to log in as the schema's owner, " +
+                       server_.schema_owner);
   }
   return schema_.usable;
 }

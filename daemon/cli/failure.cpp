@@ -37,6 +37,9 @@ std::string advice(const store::StoreError& error) {
     return "\nhint: is the schema installed in this database? durabled init installs it, durabled doctor "
            "looks.";
   }
+  const bool is_owners =
+      std::string_view(error.what()).find("permission denied for function") != std::string_view::npos;
+  if (is_denied(error) && is_owners) return "\nhint: this is for the owner of the schema df.";
   if (is_denied(error)) return "\nhint: the owner of the schema can allow it: select df.grant_usage('ROLE');";
   return "";
 }

@@ -146,6 +146,9 @@ ExitCode wait_for(const Invocation& invocation, PatientStore& patient, const std
     std::cout << id << ' ' << paint(status_colour(status), status) << '\n';
     if (instance.result) std::cout << *instance.result << '\n';
   }
+  constexpr int kWarnings = 10;
+  for (const store::NodeWarning& warning : store.warnings(id, kWarnings))
+    warn(invocation.json, "node " + warning.node_id + ": " + warning.text);
   if (status == "completed") return ExitCode::kOk;
   if (!has_ended(status)) {
     return report(invocation.json, ExitCode::kTimedOut,

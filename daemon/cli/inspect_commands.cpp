@@ -111,6 +111,7 @@ struct Shown {
   std::optional<dsl::Graph> graph;
   std::vector<store::NodeState> nodes;
   std::map<std::string, std::string> progress;  // by node
+  std::vector<store::NodeWarning> warnings;
   std::vector<store::WaitingFor> waits;
   std::vector<store::SentSignal> signals;  // that nothing has taken yet
   bool served = true;                      // false: it is due, and no daemon is there
@@ -236,6 +237,8 @@ void print_instance(const Invocation& invocation, const Shown& shown, bool with_
   } else {
     std::cout << '\n' << instance.dsl << '\n';
   }
+  for (const store::NodeWarning& warning : shown.warnings)
+    print_field("Warning:", paint(Colour::kYellow, "node " + warning.node_id + ": " + warning.text));
   if (instance.error) {
     std::cout << '\n';
     print_field("Error:", paint(Colour::kRed, error_message(*instance.error)));
@@ -253,7 +256,10 @@ ExitCode show(const Invocation& invocation, const ShowOptions& options) {
   shown.instance = store.instance(options.id);
   shown.graph = graph_of(shown.instance);
   shown.nodes = store.nodes(options.id);
-  if (shown.graph) shown.progress = progress_of(store, options.id, *shown.graph);
+  constexpr int kWarnings = 10;
+  shown.warnings = store.warnings(options.id, kWarnings);
+  if (shown.graph)
+    shown.progress = progress_of(store, options.id, *shown.graph, shown.instance.status == "completed");
   if (!has_ended(shown.instance.status)) {
     constexpr int kSignals = 20;
     shown.waits = store.waiting(options.id);

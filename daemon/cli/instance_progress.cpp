@@ -37,26 +37,26 @@ std::vector<NodeIndex> outermost_for_eachs(const Graph& graph) {
   return found;
 }
 
-std::string counted(const store::RowCounts& rows, bool knows_done) {
+std::string counted(const store::RowCounts& rows, bool knows_done, bool completed) {
   if (!rows.total && rows.done == 0) return "";
   const std::string total = rows.total ? std::to_string(*rows.total) : "?";
   std::string text = knows_done ? std::to_string(rows.done) + '/' + total : total + " rows";
   if (rows.failed.empty()) return text;
-  text += ", " + std::to_string(rows.failed.size()) + " failed [";
+  text += ", " + std::to_string(rows.failed.size()) + (completed ? " with caught failures [" : " failed [");
   for (std::size_t i = 0; i < rows.failed.size(); ++i)
     text += (i == 0 ? "" : ", ") + std::to_string(rows.failed[i]);
   return text + ']';
 }
 
 std::string for_each_progress(store::ClientStore& store, const std::string& id, const Graph& graph,
-                              NodeIndex node) {
+                              NodeIndex node, bool completed) {
   const NodeIndex source = graph[node].children.at(0), body = graph[node].children.at(1);
   const NodeIndex last = last_step(graph, body);
   const bool knows_done = last != dsl::kNoNode;
   return counted(
       store.rows_of(id, {dsl::node_id(source), dsl::node_id(body), dsl::node_id(last_descendant(graph, body)),
                          dsl::node_id(knows_done ? last : body)}),
-      knows_done);
+      knows_done, completed);
 }
 
 bool has_loop(const Graph& graph) {
@@ -68,10 +68,10 @@ bool has_loop(const Graph& graph) {
 }  // namespace
 
 std::map<std::string, std::string> progress_of(store::ClientStore& store, const std::string& id,
-                                               const Graph& graph) {
+                                               const Graph& graph, bool completed) {
   std::map<std::string, std::string> notes;
   for (const NodeIndex node : outermost_for_eachs(graph)) {
-    const std::string text = for_each_progress(store, id, graph, node);
+    const std::string text = for_each_progress(store, id, graph, node, completed);
     if (!text.empty()) notes[dsl::node_id(node)] = text;
   }
   if (has_loop(graph)) {

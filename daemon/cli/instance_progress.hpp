@@ -11,9 +11,10 @@
 
 namespace durabled::daemon::cli {
 
-// "6/12, 1 failed [3]" for a for_each outside of any loop, "iteration 4" for a loop, by the node's id.
+// "6/12, 1 failed [3]" for a for_each outside of any loop, "iteration 4" for a loop, by the node's id. `completed`: so has
+// the instance, and the failures of its rows were caught.
 std::map<std::string, std::string> progress_of(store::ClientStore& store, const std::string& id,
-                                               const dsl::Graph& graph);
+                                               const dsl::Graph& graph, bool completed = false);
 
 // The same in one line, for who waits: "for_each 6/12, 1 failed [3]"; "" when there is nothing to count.
 std::string progress_line(store::ClientStore& store, const std::string& id, const dsl::Graph& graph);

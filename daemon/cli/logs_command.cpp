@@ -66,6 +66,14 @@ std::string answer_of(const boost::json::object& data) {
   return is_answer ? " (" + status + ", " + took + " ms)" : "";
 }
 
+// What the engine remarked about the step's references.
+std::string warning_of(const boost::json::object& data) {
+  const boost::json::value* warnings = data.if_contains("warnings");
+  if (warnings == nullptr || !warnings->is_array() || warnings->as_array().empty()) return "";
+  const boost::json::value& first = warnings->as_array().front();
+  return first.is_string() ? " — warning: " + std::string(first.as_string()) : "";
+}
+
 std::string until(const std::string& time) {
   return time.empty() ? "" : " until " + local_time(time);
 }
@@ -92,7 +100,8 @@ Sentence sentence(const store::HistoryEvent& event, dsl::EventKind kind, const s
     case dsl::EventKind::kStepStarted:
       return {"running", node, Colour::kCyan};
     case dsl::EventKind::kStepCompleted:
-      return {"done", node + rows_of(data) + answer_of(data), Colour::kGreen};
+      return {"done", node + rows_of(data) + answer_of(data) + warning_of(data),
+              warning_of(data).empty() ? Colour::kGreen : Colour::kYellow};
     case dsl::EventKind::kStepFailed:
       return failed(event, data, node);
     case dsl::EventKind::kTimerStarted:

@@ -14,6 +14,7 @@
 #include "daemon/cli/terminal.hpp"
 #include "daemon/cli/variable_check.hpp"
 #include "daemon/cli/workflow_text.hpp"
+#include "dsl/engine/event.hpp"
 #include "dsl/graph/input_reads.hpp"
 #include "dsl/graph/json.hpp"
 #include "dsl/text/printer.hpp"
@@ -74,6 +75,17 @@ void warn_of_input(const Invocation& invocation, const dsl::InputReads& reads,
   }
 }
 
+// "+90m" is from now on, by this machine's clock; everything else is PostgreSQL's to read.
+std::optional<std::string> start_time(const std::optional<std::string>& text) {
+  if (!text || !text->starts_with('+')) return text;
+  const auto duration = config::parse_duration(std::string_view(*text).substr(1));
+  if (!duration)
+    throw CommandError(ExitCode::kUsage,
+                       "--start-at: expected a duration after +, as in +90m, got '" + *text + "'");
+  return dsl::format_time(
+      std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now() + *duration));
+}
+
 // `read` stays empty with --no-check.
 store::Submission submission(const Invocation& invocation, const SubmitOptions& options,
                              std::optional<ReadText>& read) {
@@ -81,7 +93,7 @@ store::Submission submission(const Invocation& invocation, const SubmitOptions& 
   result.dsl = read_workflow(options.source);
   result.label = options.label;
   result.database = options.database_name;
-  result.start_at = options.start_at;
+  result.start_at = start_time(options.start_at);
   result.idempotency_key = options.idempotency_key;
   result.priority = options.priority;
   if (options.input) result.input = read_input(*options.input);
@@ -270,7 +282,12 @@ void add_submit_options(CLI::App& command, SubmitOptions& options) {
   command.add_option("-p,--priority", options.priority, "Higher goes first; default 0")
       ->type_name("N")
       ->check(CLI::Range(-32'768, 32'767));
-  command.add_option("--start-at", options.start_at, "Not before this time")->type_name("TIME");
+  command
+      .add_option("--start-at", options.start_at,
+                  "Not before this time: as PostgreSQL reads it (\"2026-12-24 18:00+01\", \"tomorrow "
+                  "06:00\"), or from now "
+                  "on (+90m)")
+      ->type_name("TIME");
   command
       .add_option("-k,--idempotency-key", options.idempotency_key,
                   "With a key that an earlier instance has, prints that one's id and starts nothing")
@@ -281,11 +298,15 @@ void add_submit_options(CLI::App& command, SubmitOptions& options) {
   CLI::Option* wait = command.add_flag("-w,--wait", options.wait, "Wait for its end and print its result");
   command.add_option("--timeout", options.timeout_seconds, "Wait at most this long; exits with 6 then")
       ->type_name("SECONDS")
-      ->check(CLI::Validator(
-          [](const std::string& text) {
+      ->transform(CLI::Validator(
+          [](std::string& text) {
             const auto number = config::parse_decimal(text);
-            return number && *number >= 0 ? std::string()
-                                          : "expected a number of seconds, got '" + text + "'";
+            if (number && *number >= 0) return std::string();
+            const auto duration = config::parse_duration(text);
+            if (!duration)
+              return "expected a number of seconds or a duration such as 90s or 5m, got '" + text + "'";
+            text = std::to_string(std::chrono::duration<double>(*duration).count());
+            return std::string();
           },
           ""))
       ->needs(wait);

@@ -57,6 +57,32 @@ TEST_CASE("submit --wait prints the result and exits with 0", "[S4.4][S4.9][S4.1
   CHECK(json.at("error").is_null());
 }
 
+TEST_CASE("a reference that took the first of several rows is warned about wherever one looks") {
+  Served served;
+  const std::string text = "'SELECT generate_series(1, 3) AS id' |=> 'o' ~> 'SELECT 1 WHERE 1 = $o'";
+  const std::string warning = "node 00000002: $o has several rows, and only the first was used";
+  const CliOutcome waited = served.run({"submit", "-e", text, "--wait"});
+  CHECK(waited.code == 0);
+  CHECK_THAT(waited.err, ContainsSubstring("warning: " + warning));
+  const std::string id = waited.out.substr(0, 8);
+  CHECK_THAT(served.run({"show", id}).out, ContainsSubstring("Warning:  " + warning));
+  CHECK_THAT(served.run({"logs", id}).out, ContainsSubstring("warning: $o has several rows"));
+  const CliOutcome json = served.run({"submit", "-e", text, "--wait", "--json"});
+  CHECK(boost::json::parse(json.err).at("warning").at("message").as_string().find("$o has several") !=
+        boost::json::string::npos);
+}
+
+TEST_CASE("failures that a row's handler caught are not shown as failed rows of a completed workflow") {
+  Served served;
+  const CliOutcome waited = served.run(
+      {"submit", "-e",
+       "df.for_each('SELECT generate_series(0, 3) AS n', df.catch('SELECT 1 / ($item.n % 2)', 'SELECT 0'))",
+       "--wait"});
+  CHECK(waited.code == 0);
+  CHECK_THAT(served.run({"show", waited.out.substr(0, 8)}).out,
+             ContainsSubstring("2 with caught failures [0, 2]"));
+}
+
 TEST_CASE("submit --wait exits with 5 when the instance failed or was cancelled", "[S4.4][S4.9]") {
   Served served;
   const CliOutcome outcome = served.run({"submit", "-e", "'SELECT 1/0'", "--wait", "--json"});

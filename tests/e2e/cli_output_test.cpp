@@ -194,7 +194,8 @@ TEST_CASE("an argument that should be a number is named with what is expected") 
   for (const char* timeout : {"abc", "-1"}) {
     CHECK_THAT(
         cli({"submit", "-e", "'A'", "--wait", std::string("--timeout=") + timeout}).err,
-        ContainsSubstring("--timeout: expected a number of seconds, got '" + std::string(timeout) + "'\n"));
+        ContainsSubstring("--timeout: expected a number of seconds or a duration such as 90s or 5m, got '" +
+                          std::string(timeout) + "'\n"));
   }
 }
 

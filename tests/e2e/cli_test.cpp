@@ -180,8 +180,8 @@ TEST_CASE("check exits with 2 for a bad text and shows where on stderr", "[S4.5]
 TEST_CASE("check --json tells the same to programs", "[S4.5][S4.11]") {
   const auto good =
       cli({"check", "--json", "-e", "df.start('SELECT 1' ~> 'SELECT ''$x''', 'nightly')"}).json();
-  CHECK(keys(good) ==
-        std::set<std::string>{"ok", "warnings", "notes", "schedules", "label", "database", "tree", "graph"});
+  CHECK(keys(good) == std::set<std::string>{"ok", "warnings", "notes", "schedules", "label", "database",
+                                            "input", "tree", "graph"});
   CHECK(good.at("ok").as_bool());
   CHECK(good.at("label").as_string() == "nightly");
   CHECK(good.at("graph").at("node_type").as_string() == "THEN");
