@@ -66,7 +66,7 @@ class Service {
   }
 
  private:
-  // Monitoring is no reason not to serve: another daemon of this host may have the port.
+  // Another daemon of this host may have the port. This one serves without it, and tries again.
   void listen() {
     if (config_.metrics.listen.empty()) return;
     try {
@@ -81,8 +81,15 @@ class Service {
                  },
                  [this] { return is_serving() ? "" : "not serving: " + not_serving_because_; }});
       log_info("metrics, /healthz and /readyz are at port " + std::to_string(listener_->port()));
+      if (const auto lasted = no_port_.over(std::chrono::steady_clock::now()))
+        log_info("metrics.listen: it was taken for " + *lasted);
+      collect();
     } catch (const std::runtime_error& e) {
-      log_warn(e.what());
+      if (const auto text = no_port_.again(e.what(), std::chrono::steady_clock::now())) log_warn(*text);
+      collect_timer_.expires_after(kCollectInterval);
+      collect_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+        if (!cancelled) listen();
+      });
     }
   }
 
@@ -159,7 +166,6 @@ class Service {
     const auto lasted = away_.over(std::chrono::steady_clock::now());
     log_info("serving " + store::redacted(config_.database) + (lasted ? ", back after " + *lasted : ""));
     sd_notify(0, "READY=1\nSTATUS=serving");
-    if (listener_) collect();
   }
 
   void connect_failed(const store::StoreError& error) {
@@ -269,7 +275,8 @@ class Service {
   asio::signal_set signals_;
   asio::steady_timer retry_timer_, watchdog_timer_, collect_timer_;
   std::chrono::milliseconds retry_delay_ = kFirstRetry;
-  RepeatedMessage away_;  // why the daemon does not serve
+  RepeatedMessage no_port_;  // why nothing listens at metrics.listen
+  RepeatedMessage away_;     // why the daemon does not serve
   std::string not_serving_because_ = "not connected yet";
   std::shared_ptr<Tenure> tenure_;
   asio::thread_pool connector_{1};

@@ -49,7 +49,8 @@ TEST_CASE("the input keeps its name in every iteration, row and branch") {
   for (const char* workflow :
        {"df.loop('read $input.id', 'no')", "@> ('read $input.id' ~> df.break('$input.id'))",
         "'x' ~> df.loop('read $input.id', 'no')", "'a' & 'read $input.id'",
-        "df.catch(df.fail('$input.id'), 'read $input.id')", "df.for_each('rows', 'add $input.id, $item.v')"}) {
+        "df.catch(df.fail('$input.id'), 'read $input.id')",
+        "df.for_each('rows', 'add $input.id, $item.v')"}) {
     INFO(workflow);
     EngineDriver run = given(workflow, kOrder);
     run.on("no", one("false")).on("rows", test::rows({"1"}));
