@@ -30,7 +30,7 @@ struct StepStatement {
   bool alone = false;  // outside a transaction: at-least-once, commit() is not called
   std::size_t max_result_bytes = 0;
   bool is_first = false;         // nothing of the instance was recorded since it was claimed
-  std::string traceparent = {};  // what the statement may read as df.traceparent; empty: nothing is set
+  std::string traceparent = {};  // of W3C Trace Context, for df.traceparent; empty: nothing is set
 };
 
 // What a statement came to. Exactly one of result and failure is there.

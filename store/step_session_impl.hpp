@@ -48,6 +48,7 @@ class StepSession::Impl {
   void send_statement(const StepStatement& statement);
   void send_alone();
   void send_settings(const StepStatement& statement);
+  void send_traceparent(const StepStatement& statement);
   void send_checkpoint(const StepCommit& commit);
   void send_commit();
   void send_clean();

@@ -27,8 +27,6 @@ inline constexpr const char* kSettingsElsewhere =
     " pg_catalog.set_config('array_nulls', 'on', $6),"
     " pg_catalog.set_config('datestyle', 'ISO', $6), pg_catalog.set_config('intervalstyle', 'postgres', $6),"
     " pg_catalog.set_config('bytea_output', 'hex', $6), pg_catalog.set_config('extra_float_digits', '1', $6)";
-// Of a step that is traced: $2 as $6 above.
-inline constexpr const char* kTraceparent = "select pg_catalog.set_config('df.traceparent', $1, $2)";
 // What a step has deferred to its commit would run after the checkpoint. A trigger may defer work of its own once more: what
 // that leaves in the session is cleaned after the commit.
 inline constexpr const char* kConstraints = "set constraints all immediate";

@@ -16,8 +16,8 @@ dsl::Time beginning(dsl::Time started, dsl::Time end, std::optional<std::chrono:
 void TracedSteps::add(StepId id, store::StepStatement& statement, bool is_foreign,
                       std::optional<dsl::Time> started) {
   TracedAttempt attempt{statement.instance_id, statement.node_id, statement.scope, statement.attempt};
-  statement.traceparent = tracer_.traceparent(attempt);
   if (!tracer_.traces(attempt.instance)) return;
+  statement.traceparent = tracer_.traceparent(attempt);
   Step step;
   step.attempt = std::move(attempt);
   step.is_foreign = is_foreign;

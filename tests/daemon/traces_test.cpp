@@ -23,6 +23,7 @@ bool is_hex(const std::string& text, std::size_t length) {
 
 // The ports below a tracer, which do nothing, and the spans that come of what is told about steps.
 struct Traced : StepPort, HttpPort {
+  explicit Traced(double traced_share = 1) : share(traced_share) {}
   void start(StepId, const store::StepTarget&, store::StepStatement statement) override {
     told.push_back(statement.traceparent);
   }
@@ -73,12 +74,13 @@ struct Traced : StepPort, HttpPort {
     return "";
   }
 
+  double share;
   std::set<StepId> waiting;
   std::vector<std::string> told;
   std::vector<Span> spans;
   dsl::Time now{microseconds(1'000'000)};
   Tracing tracing{kInstallation,
-                  1,
+                  share,
                   [this](Span span) { spans.push_back(std::move(span)); },
                   *this,
                   *this,
@@ -314,7 +316,7 @@ TEST_CASE("an instance sends some spans and its root, which says how many it did
     CHECK(attribute.name != std::string("durabled.role"));
 }
 
-TEST_CASE("instances beyond the share have no spans, and tell others so") {
+TEST_CASE("instances beyond the share have no spans, tell servers so, and cost SQL steps nothing") {
   std::vector<Span> spans;
   Tracer tracer(kInstallation, 0, [&](Span span) { spans.push_back(std::move(span)); });
   tracer.ended({"i", "1", "", 1}, EndedAttempt{});
@@ -322,6 +324,13 @@ TEST_CASE("instances beyond the share have no spans, and tell others so") {
   CHECK(spans.empty());
   CHECK_FALSE(tracer.trace_of("i"));
   CHECK(tracer.traceparent({"i", "1", "", 1}).ends_with("-00"));
+  Traced untraced(0);
+  untraced.run(1);
+  untraced.succeed(1);
+  untraced.tracing.steps.commit(1, {});
+  untraced.tracing.steps.committed(1, {});
+  CHECK(untraced.told == Lines{""});
+  CHECK(untraced.seen().empty());
 }
 
 TEST_CASE("counts of spans are remembered for the instances that were active last") {

@@ -79,6 +79,39 @@ TEST_CASE("a step knows whose it is") {
   CHECK(value_of(run_step(*session, statement)) == "\"" + held.id() + " label 00000001 7 alice\"");
 }
 
+TEST_CASE("a step that is traced can read its trace, and the one after it cannot") {
+  HeldInstance held;
+  const auto session = held.session({.pooled = GENERATE(false, true)});
+  store::StepStatement statement =
+      held.statement("select coalesce(current_setting('df.traceparent', true), '') as v");
+  store::StepStatement traced = statement;
+  traced.traceparent = "00-281bf738ab4957f5add57531ee3ac9c8-b86d858c456db98e-01";
+  CHECK(value_of(run_step(*session, traced)) == '"' + traced.traceparent + '"');
+  SECTION("rolled back") {
+    roll_back(*session);
+  }
+  SECTION("committed") {
+    REQUIRE(commit_step(*session, held.checkpoint(1)).kind == Commit::kCommitted);
+  }
+  CHECK(value_of(run_step(*session, statement)) == "\"\"");
+}
+
+TEST_CASE("a step that is traced and runs alone can read its trace, and the one after it cannot") {
+  HeldInstance held;
+  held.alice().exec(
+      "create table traces (v text); create procedure trace() language plpgsql as $$ begin commit;"
+      " insert into public.traces values (current_setting('df.traceparent', true)); end $$");
+  const auto session = held.session();
+  store::StepStatement traced = held.statement("call trace()");
+  traced.alone = true;
+  traced.traceparent = "00-281bf738ab4957f5add57531ee3ac9c8-b86d858c456db98e-01";
+  REQUIRE(code_of(run_step(*session, traced)) == "succeeded");
+  CHECK(held.alice().text("select v from traces") == traced.traceparent);
+  CHECK(value_of(run_step(
+            *session, held.statement("select coalesce(current_setting('df.traceparent', true), '') as v"))) ==
+        "\"\"");
+}
+
 TEST_CASE("what is rolled back has not happened, and the session goes on") {
   HeldInstance held;
   const auto session = held.session();
