@@ -716,6 +716,33 @@ begin
 end $$;
 comment on procedure df._begin_step(text, text, text, text, text, boolean) is 'The settings of a step';
 
+-- Between two steps of a group, which share a transaction: what the one left is taken away, but for what belongs to the
+-- transaction, and the next one's settings take its place, as _begin_step and _end_step do. p_instance null: no step follows.
+-- What the one deferred runs here, with its own settings. From then on constraints are deferred until the end of each step;
+-- PostgreSQL has no way back to what each constraint says of itself. Session-level advisory locks are kept until the commit, as
+-- row locks are.
+create procedure df._next_step(p_role text, p_instance text, p_label text, p_node text, p_attempt text)
+language plpgsql as $$
+declare
+  ignored pg_catalog.text;
+begin
+  set constraints all immediate;
+  if p_role operator(pg_catalog.<>) 'none' and pg_catalog.current_setting('role') operator(pg_catalog.<>) p_role then
+    perform df._refuse_role();
+  end if;
+  ignored := pg_catalog.set_config('role', 'none', true);
+  execute 'close all';
+  deallocate all;
+  discard temp;
+  discard sequences;
+  reset all;
+  if p_instance is not null then
+    set constraints all deferred;
+    call df._begin_step(p_role, p_instance, p_label, p_node, p_attempt, true);
+  end if;
+end $$;
+comment on procedure df._next_step(text, text, text, text, text) is 'Between two steps of a group';
+
 -- What a step may have left in its session, taken away after its transaction. Everything that DISCARD ALL takes away but for
 -- cached plans, because the next step's checkpoint uses them. It commits: what begins after it in the same exchange begins with
 -- the session's own settings, such as default_transaction_isolation, and no rollback brings back what it took away.
@@ -766,6 +793,57 @@ begin
 end $$;
 comment on procedure df._commit_turn(uuid, text, bigint, text, bigint, timestamptz, text, text, text, int, json, json) is
   'The checkpoint of a step, in the step''s transaction';
+
+-- The checkpoint of a group: what _commit_turn does, for steps that ran in one transaction. All of them are recorded, or none
+-- is. Sent after the last of their statements, whose sessions' settings are gone by then.
+--   p_claims, p_instances, p_tokens   each instance once, in the order of their ids
+--   p_of, p_seqs, … p_data            the events; p_of: whose, as a place in p_instances
+--   p_ended, p_ended_at, …            instances that are completed by that; null: none
+--   p_turn_of, p_turn_at, p_turns     what else follows, as in _apply_turn; null: nothing
+-- lock_timeout is short, because each member waits for a row that a client has locked for one of them. Those steps then run
+-- again, each by itself. Qualifies every name, as _commit_turn does.
+create procedure df._commit_group(p_claims uuid[], p_instances text[], p_tokens bigint[],
+                                  p_of int[], p_seqs bigint[], p_at timestamptz[], p_kinds text[], p_nodes text[],
+                                  p_scopes text[], p_attempts int[], p_data json[],
+                                  p_ended int[], p_ended_at timestamptz[], p_result_seqs bigint[], p_states json[],
+                                  p_turn_of int[], p_turn_at timestamptz[], p_turns json[])
+language plpgsql security definer set enable_seqscan = off set lock_timeout = '200ms' as $$
+declare
+  begun constant interval := pg_catalog.now() operator(pg_catalog.-) pg_catalog.clock_timestamp();
+  held bigint;
+begin
+  select pg_catalog.count(*) into held
+  from (select from rows from (pg_catalog.unnest(p_claims), pg_catalog.unnest(p_instances), pg_catalog.unnest(p_tokens))
+                      as m (claim, id, token)
+        join df.instances i on i.id operator(pg_catalog.=) m.id
+        where i.worker_id is not null and i.fencing_token operator(pg_catalog.=) m.token
+          and i.claim_hash operator(pg_catalog.=) df._claim_hash(m.claim)
+        for key share of i) locked;
+  if (held operator(pg_catalog.>) 0 and held operator(pg_catalog.=) pg_catalog.cardinality(p_instances)) is not true then
+    raise exception 'lease lost: an instance of the group is held by another daemon, or was cancelled' using errcode = 'DF001';
+  end if;
+  insert into df.events (instance_id, seq, at, kind, node, scope, attempt, data, started_at)
+  select p_instances[e.of], e.seq, e.at, e.kind, e.node, e.scope, e.attempt, e.data,
+         case when e.kind operator(pg_catalog.=) 'StepCompleted' then e.at operator(pg_catalog.+) begun end
+  from rows from (pg_catalog.unnest(p_of), pg_catalog.unnest(p_seqs), pg_catalog.unnest(p_at), pg_catalog.unnest(p_kinds),
+                  pg_catalog.unnest(p_nodes), pg_catalog.unnest(p_scopes), pg_catalog.unnest(p_attempts),
+                  pg_catalog.unnest(p_data))
+       as e (of, seq, at, kind, node, scope, attempt, data);
+  if p_ended is not null then
+    update df.instances i
+    set status = 'completed', worker_id = null, wake_at = null, attention = false, updated_at = e.at, completed_at = e.at,
+        result_seq = e.result_seq, error = null, node_states = coalesce(e.states, i.node_states)
+    from rows from (pg_catalog.unnest(p_ended), pg_catalog.unnest(p_ended_at), pg_catalog.unnest(p_result_seqs),
+                    pg_catalog.unnest(p_states)) as e (of, at, result_seq, states)
+    where i.id operator(pg_catalog.=) p_instances[e.of];
+  end if;
+  for n in 1 .. coalesce(pg_catalog.cardinality(p_turns), 0) loop
+    perform df._apply_turn(p_instances[p_turn_of[n]], p_turn_at[n], p_turns[n]);
+  end loop;
+end $$;
+comment on procedure df._commit_group(uuid[], text[], bigint[], int[], bigint[], timestamptz[], text[], text[], text[], int[],
+                                      json[], int[], timestamptz[], bigint[], json[], int[], timestamptz[], json[]) is
+  'The checkpoint of a group of steps, in their transaction';
 
 -- A step that gave itself another role than it was given must not be recorded (identity.mode set_role).
 create function df._refuse_role() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -827,4 +905,4 @@ comment on function df._prune_batch(interval, int) is 'One batch of df.prune';
 -- Rights -----------------------------------------------------------------------------------------------------------
 
 insert into df._client_routines (name) values
-  ('_begin_step'), ('_commit_turn'), ('_end_step'), ('_refuse_role');
+  ('_begin_step'), ('_commit_group'), ('_commit_turn'), ('_end_step'), ('_next_step'), ('_refuse_role');

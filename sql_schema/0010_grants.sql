@@ -175,7 +175,7 @@ begin
   for f in select p.oid from pg_proc p
            where p.pronamespace = 'df'::regnamespace and p.prosqlbody is null
              and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false)
-             and p.proname not in ('_begin_step', '_commit_turn', '_end_step', '_apply_turn', '_apply_start', '_new_id', '_submitter', '_ring_doorbell', '_check_submission')
+             and p.proname not in ('_begin_step', '_next_step', '_commit_turn', '_commit_group', '_end_step', '_apply_turn', '_apply_start', '_new_id', '_submitter', '_ring_doorbell', '_check_submission')
   loop
     execute format('alter routine %s set search_path = pg_catalog, pg_temp', f);
   end loop;

@@ -38,9 +38,8 @@ void Pipeline::pop() {
   if (!sent_.empty() && sent_.front() == Sent::kStatement) PQsetSingleRowMode(conn_);
 }
 
-void Pipeline::send(const char* sql, Sent kind, std::initializer_list<const char*> params) {
-  const std::vector<const char*> values(params);
-  sent(kind, PQsendQueryParams(conn_, sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr,
+void Pipeline::send(const char* sql, Sent kind, const std::vector<const char*>& params) {
+  sent(kind, PQsendQueryParams(conn_, sql, static_cast<int>(params.size()), nullptr, params.data(), nullptr,
                                nullptr, 0) != 0);
 }
 

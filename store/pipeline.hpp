@@ -5,8 +5,8 @@
 
 #include <deque>
 #include <functional>
-#include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "store/conninfo.hpp"
 #include "store/result_reader.hpp"
@@ -39,7 +39,7 @@ class Pipeline {
   bool start();
   PGconn* connection() const { return conn_; }
 
-  void send(const char* sql, Sent kind, std::initializer_list<const char*> params = {});
+  void send(const char* sql, Sent kind, const std::vector<const char*>& params = {});
   void sync();
   // The server sends the answers to what comes before, without waiting for the sync.
   void request_flush();

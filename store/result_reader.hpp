@@ -27,6 +27,7 @@ class ResultReader {
   void add(PGresultPtr result);
 
   bool too_large() const { return bytes_ > max_bytes_; }
+  std::size_t bytes() const { return bytes_; }
   // Types of columns that the catalog does not know; empty: finish() may be called.
   std::vector<dsl::TypeOid> unknown_types() const;
   // The catalog has learned them.

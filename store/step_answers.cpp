@@ -55,7 +55,7 @@ bool StepSession::Impl::take_answers() {
       send_run();
       pipeline_.flush();
     }
-    if (pipeline_.idle() && exchange_ == Exchange::kRun && !reader_->unknown_types().empty()) ask_for_types();
+    if (pipeline_.idle() && !unknown_types().empty()) ask_for_types();
   }
   return pipeline_.idle();
 }
@@ -72,17 +72,37 @@ dsl::Failure StepSession::Impl::result_too_large() const {
                       "Return less, or raise steps.max_result_bytes.");
 }
 
+std::vector<dsl::TypeOid> StepSession::Impl::unknown_types() const {
+  std::vector<dsl::TypeOid> unknown;
+  if (reader_) unknown = reader_->unknown_types();
+  for (const ResultReader& reader : group_.readers) {
+    for (const dsl::TypeOid type : reader.unknown_types()) unknown.push_back(type);
+  }
+  return unknown;
+}
+
+void StepSession::Impl::resolve_types() {
+  if (reader_) reader_->resolve();
+  for (ResultReader& reader : group_.readers) reader.resolve();
+}
+
 void StepSession::Impl::ask_for_types() {
   std::vector<std::string> oids;
-  for (const dsl::TypeOid oid : reader_->unknown_types()) oids.push_back(std::to_string(oid));
+  for (const dsl::TypeOid oid : unknown_types()) oids.push_back(std::to_string(oid));
   pipeline_.send(kTypesQuery, Sent::kTypes, {array_parameter(oids).c_str(), statement_.role.c_str()});
   pipeline_.sync();
   pipeline_.flush();
 }
 
 void StepSession::Impl::handle(PGresultPtr result, Sent kind) {
+  take_answer(std::move(result), kind);
+  blame(kind);
+}
+
+void StepSession::Impl::take_answer(PGresultPtr result, Sent kind) {
   if (result == nullptr) {
     statement_answered_ |= kind == Sent::kStatement;
+    if (kind == Sent::kStatement && exchange_ == Exchange::kGroup) member_answered();
     return;
   }
   switch (PQresultStatus(result.get())) {
@@ -118,14 +138,14 @@ void StepSession::Impl::handle_answer(PGresultPtr result, Sent kind) {
       return;
     case Sent::kTypes:
       add_types(result.get(), catalog_);
-      if (const auto still = reader_->unknown_types(); !still.empty()) {
+      if (const auto still = unknown_types(); !still.empty()) {
         failure_ = make_failure("42704",
                                 "the result has a column of a type that is not in pg_type any more, OID " +
                                     std::to_string(still.front()),
                                 "");
         return;
       }
-      reader_->resolve();
+      resolve_types();
       return;
     case Sent::kCommit:
       commit_answered_ = std::string_view(PQcmdStatus(result.get())) == "COMMIT";
@@ -231,7 +251,7 @@ void StepSession::Impl::lose() {
   gone_ |= PQstatus(pipeline_.connection()) == CONNECTION_BAD;
   // What ran outside a transaction has happened, whatever became of the session afterwards.
   const bool happened = exchange_ == Exchange::kRun && statement_.alone && statement_done_;
-  if (failure_ || (happened && reader_->unknown_types().empty())) return;
+  if (failure_ || (happened && unknown_types().empty())) return;
   const std::string message = pipeline_.error();
   failure_ = make_failure("08006", message.empty() ? "the connection was lost" : message, "");
 }
@@ -240,12 +260,16 @@ void StepSession::Impl::end_of_exchange() {
   switch (exchange_) {
     case Exchange::kRun:
       return end_of_run();
+    case Exchange::kGroup:
+      return end_of_group();
     case Exchange::kCommit:
       commit_outcome_.failure = failure_;
       if (commit_answered_) {
         commit_outcome_ = {};
       } else if (pipeline_.lost() && !refused_) {
         commit_outcome_.kind = CommitOutcome::Kind::kInDoubt;
+      } else if (commits_group_) {
+        commit_outcome_.kind = CommitOutcome::Kind::kNotGrouped;
       } else {
         commit_outcome_.kind = lease_lost_ ? CommitOutcome::Kind::kLeaseLost
                                : busy_     ? CommitOutcome::Kind::kBusy
@@ -260,17 +284,19 @@ void StepSession::Impl::end_of_exchange() {
   }
 }
 
+std::optional<dsl::Failure> StepSession::Impl::duplicate_columns() const {
+  const auto twice = reader_->duplicate_columns();
+  if (twice.empty()) return std::nullopt;
+  std::string names;
+  for (const std::string& name : twice) names += (names.empty() ? "\"" : ", \"") + name + '"';
+  return make_failure("42701", "the result has more than one column named " + names,
+                      "Give each column a name of its own with AS.");
+}
+
 void StepSession::Impl::end_of_run() {
   if (!failure_ && reader_->too_large()) failure_ = result_too_large();
   if (!failure_ && !is_in_transaction()) failure_ = transaction_ended();
-  if (!failure_) {
-    if (const auto twice = reader_->duplicate_columns(); !twice.empty()) {
-      std::string names;
-      for (const std::string& name : twice) names += (names.empty() ? "\"" : ", \"") + name + '"';
-      failure_ = make_failure("42701", "the result has more than one column named " + names,
-                              "Give each column a name of its own with AS.");
-    }
-  }
+  if (!failure_) failure_ = duplicate_columns();
   if (failure_) {
     outcome_.failure = std::move(failure_);
     outcome_.needs_to_run_alone = needs_to_run_alone_;

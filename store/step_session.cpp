@@ -60,6 +60,7 @@ void StepSession::Impl::require_checkpoint() {
 void StepSession::Impl::begin(Exchange exchange) {
   DURABLED_ASSERT(exchange_ == Exchange::kNone);
   exchange_ = exchange;
+  commits_group_ = false;
   failure_.reset();
 }
 
@@ -68,8 +69,7 @@ void StepSession::Impl::run(StepStatement statement) {
   began_ = false;
   begin_run(std::move(statement));
   if (statement_.alone) return send_alone();
-  const char* read_only = PQparameterStatus(pipeline_.connection(), "default_transaction_read_only");
-  reads_only_ = read_only != nullptr && std::string_view(read_only) == "on";
+  reads_only_ = is_read_only();
   send_begin(statement_);
   if (!remembers_) return send_run();
   // In the step's transaction, where the session has the role that the step was recorded for.
@@ -251,6 +251,15 @@ void StepSession::rollback() {
 void StepSession::commit_and_run(const StepCommit& commit, StepStatement next) {
   impl_->commit_and_run(commit, std::move(next));
 }
+void StepSession::run_group(std::vector<StepStatement> statements) {
+  impl_->run_group(std::move(statements));
+}
+void StepSession::commit_group(const std::vector<StepCommit>& commits) {
+  impl_->commit_group(commits);
+}
+bool StepSession::takes_groups() const {
+  return impl_->takes_groups();
+}
 StepSession::Progress StepSession::advance() {
   return impl_->advance();
 }
@@ -269,6 +278,9 @@ StepStatement StepSession::take_statement() {
 }
 StepOutcome StepSession::take_outcome() {
   return std::move(impl_->outcome_);
+}
+GroupOutcome StepSession::take_group_outcome() {
+  return std::move(impl_->group_outcome_);
 }
 CommitOutcome StepSession::take_commit_outcome() {
   return std::move(impl_->commit_outcome_);

@@ -3,6 +3,7 @@
 //   run()             BEGIN · the step's settings · the statement
 //   commit()          df._commit_turn(…) · COMMIT · what the step left in the session is taken away
 //   commit_and_run()  both: the next statement runs only if the commit has succeeded
+//   run_group(), commit_group()  the same for several steps that share a transaction
 //
 // Non-blocking: the owner waits for the socket, then calls advance(). One thread at a time. After lost() is
 // true the session is of no further use. A statement's result never takes more memory than max_result_bytes
@@ -45,12 +46,29 @@ struct StepOutcome {
   std::optional<std::chrono::microseconds> took = {};  // set by who runs the session
 };
 
+// A turn that only appends events, and completes the instance if it is its end.
+struct PlainTurn {
+  std::vector<dsl::Event> events;
+  bool is_end = false;
+  std::int64_t result_seq = 0;  // with is_end; 0: no result
+  std::string states;           // with is_end: JSON as in df.instances.node_states; empty: unchanged
+};
+
 // One checkpoint: an event, and in `turn` what follows from it (JSON of df._apply_turn; empty: nothing).
 struct StepCommit {
   std::string claim_key, instance_id;
   std::int64_t token = 0;
   dsl::Event event;
   std::string turn;
+  std::optional<PlainTurn> plain = {};  // says the same as `turn`, where it can
+};
+
+// What a group of steps came to: the outcome of each in their order, or why it failed.
+struct GroupOutcome {
+  std::vector<StepOutcome> steps;
+  std::optional<dsl::Failure> failure;
+  std::optional<std::size_t> culprit;  // failure: whose statement it was, where that is known
+  bool never_began = false;            // failure: the session was dead before it took anything
 };
 
 struct CommitOutcome {
@@ -59,7 +77,8 @@ struct CommitOutcome {
     kLeaseLost,  // nothing was written
     kBusy,       // a client's open transaction has the instance's row locked: nothing was written
     kRefused,  // the database refused the commit (a deferred constraint, …): nothing was written; see failure
-    kInDoubt,  // the connection was lost before the answer came
+    kNotGrouped,  // of commit_group(): nothing was written of any step, whichever of them is the reason
+    kInDoubt,     // the connection was lost before the answer came
   };
   Kind kind = Kind::kCommitted;
   std::optional<dsl::Failure> failure;
@@ -95,6 +114,14 @@ class StepSession {
   void commit_and_run(const StepCommit& commit, StepStatement next);
   void commit_foreign(const std::string& result);
   void rollback();
+  // Several steps as one transaction: run_group(), then commit_group() with a commit for each of them, or rollback().
+  // They share nothing but the transaction; where one of them fails, none has run. Requires takes_groups(), and of each
+  // statement that it is not `alone` and cannot end the transaction.
+  void run_group(std::vector<StepStatement> statements);
+  void commit_group(const std::vector<StepCommit>& commits);
+  // Whether this session's steps can be one transaction: not behind a pooler, nor in a foreign database, nor where
+  // transactions are read-only by default.
+  bool takes_groups() const;
 
   enum class Progress {
     kWaits,  // for the socket
@@ -108,6 +135,7 @@ class StepSession {
 
   // Of the exchange that is over.
   StepOutcome take_outcome();
+  GroupOutcome take_group_outcome();
   // The statement that ran last, or was to run, for another session; requires that it never began.
   StepStatement take_statement();
   CommitOutcome take_commit_outcome();

@@ -1,4 +1,5 @@
-// The inside of StepSession: what it sends is in step_session.cpp, what it makes of the answers in step_answers.cpp.
+// The inside of StepSession: what it sends is in step_session.cpp, what it makes of the answers in step_answers.cpp,
+// both of groups in step_group.cpp.
 // Private to store/.
 #pragma once
 
@@ -8,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "store/pipeline.hpp"
 #include "store/result_reader.hpp"
@@ -26,6 +28,9 @@ class StepSession::Impl {
   void commit_and_run(const StepCommit& commit, StepStatement next);
   void commit_foreign(const std::string& result);
   void rollback();
+  void run_group(std::vector<StepStatement> statements);
+  void commit_group(const std::vector<StepCommit>& commits);
+  bool takes_groups() const { return at_home() && !is_read_only(); }
   Progress advance();
   StepStatement take_statement() { return std::move(statement_); }
 
@@ -33,13 +38,23 @@ class StepSession::Impl {
   Pipeline pipeline_;
   StepOutcome outcome_;
   CommitOutcome commit_outcome_;
+  GroupOutcome group_outcome_;
 
  private:
-  enum class Exchange { kNone, kRun, kCommit, kRollback };
+  enum class Exchange { kNone, kRun, kGroup, kCommit, kRollback };
+
+  // Steps that run as one transaction. `statement_` and `reader_` are those of the one whose answer is the next.
+  struct Group {
+    std::vector<StepStatement> statements;
+    std::size_t at = 0;  // place of `statement_`, which was moved from there
+    std::size_t result_bytes = 0;
+    std::vector<ResultReader> readers;  // of those that are answered
+  };
 
   void require_checkpoint();  // throws StoreError
   // The schema df is there, and the session is ours alone.
   bool at_home() const { return !options_.pooled && !options_.foreign; }
+  bool is_read_only() const;  // by default
   void send(const char* sql, Sent kind, std::initializer_list<const char*> params = {}) {
     pipeline_.send(sql, kind, params);
   }
@@ -53,11 +68,18 @@ class StepSession::Impl {
   void send_commit();
   void send_clean();
   void ask_for_types();
+  std::vector<dsl::TypeOid> unknown_types() const;  // of results
+  void resolve_types();
+  std::optional<dsl::Failure> duplicate_columns() const;
+  void member_answered();
+  void blame(Sent kind);
+  void end_of_group();
   void stop_reading();
   dsl::Failure result_too_large() const;
   bool take_answers();
   void break_off(const std::exception& error);
   void handle(PGresultPtr result, Sent kind);
+  void take_answer(PGresultPtr result, Sent kind);
   void handle_answer(PGresultPtr result, Sent kind);
   void handle_error(const PGresult* result, Sent kind);
   void explain_own(dsl::Failure& failure) const;
@@ -88,6 +110,8 @@ class StepSession::Impl {
   std::optional<StepStatement> next_;  // of commit_and_run(), until the commit has succeeded
   bool is_committed_ = false;          // that of commit_and_run(), which advance() has yet to tell
   std::optional<ResultReader> reader_;
+  Group group_;
+  bool commits_group_ = false;
   std::optional<dsl::Failure> failure_;
   bool needs_to_run_alone_ = false;
   bool began_ = false;  // the session has answered

@@ -34,6 +34,10 @@ inline constexpr const char* kConstraints = "set constraints all immediate";
 inline constexpr const char* kConceal = "set local log_parameter_max_length_on_error = 0";
 inline constexpr const char* kCheckpoint =
     "call df._commit_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+// Of a group: what the step before left makes room for the next one. $2 null: no other follows.
+inline constexpr const char* kNextSettings = "call df._next_step($1, $2, $3, $4, $5)";
+inline constexpr const char* kGroupCheckpoint =
+    "call df._commit_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 inline constexpr const char* kOwnRole = "set local role none";
 // For a statement that ran alone, in its implicit transaction: what it did goes with it.
 inline constexpr const char* kStillRole =

@@ -35,6 +35,8 @@ void MeteredSteps::committed(StepId id, const store::CommitOutcome& outcome) {
     case store::CommitOutcome::Kind::kRefused:
       metrics_.refused(Refusal::kRefused);
       break;
+    case store::CommitOutcome::Kind::kNotGrouped:  // it runs again by itself
+      break;
     case store::CommitOutcome::Kind::kInDoubt:
       metrics_.refused(Refusal::kInDoubt);
       break;

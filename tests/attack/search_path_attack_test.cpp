@@ -153,12 +153,14 @@ TEST_CASE("no function of the schema looks names up in a caller's search path", 
   const TestDatabase database = fresh_database();
   Sql sql(database.conninfo());
   // These qualify every name instead: see df._commit_turn, and tests/attack/captured_names_test.cpp.
-  CHECK(sql.exec("select p.oid::regprocedure from pg_proc p "
-                 "where p.pronamespace = 'df'::regnamespace and p.prosqlbody is null "
-                 "and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false) "
-                 "and p.proname not in ('_begin_step', '_commit_turn', '_end_step', '_apply_turn', "
-                 "'_apply_start', '_new_id', '_submitter', '_ring_doorbell', '_check_submission')") ==
-        Rows{});
+  CHECK(
+      sql.exec(
+          "select p.oid::regprocedure from pg_proc p "
+          "where p.pronamespace = 'df'::regnamespace and p.prosqlbody is null "
+          "and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false) "
+          "and p.proname not in ('_begin_step', '_next_step', '_commit_turn', '_commit_group', '_end_step', "
+          "'_apply_turn', '_apply_start', '_new_id', '_submitter', '_ring_doorbell', '_check_submission')") ==
+      Rows{});
   CHECK(sql.exec("select c.oid::regclass from pg_class c where c.relnamespace = 'df'::regnamespace and "
                  "c.relkind = 'r' "
                  "and not c.relrowsecurity") == Rows{});
