@@ -203,6 +203,7 @@ std::vector<Key> step_keys() {
                hours{24}),
       size("steps.max_result_bytes", kReload, MEMBER(steps.max_result_bytes), 1'024, kLargestPayload),
       boolean("steps.prepared_statements", kRestart, MEMBER(steps.prepared_statements)),
+      word("steps.group_commit", kRestart, MEMBER(steps.group_commit), {"off", "auto"}),
       word("identity.mode", kRestart, MEMBER(identity.mode), {"login", "set_role"}),
       structured("identity.roles", Shape::kRoles, kReload, MEMBER(identity.roles), print_roles),
       text("identity.passwords_directory", kReload, MEMBER(identity.passwords_directory)),

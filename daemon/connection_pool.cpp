@@ -11,9 +11,14 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstPause{400};
-constexpr milliseconds kTurn{250};  // that a role keeps its last connection while others have none
+constexpr std::size_t kLookAhead = 64;  // of waiting steps, for some that join
+constexpr milliseconds kTurn{250};      // that a role keeps its last connection while others have none
 
 }  // namespace
+
+void ConnectionPool::Host::serve_group(ConnectionId, std::vector<StepId>) {
+  DURABLED_ASSERT(!"this host lets no steps join");
+}
 
 void ConnectionPool::reconfigure(milliseconds idle_timeout, milliseconds max_pause, Time now) {
   limits_.idle_timeout = idle_timeout;
@@ -182,11 +187,8 @@ bool ConnectionPool::dispatch_one(const store::StepTarget& key, Target& target, 
       close(id);
       return true;
     }
-    const StepId step = target.waiting.front();
-    target.waiting.pop_front();
-    count_waiting(key.role_id, -1);
     connection.is_idle = false;
-    host_.serve(id, step);
+    serve_next(id, key, target);
     return true;
   }
   if (target.connecting >= static_cast<int>(target.waiting.size())) return false;
@@ -197,6 +199,36 @@ bool ConnectionPool::dispatch_one(const store::StepTarget& key, Target& target, 
   ++target.connecting;
   host_.open(key);
   return true;
+}
+
+void ConnectionPool::serve_next(ConnectionId connection, const store::StepTarget& key, Target& target) {
+  std::vector<StepId> steps = take_group(connection, target);
+  if (steps.empty()) {
+    steps.push_back(target.waiting.front());
+    target.waiting.pop_front();
+  }
+  count_waiting(key.role_id, -static_cast<int>(steps.size()));
+  if (steps.size() > 1) return host_.serve_group(connection, std::move(steps));
+  host_.serve(connection, steps.front());
+}
+
+// Empty if the first one does not join.
+std::vector<StepId> ConnectionPool::take_group(ConnectionId connection, Target& target) {
+  std::vector<StepId> steps;
+  std::deque<StepId>& waiting = target.waiting;
+  if (limits_.group < 2 || waiting.size() < 2 || !host_.joins(connection, steps, waiting.front())) return {};
+  std::size_t kept = 0, at = 0;
+  for (; at < std::min(waiting.size(), kLookAhead) && steps.size() < limits_.group; ++at) {
+    const StepId step = waiting[at];
+    if (host_.joins(connection, steps, step)) {
+      steps.push_back(step);
+    } else {
+      waiting[kept++] = step;
+    }
+  }
+  waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(kept),
+                waiting.begin() + static_cast<std::ptrdiff_t>(at));
+  return steps;
 }
 
 // Whether one more connection may be opened; closes an idle one where that makes room.

@@ -8,6 +8,8 @@
 //   - When all connections are open, a role that has at least two more than one that waits gives one up.
 //   - When the reserve is used up too, roles without a connection take turns with those that have one: a role keeps its
 //     last connection for a quarter of a second at least.
+//   - A connection may serve several steps at once that its host lets join; they are the first of the queue, but for
+//     those among them that do not join, which keep their places.
 //   - A target whose login failed is tried again after growing pauses, with one connection at a time.
 //
 // Pure: it opens and closes nothing itself but asks its host to. It has no clock but `now`. Not thread-safe.
@@ -32,6 +34,7 @@ struct ConnectionLimits {
   int connections = 16, per_role = 12, reserve = 16;
   std::chrono::milliseconds idle_timeout{60'000};
   std::chrono::milliseconds max_pause{60'000};  // between attempts to log in
+  std::size_t group = 1;                        // steps that a connection serves at once, at most
 };
 
 class ConnectionPool {
@@ -46,6 +49,10 @@ class ConnectionPool {
     virtual void open(const store::StepTarget& target) = 0;
     // The connection is the step's, which waits no longer, until released() or closed().
     virtual void serve(ConnectionId connection, StepId step) = 0;
+    // The same of several steps, which joins() has agreed to.
+    virtual void serve_group(ConnectionId connection, std::vector<StepId> steps);
+    // Whether the connection can serve this step together with `chosen`, which may be empty.
+    virtual bool joins(ConnectionId, const std::vector<StepId>& /*chosen*/, StepId) { return false; }
     // The connection is idle, and the pool has forgotten it.
     virtual void close(ConnectionId connection) = 0;
   };
@@ -111,6 +118,8 @@ class ConnectionPool {
   void count_open(store::RoleId role, int change);
   void dispatch(Time now);
   bool dispatch_one(const store::StepTarget& key, Target& target, Time now);
+  void serve_next(ConnectionId connection, const store::StepTarget& key, Target& target);
+  std::vector<StepId> take_group(ConnectionId connection, Target& target);
   bool has_place(const store::StepTarget& key);
   bool gives_way(const Connection& connection, Time now) const;
   bool evict_idle(std::optional<store::RoleId> role = std::nullopt);

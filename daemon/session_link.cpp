@@ -53,6 +53,16 @@ class SessionConnector::Link : public StepLink {
     session_->rollback();
     begin_exchange();
   }
+  void run_group(std::vector<store::StepStatement> statements) override {
+    session_->run_group(std::move(statements));
+    begin_exchange();
+  }
+  void commit_group(const std::vector<store::StepCommit>& commits) override {
+    session_->commit_group(commits);
+    begin_exchange();
+  }
+  bool takes_groups() const override { return session_->takes_groups(); }
+  store::GroupOutcome take_group_outcome() override { return session_->take_group_outcome(); }
   store::StepOutcome take_outcome() override { return session_->take_outcome(); }
   store::CommitOutcome take_commit_outcome() override { return session_->take_commit_outcome(); }
   store::StepStatement take_statement() override { return session_->take_statement(); }

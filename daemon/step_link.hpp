@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "store/conninfo.hpp"
 #include "store/step_session.hpp"
@@ -44,9 +45,14 @@ class StepLink {
   virtual void commit_and_run(const store::StepCommit& commit, store::StepStatement next) = 0;
   virtual void commit_foreign(const std::string& result) = 0;
   virtual void rollback() = 0;
+  // Several steps as one transaction; only where takes_groups() says so.
+  virtual void run_group(std::vector<store::StepStatement> statements);
+  virtual void commit_group(const std::vector<store::StepCommit>& commits);
+  virtual bool takes_groups() const { return false; }
 
   // Of the exchange that is over, or of the commit that kCommitted is about.
   virtual store::StepOutcome take_outcome() = 0;
+  virtual store::GroupOutcome take_group_outcome() { return {}; }
   virtual store::CommitOutcome take_commit_outcome() = 0;
   virtual store::StepStatement take_statement() = 0;  // that ran last, for another connection
   virtual bool lost() const = 0;

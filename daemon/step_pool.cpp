@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/step_pool_session.hpp"
 #include "dsl/assert.hpp"
 
 namespace durabled::daemon {
@@ -13,41 +14,6 @@ namespace {
 constexpr std::chrono::seconds kTick{1};
 
 }  // namespace
-
-// What a connection does, what begins it, and what comes next:
-//
-//   phase         begins with                      next
-//   idle          opened, released                 running; closed when the server ends it
-//   running       serve(); kCommitted              executed; closed and its step queued again if the session was
-//                                                  dead before it took anything
-//   executed      kOver; a commit that is refused  committing; chaining; finish(): rolling back, or idle if it ran
-//                                                  alone
-//   committing    commit(), commit_foreign(),      committed, executed
-//                 commit_and_start() while others
-//                 wait for the connection
-//   chaining      commit_and_start()               running (the next step), executed (of this one)
-//   committed     kOver                            finish(): idle
-//   rolling back  finish(), a late cancel          idle; closed when the connection is lost
-//
-// While a cancel is on its way a connection is not released, so that the cancel cannot hit the next step. One that
-// was meant for a commit may hit the step that is chained to it: that step runs again.
-struct StepPool::Session {
-  enum class Phase { kIdle, kRunning, kExecuted, kCommitting, kChaining, kCommitted, kRollingBack };
-
-  ConnectionId id = 0;
-  store::StepTarget target;
-  std::unique_ptr<StepLink> link;
-  Phase phase = Phase::kIdle;
-  StepId job = 0, next = 0;  // next: to be started once job is committed
-  int chained = 0;           // steps that were started so since it was served
-  bool alone = false;
-  bool used = false;  // it has run something
-  bool cancelling = false;
-  bool release_when_cancelled = false;
-  bool stray_cancel = false;  // that was meant for the step before
-  bool overdue = false;       // it was cancelled because it ran too long
-  Time served_at{}, running_since{};
-};
 
 StepPool::StepPool(StepConnector& connector, StepPoolOptions options)
     : connector_(connector),
@@ -82,6 +48,10 @@ StepPool::Job& StepPool::add_job(StepId id, const store::StepTarget& target, con
   job.role = statement.role = role;
   job.node = static_cast<dsl::NodeIndex>(std::strtoul(statement.node_id.c_str(), nullptr, 16));
   job.attempt = statement.attempt;
+  if (options_.limits.group > 1 && statement.may_group && !statement.alone) {
+    job.shape = options_.shape_of(statement.sql);
+    job.may_join = job.shape != ShortStatements::kNone;
+  }
   return job;
 }
 
@@ -170,6 +140,11 @@ StepPool::Session& StepPool::executed_session(StepId id) {
 }
 
 void StepPool::commit(StepId id, store::StepCommit commit) {
+  if (Member* one = member(id)) {
+    one->commit = std::move(commit);
+    return;
+  }
+  if (is_ungrouped(id)) return;
   Session& session = executed_session(id);
   session.phase = Session::Phase::kCommitting;
   session.link->commit(commit);
@@ -183,11 +158,20 @@ void StepPool::commit_foreign(StepId id, const std::string& result) {
 
 void StepPool::commit_and_start(StepId id, store::StepCommit commit, StepId next,
                                 store::StepStatement statement) {
-  Session& session = executed_session(id);
-  Job& job = add_job(next, session.target, jobs_.at(id).role, statement);
+  if (is_ungrouped(id)) return;
+  const Job& before = jobs_.at(id);
+  Job& job = add_job(next, before.target, before.role, statement);
   job.state = Job::State::kBehind;
+  if (Member* one = member(id)) {
+    job.statement = std::move(statement);
+    one->commit = std::move(commit);
+    one->next = next;
+    return;
+  }
+  Session& session = executed_session(id);
   session.next = next;
-  if (statement.alone || !may_chain(session)) {
+  const bool joins_others = may_join(job) && pool_.is_waited_for(session.target);
+  if (statement.alone || joins_others || !may_chain(session)) {
     job.statement = std::move(statement);
     session.phase = Session::Phase::kCommitting;
     return session.link->commit(commit);
@@ -212,7 +196,7 @@ void StepPool::finish(StepId id) {
   if (found == jobs_.end()) return;
   Session* session = found->second.session;
   jobs_.erase(found);
-  if (session == nullptr) return;
+  if (session == nullptr || session->phase == Session::Phase::kGroupTold) return;
   session->job = 0;
   if (session->link->lost()) return lose(*session);
   if (session->phase == Session::Phase::kExecuted && !session->alone) return roll_back(*session);
@@ -237,22 +221,31 @@ void StepPool::stop(StepId id) {
       job.is_stopped = true;
       return;
     case Job::State::kServed:
-      if (job.session->phase != Session::Phase::kRunning) return;
-      job.is_stopped = true;
-      return cancel(*job.session);
+      return stop_served(job);
     case Job::State::kAnswered:
+    case Job::State::kUngrouped:
       return;
   }
+}
+
+void StepPool::stop_served(Job& job) {
+  using Phase = Session::Phase;
+  const Phase phase = job.session->phase;
+  if (phase != Phase::kRunning && phase != Phase::kGroupRunning && phase != Phase::kGroupTold) return;
+  job.is_stopped = true;
+  if (phase != Phase::kGroupTold) cancel(*job.session);
 }
 
 void StepPool::abandon(StepId id) {
   const auto found = jobs_.find(id);
   if (found == jobs_.end()) return;
   const Job& job = found->second;
+  using Phase = Session::Phase;
+  const Phase phase = job.session != nullptr ? job.session->phase : Phase::kIdle;
   const bool is_answered =
-      job.state == Job::State::kAnswered ||
+      job.state == Job::State::kAnswered || job.state == Job::State::kUngrouped ||
       (job.state == Job::State::kServed &&
-       (job.session->phase == Session::Phase::kExecuted || job.session->phase == Session::Phase::kCommitted));
+       (phase == Phase::kExecuted || phase == Phase::kCommitted || phase == Phase::kGroupTold));
   return is_answered ? finish(id) : stop(id);
 }
 
@@ -287,6 +280,11 @@ void StepPool::exchange_over(Session& session) {
       return commit_over(session);
     case Session::Phase::kRollingBack:
       return session.link->lost() ? lose(session) : release(session);
+    case Session::Phase::kGroupRunning:
+      return group_ran(session);
+    case Session::Phase::kGroupCommitting:
+      return answer_group(session, session.link->take_commit_outcome().kind);
+    case Session::Phase::kGroupTold:
     case Session::Phase::kIdle:
     case Session::Phase::kExecuted:
     case Session::Phase::kCommitted:
@@ -304,6 +302,11 @@ void StepPool::run_over(Session& session) {
   if (pool_.works(session.id)) logins_.works(session.target, now);
   outcome.took = std::chrono::duration_cast<std::chrono::microseconds>(now - session.running_since);
   explain_overdue(outcome.failure, session);
+  if (const auto job = jobs_.find(session.job);
+      job != jobs_.end() && job->second.shape != ShortStatements::kNone) {
+    ShortStatements& known = short_[session.target];
+    outcome.failure ? known.failed(job->second.shape) : known.ran(job->second.shape, *outcome.took);
+  }
   callbacks_.executed(session.job, std::move(outcome));
 }
 
@@ -317,10 +320,15 @@ void StepPool::commit_over(Session& session) {
   if (!committed) jobs_.erase(next);
   explain_overdue(outcome.failure, session);
   callbacks_.committed(id, std::move(outcome));
-  const auto found = jobs_.find(next);
+  wait_or_answer(next);
+}
+
+// A step that has not run, if it is there still: it waits for a connection, unless nobody waits for it any more.
+void StepPool::wait_or_answer(StepId id) {
+  const auto found = jobs_.find(id);
   if (found == jobs_.end()) return;
-  if (!found->second.is_stopped) return enqueue(next);
-  answer_later(next, found->second, dsl::make_failure("57014", "stopped before it ran", dsl::kNoNode, 1));
+  if (!found->second.is_stopped) return enqueue(id);
+  answer_later(id, found->second, dsl::make_failure("57014", "stopped before it ran", dsl::kNoNode, 1));
 }
 
 // The connection's step is committed, and the next one runs.
@@ -366,8 +374,13 @@ void StepPool::put_back(Session& session) {
   const auto found = jobs_.find(session.job);
   if (found == jobs_.end()) return lose(session);
   found->second.statement = session.link->take_statement();
-  found->second.session = nullptr;
-  found->second.state = Job::State::kWaiting;
+  put_back(session, found->second);
+}
+
+// The job is that of session.job.
+void StepPool::put_back(Session& session, Job& job) {
+  job.session = nullptr;
+  job.state = Job::State::kWaiting;
   const auto owned = std::move(sessions_.extract(session.id).mapped());
   const auto next_try = pool_.put_back(owned->id, owned->job, owned->used, connector_.now());
   if (owned->used) return;
@@ -407,7 +420,8 @@ void StepPool::cancel(Session& session) {
 
 void StepPool::cancel_running() {
   for (const auto& [id, session] : sessions_) {
-    if (session->phase == Session::Phase::kRunning) cancel(*session);
+    if (session->phase == Session::Phase::kRunning || session->phase == Session::Phase::kGroupRunning)
+      cancel(*session);
   }
 }
 
@@ -421,16 +435,33 @@ void StepPool::tick() {
   const Time now = connector_.now();
   stop_overdue(now);
   const auto retry_at = pool_.tick(now);
-  connector_.wake_at(std::min(retry_at.value_or(now + kTick), now + kTick), [this] { tick(); });
+  next_tick_ = now + kTick;
+  wake_at(std::min(retry_at.value_or(next_tick_), next_tick_));
+  for (const auto& [id, session] : sessions_) {
+    const Time deadline = session->running_since + options_.group_time;
+    if (session->phase == Session::Phase::kGroupRunning && !session->cancelling && deadline < next_tick_)
+      wake_at(deadline);
+  }
   logins_.tidy(pool_);
+  std::erase_if(short_, [this](const auto& known) { return !pool_.knows(known.first); });
+}
+
+void StepPool::wake_at(Time time) {
+  next_tick_ = time;
+  connector_.wake_at(time, [this] { tick(); });
 }
 
 void StepPool::stop_overdue(Time now) {
+  for (const auto& [id, session] : sessions_) {
+    if (session->phase == Session::Phase::kGroupRunning &&
+        now - session->running_since >= options_.group_time)
+      cancel(*session);
+  }
   if (options_.timeout.count() == 0) return;
   for (const auto& [id, session] : sessions_) {
-    const bool busy = session->phase == Session::Phase::kRunning ||
-                      session->phase == Session::Phase::kCommitting ||
-                      session->phase == Session::Phase::kChaining;
+    const bool busy =
+        session->phase == Session::Phase::kRunning || session->phase == Session::Phase::kCommitting ||
+        session->phase == Session::Phase::kGroupCommitting || session->phase == Session::Phase::kChaining;
     if (!busy || session->cancelling || now - session->running_since <= options_.timeout) continue;
     session->overdue = true;
     cancel(*session);

@@ -14,10 +14,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "daemon/connection_pool.hpp"
 #include "daemon/coordinator.hpp"
 #include "daemon/login_watch.hpp"
+#include "daemon/short_statements.hpp"
 #include "daemon/step_link.hpp"
 
 namespace durabled::daemon {
@@ -30,6 +32,9 @@ struct StepPoolOptions {
   // Of a chain of steps that keeps a connection for which others wait.
   int chain_steps = 16;
   std::chrono::milliseconds chain_time{100};
+  // A group of steps that share a transaction and take longer fall apart: each runs by itself.
+  std::chrono::milliseconds group_time{200};
+  std::function<ShortStatements::Shape(std::string_view)> shape_of = ShortStatements::shape_of;
 };
 
 class StepPool : public StepPort, private ConnectionPool::Host, private StepLink::Owner {
@@ -39,6 +44,7 @@ class StepPool : public StepPort, private ConnectionPool::Host, private StepLink
     std::function<void(StepId, store::StepOutcome)> executed;
     std::function<void(StepId, store::CommitOutcome)> committed;
     LoginWatch::Callbacks logins;
+    std::function<void(std::size_t)> grouped = {};  // so many steps were committed as one
   };
   // `connector` outlives the pool and calls nothing back once the pool is gone.
   StepPool(StepConnector& connector, StepPoolOptions options);
@@ -73,12 +79,14 @@ class StepPool : public StepPort, private ConnectionPool::Host, private StepLink
 
  private:
   struct Session;
+  struct Member;
   struct Job {
     enum class State {
       kWaiting,   // for a connection
       kBehind,    // the step before it is being committed
       kServed,    // it has a connection
       kAnswered,  // it has failed without a connection, or its connection has gone on to the next step
+      kUngrouped  // its group fell apart while its instance considered what to commit
     };
     State state = State::kWaiting;
     store::StepTarget target;  // who logs in, and where
@@ -88,10 +96,14 @@ class StepPool : public StepPort, private ConnectionPool::Host, private StepLink
     store::StepStatement statement;  // until a connection takes it
     Session* session = nullptr;      // kServed
     bool is_stopped = false;         // by stop(), while it could not be cancelled yet
+    ShortStatements::Shape shape = ShortStatements::kNone;
+    bool may_join = false;  // kWaiting: a group, if its shape may
   };
 
   void open(const store::StepTarget& target) override;
   void serve(ConnectionId connection, StepId step) override;
+  void serve_group(ConnectionId connection, std::vector<StepId> steps) override;
+  bool joins(ConnectionId connection, const std::vector<StepId>& chosen, StepId step) override;
   void close(ConnectionId connection) override;
   void answered(std::uint64_t link, StepLink::Answer answer) override;
 
@@ -114,12 +126,26 @@ class StepPool : public StepPort, private ConnectionPool::Host, private StepLink
   bool was_cancelled_by_mistake(const Session& session, const store::StepOutcome& outcome) const;
   void run_again(Session& session);
   void put_back(Session& session);
+  void put_back(Session& session, Job& job);
+  void wait_or_answer(StepId id);
+  void stop_served(Job& job);
   void roll_back(Session& session);
   void release(Session& session);
   void lose(Session& session);
   void cancel(Session& session);
   void stop_overdue(Time now);
   void explain_overdue(std::optional<dsl::Failure>& failure, const Session& session) const;
+  void wake_at(Time time);
+
+  bool may_join(const Job& job) const;
+  void group_ran(Session& session);
+  void fall_apart(Session& session);
+  void tell_group(Session& session, std::vector<store::StepOutcome> outcomes);
+  void dissolve(Session& session);
+  void answer_group(Session& session, store::CommitOutcome::Kind kind);
+  // Whether the step was told of and can be committed no more; it is answered then.
+  bool is_ungrouped(StepId id);
+  Member* member(StepId id);
 
   StepConnector& connector_;
   StepPoolOptions options_;
@@ -128,7 +154,9 @@ class StepPool : public StepPort, private ConnectionPool::Host, private StepLink
   ConnectionPool pool_;
   std::map<ConnectionId, std::unique_ptr<Session>> sessions_;
   std::map<StepId, Job> jobs_;
+  std::map<store::StepTarget, ShortStatements> short_;
   ConnectionId next_connection_ = 1;
+  Time next_tick_{};
 };
 
 }  // namespace durabled::daemon

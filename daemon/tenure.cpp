@@ -51,6 +51,9 @@ CoordinatorOptions coordinator_options(const config::Config& config, const store
   return options;
 }
 
+// Steps that share a transaction, at most: more of them save little, and hold their locks for longer.
+constexpr std::size_t kGroupSteps = 32;
+
 StepPoolOptions pool_options(const config::Config& config, const std::string& own_role) {
   StepPoolOptions options;
   options.own_role = own_role;
@@ -59,6 +62,7 @@ StepPoolOptions pool_options(const config::Config& config, const std::string& ow
                     config.steps.connections_reserve, config.steps.idle_timeout,
                     config.steps.max_connect_pause};
   options.timeout = config.steps.timeout;
+  if (config.steps.group_commit == "auto") options.limits.group = kGroupSteps;
   return options;
 }
 

@@ -1,5 +1,7 @@
 #include "daemon/turn.hpp"
 
+#include <algorithm>
+
 namespace durabled::daemon {
 namespace {
 
@@ -75,6 +77,16 @@ std::string TurnDraft::for_step(dsl::Time at) const {
   json.object();
   write(json, at);
   return json.close().take();
+}
+
+std::optional<store::PlainTurn> TurnDraft::plain() const {
+  const bool is_end = status == Status::kCompleted;
+  const bool is_plain = signals.empty() && prune.empty() && start.empty() && error.empty() &&
+                        (is_end || (status == Status::kGoesOn && states.empty())) &&
+                        std::none_of(events.begin(), events.end(),
+                                     [](const dsl::Event& event) { return event.took.has_value(); });
+  if (!is_plain) return std::nullopt;
+  return store::PlainTurn{events, is_end, result_seq, states};
 }
 
 std::string TurnDraft::for_batch(const std::string& instance_id, std::int64_t token, dsl::Time at) const {

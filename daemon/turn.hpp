@@ -10,6 +10,7 @@
 #include "dsl/engine/event.hpp"
 #include "dsl/text/parser.hpp"
 #include "dsl/value/json_writer.hpp"
+#include "store/step_session.hpp"
 
 namespace durabled::daemon {
 
@@ -42,6 +43,8 @@ struct TurnDraft {
 
   // As df._apply_turn has it, `at` being the turn's time; empty when there is nothing to say.
   std::string for_step(dsl::Time at) const;
+  // The same without JSON, if there is no more to it than that has.
+  std::optional<store::PlainTurn> plain() const;
   // As df._commit_turns has it.
   std::string for_batch(const std::string& instance_id, std::int64_t token, dsl::Time at) const;
 

@@ -34,6 +34,7 @@ void StepSession::Impl::run_group(std::vector<StepStatement> statements) {
       send(own::kNextSettings, Sent::kOwn,
            {statement.role.c_str(), statement.instance_id.c_str(), statement.label.c_str(),
             statement.node_id.c_str(), attempt.c_str()});
+      send_traceparent(statement);
     }
     send_statement(statement);
   }

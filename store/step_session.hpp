@@ -32,6 +32,7 @@ struct StepStatement {
   std::size_t max_result_bytes = 0;
   bool is_first = false;         // nothing of the instance was recorded since it was claimed
   std::string traceparent = {};  // of W3C Trace Context, for df.traceparent; empty: nothing is set
+  bool may_group = false;        // its answer to the result does not wait for another step of its instance
 };
 
 // What a statement came to. Exactly one of result and failure is there.

@@ -370,8 +370,9 @@ void Instance::commit_in_slot(Step& step) {
   std::string turn = draft.for_step(event.at);
   steps_.has_recorded = true;  // where the next one runs, this has committed
   std::optional<NextStep> next = take_next();
-  emit(CommitStep{
-      id, {row_.claim_key, row_.id, row_.token, std::move(event), std::move(turn)}, std::move(next)});
+  emit(CommitStep{id,
+                  {row_.claim_key, row_.id, row_.token, std::move(event), std::move(turn), draft.plain()},
+                  std::move(next)});
   commit_beside();
 }
 

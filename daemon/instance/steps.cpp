@@ -36,6 +36,7 @@ Step& Steps::add_sql(const dsl::RunSql& run, const store::ClaimedInstance& row, 
   step.statement.scope = run.address.scope;
   step.statement.attempt = run.attempt;
   step.statement.is_first = !has_recorded;
+  step.statement.may_group = !run.is_ordered && run.attempt == 1;
   step.statement.max_result_bytes = surroundings_->options.max_result_bytes;
   return step;
 }

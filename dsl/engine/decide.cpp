@@ -102,7 +102,7 @@ Decision Execution::decide_ready(Frame& frame, Time now) {
     case NodeKind::kSql: {
       if (is_heavy(node.text)) {
         frame.phase = Frame::Phase::kRunning;
-        return RunSql{frame.address(), frame.attempt, {}, true, frame.names};
+        return RunSql{frame.address(), frame.attempt, {}, true, frame.names, {}, is_ordered(frame.node)};
       }
       Notes notes;
       auto statement = substitute_sql(node.text, {frame.names, variables_}, &notes);
@@ -110,8 +110,8 @@ Decision Execution::decide_ready(Frame& frame, Time now) {
         return fail_step(frame.address(), frame.attempt, "reference", statement.error().message,
                          statement.error().hint);
       frame.phase = Frame::Phase::kRunning;
-      return RunSql{frame.address(),          frame.attempt, std::move(*statement), false, {},
-                    std::move(notes.warnings)};
+      return RunSql{frame.address(),           frame.attempt,         std::move(*statement), false, {},
+                    std::move(notes.warnings), is_ordered(frame.node)};
     }
     case NodeKind::kHttp:
     case NodeKind::kHttpMultipart:

@@ -22,6 +22,7 @@ struct RunSql {
   bool is_template = false;
   Names names = {};
   std::vector<std::string> warnings = {};  // to go with the step's result
+  bool is_ordered = false;                 // which of several ends first decides what happens
 };
 // Make one HTTP call; the daemon substitutes, because only it knows secrets.
 struct CallHttp {

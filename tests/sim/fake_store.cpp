@@ -275,9 +275,26 @@ std::optional<store::TurnProblem> FakeStore::commit(int worker, const store::Tur
   return std::nullopt;
 }
 
+bool FakeStore::holds(int worker, const store::StepCommit& commit) const {
+  const Row& row = rows_.at(commit.instance_id);
+  return row.worker == worker && row.token == commit.token && row.claim_key == commit.claim_key;
+}
+
+bool FakeStore::commit_group(int worker, const std::vector<store::StepCommit>& commits,
+                             const std::vector<std::string>& effects) {
+  for (const store::StepCommit& commit : commits) {
+    if (!holds(worker, commit)) return false;
+  }
+  for (std::size_t i = 0; i < commits.size(); ++i) {
+    if (!commit_step(worker, commits[i], effects[i]))
+      throw Violation("a step of a group ended the instance of another: " + commits[i].instance_id);
+  }
+  return true;
+}
+
 bool FakeStore::commit_step(int worker, const store::StepCommit& commit, const std::string& effect) {
+  if (!holds(worker, commit)) return false;
   Row& row = rows_.at(commit.instance_id);
-  if (row.worker != worker || row.token != commit.token || row.claim_key != commit.claim_key) return false;
   ++effects_[effect];
   insert(row, commit.event);
   if (!commit.turn.empty()) apply_turn(row, commit.turn, commit.event.at);

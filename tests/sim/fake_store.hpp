@@ -71,6 +71,9 @@ class FakeStore {
   std::string signal_data(std::int64_t signal_id) const;
   // False: the lease is lost, and nothing was written.
   bool commit_step(int worker, const store::StepCommit& commit, const std::string& effect);
+  // All of them, or nothing.
+  bool commit_group(int worker, const std::vector<store::StepCommit>& commits,
+                    const std::vector<std::string>& effects);
   // Of a step that runs outside a transaction.
   void effect_alone(const std::string& effect) { ++effects_alone_[effect]; }
 
@@ -90,6 +93,7 @@ class FakeStore {
   };
 
   void deliver();
+  bool holds(int worker, const store::StepCommit& commit) const;
   void insert(Row& row, dsl::Event event);
   void apply_turn(Row& row, const std::string& turn, dsl::Time at);
   void put_down(Row& row, const std::string& turn, const std::string& status);

@@ -42,12 +42,28 @@ class SimLink : public StepLink {
   }
   void commit(const store::StepCommit& commit) override {
     begin(Exchange::kCommit);
-    send_commit(commit, std::nullopt);
+    send_commit(land(commit), std::nullopt);
   }
   void commit_and_run(const store::StepCommit& commit, store::StepStatement next) override {
     begin(Exchange::kCommit);
-    send_commit(commit, std::move(next));
+    send_commit(land(commit), std::move(next));
   }
+  void run_group(std::vector<store::StepStatement> statements) override {
+    begin(Exchange::kRun);
+    group_ = std::move(statements);
+    execute_group(sim_.delay());
+  }
+  void commit_group(const std::vector<store::StepCommit>& commits) override {
+    begin(Exchange::kCommit);
+    if (commits.size() != group_.size()) sim_.violate("a group is not committed as it was run");
+    std::vector<std::string> effects;
+    for (std::size_t i = 0; i < commits.size(); ++i) effects.push_back(effect_of(commits[i], group_[i]));
+    send_commit([commits, effects](FakeStore& store,
+                                   int worker) { return store.commit_group(worker, commits, effects); },
+                std::nullopt);
+  }
+  bool takes_groups() const override { return true; }
+  store::GroupOutcome take_group_outcome() override { return std::move(group_outcome_); }
   void commit_foreign(const std::string&) override { sim_.violate("a step of another database"); }
   void rollback() override {
     begin(Exchange::kRollback);
@@ -63,7 +79,11 @@ class SimLink : public StepLink {
   void cancel() override {
     after(sim_.delay(), [this] {
       ++cancels_;
-      if (executing_) statement_over(failed("57014", false));
+      if (executing_ && !group_.empty()) {
+        group_over({{}, failed("57014", false).failure, 0});
+      } else if (executing_) {
+        statement_over(failed("57014", false));
+      }
       host_.later(sim_.delay(), [this, alive = std::weak_ptr<int>(alive_)] {
         if (!alive.expired()) owner_->answered(number_, Answer::kCancelled);
       });
@@ -72,6 +92,7 @@ class SimLink : public StepLink {
 
  private:
   enum class Exchange { kNone, kRun, kCommit, kRollback };
+  using Land = std::function<bool(FakeStore&, int worker)>;  // what a commit does; false: nothing
 
   // On the server, while the connection is there.
   void after(Duration delay, std::function<void()> what) {
@@ -120,6 +141,7 @@ class SimLink : public StepLink {
 
   void execute(store::StepStatement statement, Duration way) {
     statement_ = std::move(statement);
+    group_.clear();
     if (lost_) {
       outcome_ = failed("08006", true);
       outcome_.never_began = true;
@@ -140,6 +162,37 @@ class SimLink : public StepLink {
             });
     });
   }
+  void execute_group(Duration way) {
+    store::GroupOutcome outcome;
+    if (lost_) {
+      group_outcome_ = {{}, failed("08006", true).failure, {}, true};
+      return answer_over(Duration(0));
+    }
+    bool is_slow = sim_.below(20) == 0;
+    for (std::size_t i = 0; i < group_.size() && !outcome.failure; ++i) {
+      store::StepOutcome one = outcome_of(group_[i]);
+      is_slow |= group_[i].sql.starts_with("slow");
+      if (one.failure) {
+        outcome = {{}, one.failure, i};
+      } else {
+        outcome.steps.push_back(std::move(one));
+      }
+    }
+    if (sim_.chance(Fault::kSession, 60)) outcome = {{}, failed("08006", true).failure, {}};
+    after(way, [this, is_slow, outcome = std::move(outcome)]() mutable {
+      executing_ = true;
+      after(is_slow ? milliseconds(sim_.below(3'000)) : sim_.delay(),
+            [this, run = ++runs_, outcome = std::move(outcome)]() mutable {
+              if (executing_ && run == runs_) group_over(std::move(outcome));
+            });
+    });
+  }
+  void group_over(store::GroupOutcome outcome) {
+    executing_ = false;
+    group_outcome_ = std::move(outcome);
+    lost_ |= group_outcome_.failure && group_outcome_.failure->code == "08006";
+    answer_over(sim_.delay());
+  }
   void statement_over(store::StepOutcome outcome) {
     executing_ = false;
     outcome_ = std::move(outcome);
@@ -148,23 +201,32 @@ class SimLink : public StepLink {
   }
 
   // On its way to the server it does not matter any more whether the daemon lives.
-  void send_commit(const store::StepCommit& commit, std::optional<store::StepStatement> next) {
+  static std::string effect_of(const store::StepCommit& commit, const store::StepStatement& statement) {
+    return commit.instance_id + '/' + statement.node_id + '@' + statement.scope;
+  }
+  Land land(const store::StepCommit& commit) const {
     if (statement_.alone) sim_.violate("a commit of what ran alone");
-    const std::string effect = commit.instance_id + '/' + statement_.node_id + '@' + statement_.scope;
+    return [commit, effect = effect_of(commit, statement_)](FakeStore& store, int worker) {
+      return store.commit_step(worker, commit, effect);
+    };
+  }
+  void send_commit(Land land, std::optional<store::StepStatement> next) {
+    using Kind = store::CommitOutcome::Kind;
+    const Kind not_committed = group_.empty() ? Kind::kRefused : Kind::kNotGrouped;
     const bool refused = sim_.chance(Fault::kCommit, 20);
     const bool doubtful = !refused && sim_.chance(Fault::kCommit, 30), lands = sim_.below(2) == 0;
     const Duration way = sim_.delay(), back = sim_.delay();
     const auto outcome = std::make_shared<store::CommitOutcome>();
     const auto cancels = std::make_shared<int>(cancels_);
-    sim_.after(way, [this, &sim = sim_, worker = host_.worker(), commit, effect, outcome, refused, doubtful,
-                     lands, cancels, alive = std::weak_ptr<int>(alive_)] {
+    sim_.after(way, [this, &sim = sim_, worker = host_.worker(), land = std::move(land), outcome, refused,
+                     doubtful, lands, not_committed, cancels, alive = std::weak_ptr<int>(alive_)] {
       const bool cancelled = !alive.expired() && *cancels != cancels_;
       if (refused || cancelled) {
-        *outcome = {store::CommitOutcome::Kind::kRefused, failed(refused ? "40001" : "57014", true).failure};
+        *outcome = {not_committed, failed(refused ? "40001" : "57014", true).failure};
       } else if (doubtful && !lands) {
-        outcome->kind = store::CommitOutcome::Kind::kInDoubt;
-      } else if (!sim.server().commit_step(worker, commit, effect)) {
-        outcome->kind = store::CommitOutcome::Kind::kLeaseLost;
+        outcome->kind = Kind::kInDoubt;
+      } else if (!land(sim.server(), worker)) {
+        outcome->kind = not_committed == Kind::kNotGrouped ? not_committed : Kind::kLeaseLost;
       }
     });
     if (doubtful) {  // the connection breaks, at any time, even before the commit lands
@@ -201,6 +263,8 @@ class SimLink : public StepLink {
   int cancels_ = 0;  // that have arrived
   std::deque<std::pair<Answer, std::function<void()>>> answers_;
   store::StepStatement statement_;
+  std::vector<store::StepStatement> group_;  // in place of `statement_`
+  store::GroupOutcome group_outcome_;
   store::StepOutcome outcome_;
   store::CommitOutcome commit_outcome_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
