@@ -41,7 +41,7 @@ struct Config {
     Milliseconds max_connect_pause{60'000};  // between tries to log in
     Milliseconds mark_running_after{500};    // a step that lasts longer gets an event for its start
     std::size_t max_result_bytes = 16 << 20;
-    bool prepared_statements = true;  // false behind a transaction pooler
+    bool prepared_statements = true;   // false behind a transaction pooler
     std::string group_commit = "off";  // off | auto: short steps of a role share a transaction
   } steps;
 

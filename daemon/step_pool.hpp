@@ -33,7 +33,7 @@ struct StepPoolOptions {
   int chain_steps = 16;
   std::chrono::milliseconds chain_time{100};
   // A group of steps that share a transaction and take longer fall apart: each runs by itself.
-  std::chrono::milliseconds group_time{200};
+  std::chrono::milliseconds group_time{300};
   std::function<ShortStatements::Shape(std::string_view)> shape_of = ShortStatements::shape_of;
 };
 

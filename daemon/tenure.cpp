@@ -229,7 +229,8 @@ void Tenure::begin_steps() {
                             metrics_.login_failed();
                             loop_->login_failed(problem, std::move(hopeless));
                           },
-                          [this](const store::StepTarget& target) { loop_->login_works(target); }}});
+                          [this](const store::StepTarget& target) { loop_->login_works(target); }},
+                         [this](std::size_t steps) { metrics_.grouped(steps); }});
   steps_->tick();
 }
 

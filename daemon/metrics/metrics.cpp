@@ -139,6 +139,9 @@ struct Metrics::Impl {
   Gauge& calls = gauge("durabled_http_calls_in_flight", "HTTP calls under way").Add({});
   Gauge& calls_max = gauge("durabled_http_calls_in_flight_max", "http.max_in_flight").Add({});
   Counter& logins_failed = counter("durabled_login_failures_total", "Logins for steps that failed").Add({});
+  Counter& groups = counter("durabled_step_groups_total", "Transactions that several steps shared").Add({});
+  Counter& grouped_steps =
+      counter("durabled_grouped_steps_total", "Steps that shared a transaction with others").Add({});
   Counter& reconnects = counter("durabled_reconnects_total", "Times the database was lost").Add({});
   Counter& exported =
       counter("durabled_spans_exported_total", "Spans of traces that the collector took").Add({});
@@ -221,6 +224,11 @@ void Metrics::claimed(std::chrono::microseconds waited) {
 void Metrics::login_failed() {
   impl_->logins_failed.Increment();
 }
+void Metrics::grouped(std::size_t steps) {
+  impl_->groups.Increment();
+  impl_->grouped_steps.Increment(static_cast<double>(steps));
+}
+
 void Metrics::reconnected() {
   impl_->reconnects.Increment();
 }

@@ -45,6 +45,7 @@ class Metrics {
                      std::optional<std::chrono::microseconds> took);
   void committed(CommitKind kind, std::chrono::microseconds took);
   void refused(Refusal reason);
+  void grouped(std::size_t steps);  // they were committed as one
   void took_over(int instances);
   // How long an instance that was due waited until this daemon took it.
   void claimed(std::chrono::microseconds waited);

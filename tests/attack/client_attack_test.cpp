@@ -186,16 +186,27 @@ TEST_CASE("the daemon's own functions are of no use to others", "[S3.4]") {
   for (const std::string& id : {attack.victims_instance(), std::string("00000000")})
     CHECK(attack.mallory().text("select df._rerun_problem($1, '00000001')", id) ==
           "it has not started, so there is nothing to keep; rerun it without a node");
-  // Only the key opens _commit_turn; a guess, a NULL and an instance of its own do not.
+  // Only the key opens _commit_turn and _commit_group; a guess, a NULL and an instance of its own do not.
   for (const char* key : {"'KEY'", "null", "gen_random_uuid()"}) {
     for (const char* instance : {"'VICTIM'", "'OWN'", "null", "''''"}) {
       for (const char* token : {"0", "1", "2", "null"}) {
         attack.attempt_in_vain("call df._commit_turn(" + std::string(key) + ", " + instance + ", " + token +
                                ", null, 1000, now(), 'InstanceCompleted', null, null, null, '{}', "
                                "'{\"status\":\"completed\",\"database\":\"x\"}')");
+        attack.attempt_in_vain("call df._commit_group(array[" + std::string(key) + "]::uuid[], array[" +
+                               instance + "]::text[], array[" + token +
+                               "]::bigint[], array[1], array[1000], array[now()], "
+                               "array['InstanceCompleted'], null, null, null, array['{}']::json[], array[1], "
+                               "array[now()], null, null, array[1], array[now()], "
+                               "array['{\"status\":\"completed\"}']::json[])");
       }
     }
   }
+  for (const char* nothing : {"null", "'{}'"})
+    attack.attempt_in_vain("call df._commit_group(" + std::string(nothing) + ", " + nothing + ", " + nothing +
+                           ", array[1], array[1000], array[now()], array['X'], null, null, null, null, "
+                           "array[1], array[now()], null, "
+                           "null, array[1], array[now()], array['{\"status\":\"completed\"}']::json[])");
   // The key of one claim opens no other: not with the token of the other, nor once its claim is over.
   attack.owner().exec(
       "update df.instances set worker_id = (select id from df.workers), "

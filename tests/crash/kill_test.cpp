@@ -93,7 +93,10 @@ TEST_CASE("kill -9 of two daemons and a crash of the server lose nothing and dou
   create_effects(*alice);
   constexpr int kWorkflows = 200;
   submit_many(*alice, kWorkflows);
-  const Settings settings = {{"steps.connections", "4"}, {"worker.lease_ttl", "6s"}};
+  const Settings settings = {{"steps.connections", "4"},
+                             {"steps.connections_per_role", "2"},
+                             {"steps.group_commit", seed % 2 == 0 ? "auto" : "off"},
+                             {"worker.lease_ttl", "6s"}};
   std::unique_ptr<DaemonProcess> daemons[2];
   const auto start = [&](int which) {
     daemons[which] = std::make_unique<DaemonProcess>(
@@ -129,7 +132,10 @@ TEST_CASE("terminated sessions, whichever they are, lose nothing and double noth
   constexpr int kWorkflows = 100;
   submit_many(alice, kWorkflows);
   // A step may be hit more often than the standing policy tries it again.
-  DaemonProcess& daemon = world.start_daemon({{"steps.connections", "6"}, {"retry.max_attempts", "50"}});
+  DaemonProcess& daemon = world.start_daemon({{"steps.connections", "6"},
+                                              {"steps.connections_per_role", seed % 2 == 0 ? "2" : "6"},
+                                              {"steps.group_commit", seed % 2 == 0 ? "auto" : "off"},
+                                              {"retry.max_attempts", "50"}});
   Sql postgres(world.database().conninfo("postgres"));
   for (int fault = 0; fault < 12; ++fault) {
     await_progress(alice, std::uniform_int_distribution<int>(10, 70)(random), kWorkflows);

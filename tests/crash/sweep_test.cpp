@@ -23,7 +23,7 @@ bool is_full_sweep() {
 // A daemon behind a proxy, two databases, and roles that do not share connections.
 class SweptWorld : public HttpWorld {
  public:
-  explicit SweptWorld(const std::vector<std::string>& roles)
+  explicit SweptWorld(const std::vector<std::string>& roles, Settings settings = {})
       : elsewhere_(server().fresh_database()), proxy(server().port()) {
     const std::string objects =
         "create table public.effects (instance text, step int);"
@@ -39,7 +39,7 @@ class SweptWorld : public HttpWorld {
       there.exec("select df.grant_usage('" + role + "')");
     }
     http.route("/swept/", TestAnswer{.body = "ok"});
-    Settings settings = allowed();
+    settings.merge(allowed());
     settings.insert({{"retry.delay", "5ms"},
                      {"retry.max_delay", "20ms"},
                      {"retry.max_attempts", "50"},
@@ -160,6 +160,23 @@ TEST_CASE("a lost message of a step's session loses nothing and doubles nothing,
     std::cout << "fault sweep, sessions of steps, " << kind << ": " << count << " cuts\n";
   }
   std::cout << "fault sweep, sessions of steps: " << sum << " cuts" << std::endl;
+}
+
+TEST_CASE("a lost message of a group of steps loses nothing and doubles nothing, wherever it is", "[L6.1]") {
+  SweptWorld world({"swept1"}, {{"steps.group_commit", "auto"}, {"steps.connections_per_role", "1"}});
+  const SweptKind kind{.name = "group",
+                       .dsl =
+                           "df.for_each('select v from generate_series(1, 6) v', "
+                           "'insert into public.effects values (''{sys_instance_id}'', $item.v)', 6)",
+                       .steps = 6};
+  Findings findings;
+  const int cuts = sweep_steps(world, "swept1", kind, is_full_sweep() ? 1 : 5, findings);
+  findings.report();
+  CHECK(world.owner().number(
+            "select max(count) from (select count(*) from public.effects group by xmin::text) t") > 1);
+  CHECK(world.daemon().running());
+  CHECK(cuts > 3);
+  std::cout << "fault sweep, groups of steps: " << cuts << " cuts" << std::endl;
 }
 
 TEST_CASE("a lost message of the daemon's own sessions loses nothing and doubles nothing, wherever it is",

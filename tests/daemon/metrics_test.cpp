@@ -82,6 +82,8 @@ TEST_CASE("what was counted is what is shown") {
   const dsl::Failure duplicate = failure("23505");
   metrics.step_finished(StepKind::kHttp, &duplicate, {});
   metrics.refused(Refusal::kLeaseLost);
+  metrics.grouped(7);
+  metrics.grouped(2);
   metrics.took_over(3);
   store::Statistics database;
   database.unfinished = {{"running", 7}};
@@ -98,6 +100,7 @@ TEST_CASE("what was counted is what is shown") {
         "durabled_step_duration_seconds_bucket{kind=\"sql\",le=\"0.02\"} 0\n",
         "durabled_step_duration_seconds_bucket{kind=\"sql\",le=\"0.1\"} 1\n",
         "durabled_turns_refused_total{reason=\"lease_lost\"} 1\n", "durabled_takeovers_total 3\n",
+        "durabled_step_groups_total 2\n", "durabled_grouped_steps_total 9\n",
         "durabled_db_instances{status=\"running\"} 7\n", "durabled_db_instances{status=\"paused\"} 0\n",
         "durabled_db_overdue_instances 2\n", "durabled_db_relation_bytes{table=\"events\"} 8192\n",
         "process_start_time_seconds "}) {
