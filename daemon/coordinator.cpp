@@ -207,7 +207,8 @@ void Coordinator::carry_out(Entry& entry, SubstituteSql effect) {
 void Coordinator::carry_out(Entry& entry, StartHttp effect) {
   by_step_[effect.step] = &entry;
   http_port_.start(effect.step, entry.instance.role(), entry.instance.id(),
-                   (*effect.graph)[effect.call.address.node], effect.call, effect.variables);
+                   (*effect.graph)[effect.call.address.node], effect.call, effect.variables,
+                   effect.payload ? &*effect.payload : nullptr);
 }
 
 void Coordinator::carry_out(Entry& entry, CommitStep effect) {

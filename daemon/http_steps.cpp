@@ -12,13 +12,16 @@
 namespace durabled::daemon {
 namespace {
 
+using namespace std::chrono_literals;
+
 HttpResult to_result(HttpOutcome outcome, dsl::NodeIndex node, int attempt) {
   HttpResult result;
   if (outcome) {
     if (const auto duration = dsl::json_member(outcome->json, "duration_ms"))
       result.took = std::chrono::milliseconds(std::stoll(std::string(*duration)));
-    result.status = outcome->status;
     result.result = std::move(outcome->json);
+    result.facts = {outcome->url, outcome->status, outcome->bytes,
+                    std::chrono::duration_cast<std::chrono::milliseconds>(result.took.value_or(0us))};
     return result;
   }
   const HttpFailure& error = outcome.error();
@@ -47,10 +50,12 @@ HttpSteps::HttpSteps(boost::asio::io_context& io, const config::Config::Http& co
       client_(std::make_unique<HttpClient>(config, make_policy(config))) {}
 
 void HttpSteps::start(StepId id, const std::string& role, const std::string& instance_id,
-                      const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) {
+                      const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables,
+                      const HttpPayload* payload) {
   const std::string key = idempotency_key(installation_, instance_id, call.address);
-  auto request = build_http_request(node, {call.names, variables},
-                                    {role, key, traceparent_ ? traceparent_(instance_id, call) : ""});
+  auto request =
+      build_http_request(node, {call.names, variables},
+                         {role, key, traceparent_ ? traceparent_(instance_id, call) : ""}, payload);
   const auto deliver = [weak = weak_from_this(), id, index = call.address.node, attempt = call.attempt,
                         &io = io_](HttpOutcome outcome) {
     boost::asio::post(io, [weak, id, result = to_result(std::move(outcome), index, attempt)]() mutable {

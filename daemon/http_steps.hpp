@@ -24,7 +24,7 @@ class HttpSteps : public HttpPort, public std::enable_shared_from_this<HttpSteps
   using Traceparent = std::function<std::string(const std::string& instance_id, const dsl::CallHttp& call)>;
   void set_traceparent(Traceparent traceparent) { traceparent_ = std::move(traceparent); }
   void start(StepId id, const std::string& role, const std::string& instance_id, const dsl::Node& node,
-             const dsl::CallHttp& call, const dsl::Variables& variables) override;
+             const dsl::CallHttp& call, const dsl::Variables& variables, const HttpPayload* payload) override;
   void stop(StepId id) override;
   void reconfigure(const config::Config::Http& config);
   std::size_t calls() const { return calls_.size(); }  // under way or waiting

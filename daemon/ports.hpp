@@ -37,8 +37,10 @@ class StepPort {
 class HttpPort {
  public:
   virtual ~HttpPort() = default;
+  // `payload`, unless null, is the body in place of the node's.
   virtual void start(StepId id, const std::string& role, const std::string& instance_id,
-                     const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) = 0;
+                     const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables,
+                     const HttpPayload* payload) = 0;
   virtual void stop(StepId id) = 0;
 };
 

@@ -49,7 +49,7 @@ void TemplateQueue::next(const std::string& name) {
   callbacks_.offload(
       [work] {
         const SubstituteSql& source = work->source;
-        const std::string& text = (*source.graph)[source.node].text;
+        const std::string& text = text_of((*source.graph)[source.node], source.part);
         work->result = dsl::substitute_sql(text, {source.names, source.variables}, &work->notes);
         work->source.names = {};
       },

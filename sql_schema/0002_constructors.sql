@@ -202,6 +202,20 @@ begin
 end $$;
 comment on function df._http_config is 'The configuration of an HTTP step';
 
+-- `config` of an HTTP step with the statements before and after its call.
+create function df._with_statements(config text, request text, "into" text) returns text language plpgsql stable parallel safe as $$
+declare
+  longer constant text := pg_catalog.rtrim(config, '}') || coalesce(',"request":' || pg_catalog.to_json(request)::text, '')
+    || coalesce(',"into":' || pg_catalog.to_json("into")::text, '') || '}';
+  problem constant text := df._statements_problem(longer::jsonb);
+begin
+  if problem is not null then
+    raise exception 'df.http: %', problem using errcode = 'invalid_parameter_value';
+  end if;
+  return longer;
+end $$;
+comment on function df._with_statements is 'The configuration of an HTTP step with its statements';
+
 -- ---- steps ---------------------------------------------------------------------------------------------------------
 
 create function df.sql(query text) returns text language plpgsql immutable parallel safe as $$
@@ -258,19 +272,21 @@ comment on function df.wait_for_signal is
   'Waits for a signal of this name, without limit or for at most timeout_seconds. The result has signal_name, timed_out and data';
 
 create function df.http(url text, method text default 'POST', body text default null, headers anycompatible default null,
-  timeout_seconds numeric default 30, expect text default null) returns text language plpgsql stable parallel safe as $$
+  timeout_seconds numeric default 30, expect text default null, request text default null, "into" text default null)
+returns text language plpgsql stable parallel safe as $$
 begin
-  return df._leaf('HTTP', df._http_config('df.http', url, method, ',"body":' || pg_catalog.to_json(body)::text, headers::text,
-    timeout_seconds, expect));
+  return df._leaf('HTTP', df._with_statements(df._http_config('df.http', url, method, ',"body":' || pg_catalog.to_json(body)::text,
+    headers::text, timeout_seconds, expect), request, "into"));
 end $$;
-comment on function df.http(text, text, text, anycompatible, numeric, text) is 'One HTTP call: GET POST PUT DELETE PATCH';
+comment on function df.http(text, text, text, anycompatible, numeric, text, text, text) is
+  'One HTTP call: GET POST PUT DELETE PATCH. request: a statement that makes the body; into: one that takes the answer, as $response';
 
 -- A body of type jsonb, with a method and without. The order of the second's arguments keeps literals without a type,
 -- which mean text, from being ambiguous.
 create function df.http(url text, method text, body jsonb, headers anycompatible default null, timeout_seconds numeric default 30,
-  expect text default null) returns text language plpgsql stable parallel safe as $$
-begin return df.http(url, method, body::text, headers, timeout_seconds, expect); end $$;
-comment on function df.http(text, text, jsonb, anycompatible, numeric, text) is 'One HTTP call with a body of type jsonb';
+  expect text default null, "into" text default null) returns text language plpgsql stable parallel safe as $$
+begin return df.http(url, method, body::text, headers, timeout_seconds, expect, null, "into"); end $$;
+comment on function df.http(text, text, jsonb, anycompatible, numeric, text, text) is 'One HTTP call with a body of type jsonb';
 create function df.http(url text, body jsonb, timeout_seconds numeric default 30, headers anycompatible default null)
 returns text language plpgsql stable parallel safe as $$
 begin return df.http(url, 'POST', body::text, headers, timeout_seconds); end $$;
@@ -488,7 +504,7 @@ comment on operator @operator_schema@.@> (none, text) is '@> body: repeats for e
 
 insert into df._client_routines (name) values
   ('_node_types'), ('_leaf'), ('_node'), ('_keys'), ('_canonical'), ('_group'), ('_replace_end'), ('_append'),
-  ('_check_name'), ('_seconds'), ('_compact'), ('_http_config'), ('sql'), ('sleep'), ('wait_for_schedule'),
+  ('_check_name'), ('_seconds'), ('_compact'), ('_http_config'), ('_with_statements'), ('sql'), ('sleep'), ('wait_for_schedule'),
   ('wait_for_signal'), ('break'), ('fail'), ('seq'), ('join'), ('join3'), ('race'), ('any'), ('as'), ('if'), ('if_rows'),
   ('loop'), ('for_each'), ('retry'), ('timeout'), ('catch'), ('_op_seq'), ('_op_join'), ('_op_race'),
   ('_op_then'), ('_op_else'), ('_op_loop');

@@ -318,7 +318,7 @@ begin
   end if;
   unknown := df._unknown_key(config, case kind
     when 'SIGNAL' then array['signal_name', 'timeout_seconds']
-    when 'HTTP' then array['url', 'method', 'body', 'headers', 'timeout_seconds', 'expect']
+    when 'HTTP' then array['url', 'method', 'body', 'headers', 'timeout_seconds', 'expect', 'request', 'into']
     when 'HTTP_MULTIPART' then array['url', 'method', 'parts', 'headers', 'timeout_seconds', 'expect']
     when 'FOR_EACH' then array['max_parallel', 'name']
     when 'RETRY' then array['max_attempts', 'delay', 'backoff', 'max_delay', 'on']
@@ -331,7 +331,7 @@ begin
     when 'SIGNAL' then coalesce(
       case when pg_catalog.btrim(coalesce(config ->> 'signal_name', ''), E' \t\r\n') = '' then 'signal_name is missing' end,
       df._number_problem(config, 'timeout_seconds', 0, 3155760000, false))
-    when 'HTTP' then df._http_problem(config)
+    when 'HTTP' then coalesce(df._http_problem(config), df._statements_problem(config))
     when 'HTTP_MULTIPART' then coalesce(df._http_problem(config), df._parts_problem(config -> 'parts'))
     when 'FOR_EACH' then coalesce(
       df._number_problem(config, 'max_parallel', 1, 10000, false),
@@ -403,6 +403,18 @@ begin
   return df._number_problem(config, 'timeout_seconds', 0, 3155760000, false);
 end $$;
 comment on function df._http_problem is 'What is wrong with the configuration of an HTTP step';
+
+create function df._statements_problem(config jsonb) returns text language plpgsql immutable parallel safe as $$
+begin
+  return case
+    when pg_catalog.jsonb_typeof(config -> 'request') not in ('string', 'null') then 'request must be a string'
+    when pg_catalog.jsonb_typeof(config -> 'into') not in ('string', 'null') then 'into must be a string'
+    when config ->> 'request' is not null and config ->> 'body' is not null then
+      'request makes the body: body cannot be given as well'
+    else coalesce('request: ' || case when config ->> 'request' is not null then df._statement_problem(config ->> 'request') end,
+                  'into: ' || case when config ->> 'into' is not null then df._statement_problem(config ->> 'into') end) end;
+end $$;
+comment on function df._statements_problem is 'What is wrong with the statements of an HTTP step';
 
 -- What a node of a kind has: for condition_node, left_node, right_node, extra_nodes and query ! required, ? allowed,
 -- - not allowed; NULL for an unknown kind. As in dsl/graph/kinds.cpp, but for IF, which has a condition or a query.
@@ -542,6 +554,27 @@ language sql immutable parallel safe begin atomic
 end;
 comment on function df._references(text, boolean, boolean) is 'The names that text refers to by $name';
 
+-- The statements among the templates of a node.
+create function df._node_statements(p_kind text, p_query text) returns setof text language sql immutable parallel safe
+  set search_path = pg_catalog, pg_temp as $$
+  select p_query where p_kind = 'SQL'
+  union all
+  select df._try_jsonb(p_query) ->> k from unnest(array['request', 'into']) k where p_kind = 'HTTP'
+$$;
+comment on function df._node_statements(text, text) is 'The statements of a node';
+
+-- The names that a node refers to. What `into` calls the answer is bound for it.
+create function df._node_references(p_kind text, p_query text, p_code_only boolean default false) returns setof text
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+  select r from df._references(case p_kind when 'HTTP' then (df._try_jsonb(p_query) - '{request,into}'::text[])::text else p_query end,
+                               p_kind = 'SQL', p_code_only) r where p_kind = 'SQL' or not p_code_only
+  union
+  select r from unnest(array['request', 'into']) k,
+                df._references(df._try_jsonb(case p_kind when 'HTTP' then p_query end) ->> k, true, p_code_only) r
+  where k = 'request' or r <> 'response'
+$$;
+comment on function df._node_references(text, text, boolean) is 'The names that a node refers to by $name';
+
 -- For each node, from 1 in preorder, the last one below it.
 create function df._subtree_ends(p_parents int[]) returns int[] language plpgsql immutable
   set search_path = pg_catalog, pg_temp as $$
@@ -603,7 +636,7 @@ begin
     if queries[n] is not null then
       own := case when kinds[n] = 'IF' then df._try_jsonb(queries[n]) ->> 'if_rows' end;
       return query
-        select n - 1, r from (select own union select * from df._references(queries[n], kinds[n] = 'SQL')) u(r)
+        select n - 1, r from (select own union select * from df._node_references(kinds[n], queries[n])) u(r)
         where r is not null and r <> all (bound) and r <> all (implicit) and (own is null or r = own) order by 2;
     end if;
     if kinds[n] = 'LOOP' and n > 1 then
@@ -763,16 +796,16 @@ begin
                           where df._is_open_credential(c.key, c.value) order by c.key limit 1) h
     where k in ('HTTP', 'HTTP_MULTIPART');
   return query
-    select n::int, 5, left(s.parameter, 20) || ' is a parameter, and a SQL step has no parameters'
-    from unnest(kinds, queries) with ordinality u(k, q, n), df._statements(case when k = 'SQL' and q ~ '\$[0-9]' then q end) s
-    where s.parameter is not null and s.first_word not in ('prepare', 'create');
+    select distinct on (n) n::int, 5, left(s.parameter, 20) || ' is a parameter, and a SQL step has no parameters'
+    from unnest(kinds, queries) with ordinality u(k, q, n), df._node_statements(k, case when q ~ '\$[0-9]' then q end) t, df._statements(t) s
+    where s.parameter is not null and s.first_word not in ('prepare', 'create') order by n;
   return query
     select n::int, 6, 'the name ''input'' hides the input that the instance is given'
     from unnest(kinds, names, queries) with ordinality u(kind, name, query, n)
     where name = 'input' or kind = 'FOR_EACH' and df._try_jsonb(query) ->> 'name' = 'input';
   if df._variables(array_to_string(queries, ' ')) = '{}' then
     used := array(select r.name from unnest(kinds, queries) q(kind, query)
-                    cross join lateral df._references(q.query, q.kind = 'SQL') r(name) where q.query is not null
+                    cross join lateral df._node_references(q.kind, q.query) r(name) where q.query is not null
                   union
                   select df._try_jsonb(q.query) ->> 'if_rows' from unnest(kinds, queries) q(kind, query) where q.kind = 'IF');
     return query
@@ -832,7 +865,7 @@ begin
     continue when kinds[n] = any (passing)
       and not (kinds[n] = 'IF' and highest[n] < case when queries[n] is null then 2 else 1 end);
     if kinds[n] in ('SQL', 'SIGNAL', 'HTTP', 'HTTP_MULTIPART', 'SLEEP', 'WAIT_SCHEDULE') then
-      kind := kinds[n];
+      kind := case when kinds[n] = 'HTTP' and df._try_jsonb(queries[n]) ->> 'into' is not null then kind else kinds[n] end;
     end if;
     m := n;
     loop
@@ -882,10 +915,13 @@ begin
     select h.idx + 1, 7, 'the answer of this call is used whatever its status is, 404 included'
     from nodes h
     where h.node_type in ('HTTP', 'HTTP_MULTIPART') and coalesce(df._try_jsonb(h.query) ->> 'expect', '') = ''
-      and not exists (select from nodes v where v.node_type = 'SQL' and df._variables(v.query) <> '{}')
-      and exists (select from reads r join names a on a.name = r.name and a.idx = h.idx where r.field is not null)
+      and not exists (select from nodes v cross join lateral df._node_statements(v.node_type, v.query) s where df._variables(s) <> '{}')
+      and case when df._try_jsonb(h.query) ->> 'into' is not null
+        then df._try_jsonb(h.query) ->> 'into' ~ '\$\{?response\.'
+          and df._try_jsonb(h.query) ->> 'into' !~ '\$\{?response(\.(ok|status)\M|\.\*|[^A-Za-z0-9_.])'
+        else exists (select from reads r join names a on a.name = r.name and a.idx = h.idx where r.field is not null)
       and not exists (select from reads r join names a on a.name = r.name and a.idx = h.idx
-                      where r.field is null or r.field in ('ok', 'status'));
+                      where r.field is null or r.field in ('ok', 'status')) end;
 end $$;
 comment on function df._result_uses(json) is 'Results that are read in a way that is more often a mistake';
 
@@ -955,7 +991,9 @@ begin
     where u.name <> 'input' and case g.node_type
       when 'SQL' then df._variables(g.query) = '{}' and u.name in (select * from df._references(g.query, true, true))
       when 'HTTP' then df._variables(df._try_jsonb(g.query) ->> 'body') = '{}'
-        and u.name in (select * from df._json_names(df._try_jsonb(g.query) ->> 'body')) end
+        and u.name in (select * from df._json_names(df._try_jsonb(g.query) ->> 'body'))
+        or u.name in (select * from df._node_references('HTTP', g.query, true))
+           and df._variables(coalesce(df._try_jsonb(g.query) ->> 'request', '') || coalesce(df._try_jsonb(g.query) ->> 'into', '')) = '{}' end
     order by g.idx, u.name limit 1);
 end $$;
 comment on function df._unbound_problem(json) is 'A step of a graph that can only fail, because nothing binds a name';
@@ -965,7 +1003,7 @@ insert into df._client_routines (name) values
   ('_cron_value'), ('_cron_values'),
   ('_zone_problem'), ('_schedule_problem'), ('_statements'), ('_statement_problem'), ('_plain_problem'), ('_fail_problem'),
   ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_headers_problem'), ('_body_problem'),
-  ('_http_problem'), ('_node_shape'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
+  ('_http_problem'), ('_statements_problem'), ('_node_statements'), ('_node_references'), ('_node_shape'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
   ('_unbound_names'), ('_input_reads'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_json_names'), ('_copies_to_server'), ('_is_open_credential'),
   ('_result_names'), ('_result_uses'), ('_unbound_problem');
 

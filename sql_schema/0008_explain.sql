@@ -31,6 +31,8 @@ begin
     when 'SIGNAL' then 'SIGNAL ''' || df._one_line(config ->> 'signal_name') || ''''
       || coalesce(' (' || df._number(config ->> 'timeout_seconds') || 's)', '')
     when 'HTTP' then 'HTTP ' || upper(coalesce(config ->> 'method', 'POST')) || ' ' || df._one_line(config ->> 'url')
+      || coalesce(' request ''' || df._one_line(config ->> 'request') || '''', '')
+      || coalesce(' into ''' || df._one_line(config ->> 'into') || '''', '')
     when 'HTTP_MULTIPART' then
       'HTTP_MULTIPART ' || upper(coalesce(config ->> 'method', 'POST')) || ' ' || df._one_line(config ->> 'url')
     when 'FOR_EACH' then 'FOR EACH ' || coalesce(config ->> 'name', 'item') || ' (max '
@@ -702,7 +704,7 @@ begin
   else
     select array_agg(df._mark(s.inferred_status) order by s.node_id),
            array_agg(case when s.inferred_status in ('completed', 'failed') and t.took is not null
-                       then ' (' || case when s.node_type in ('HTTP', 'HTTP_MULTIPART') then coalesce((s.result ->> 'status') || ', ', '')
+                       then ' (' || case when s.node_type in ('HTTP', 'HTTP_MULTIPART') then coalesce(coalesce(s.result -> 'http' ->> 'status', s.result ->> 'status') || ', ', '')
                                          else '' end || df._duration(t.took) || ')' else '' end
                      || coalesce(' ' || (s.progress ->> 'done') || '/' || (s.progress ->> 'total')
                                  || case when s.progress ->> 'failed' <> '0' then ', ' || (s.progress ->> 'failed') || ' failed '

@@ -109,7 +109,8 @@ std::vector<NodeState> ClientStore::nodes(const std::string& id) {
     const pqxx::result rows = exec_params(work,
                                           "select n.node_id, n.inferred_status, n.status_details -> 'error', "
                                           "(extract(epoch from t.took) * 1000000)::bigint, "
-                                          "case when n.node_type like 'HTTP%' then n.result ->> 'status' end "
+                                          "case when n.node_type like 'HTTP%' then coalesce(n.result -> "
+                                          "'http' ->> 'status', n.result ->> 'status') end "
                                           "from df.instance_nodes($1) n "
                                           "left join df._node_times($1) t on t.node_id = n.node_id",
                                           id);

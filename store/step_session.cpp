@@ -89,7 +89,10 @@ void StepSession::Impl::begin_run(StepStatement statement) {
 }
 
 void StepSession::Impl::send_begin(const StepStatement& statement) {
-  send(reads_only_ ? own::kBeginWritable : own::kBegin, Sent::kOwn);
+  send(statement.reads_only() ? own::kBeginReadOnly
+       : reads_only_          ? own::kBeginWritable
+                              : own::kBegin,
+       Sent::kOwn);
   send_settings(statement);
 }
 
@@ -115,7 +118,7 @@ void StepSession::Impl::send_run() {
 }
 
 void StepSession::Impl::send_statement(const StepStatement& statement) {
-  if (reads_only_ && !statement.alone) {
+  if (reads_only_ && !statement.alone && !statement.reads_only()) {
     for (const char* sql : own::kReadOnly) send(sql, Sent::kOwn);
   }
   send(statement.sql.c_str(), Sent::kStatement);

@@ -30,6 +30,9 @@ struct StepStatement {
   std::string role;    // set by SET LOCAL ROLE; "none": whom the session logged in as
   bool alone = false;  // outside a transaction: at-least-once, commit() is not called
   std::size_t max_result_bytes = 0;
+  // Of an HTTP step: "request", in a transaction that cannot write and is rolled back, or "into"; "" for SQL steps.
+  std::string part = {};
+  bool reads_only() const { return part == "request"; }
   bool is_first = false;         // nothing of the instance was recorded since it was claimed
   std::string traceparent = {};  // of W3C Trace Context, for df.traceparent; empty: nothing is set
   bool may_group = false;        // its answer to the result does not wait for another step of its instance

@@ -7,6 +7,8 @@
 namespace durabled::store::own {
 
 inline constexpr const char* kBegin = "begin";
+// For a statement whose transaction is rolled back anyway.
+inline constexpr const char* kBeginReadOnly = "begin read only";
 // For a role whose transactions are read-only by default: what is released leaves the checkpoint free to write, and while it
 // is there the step is not.
 inline constexpr const char* kBeginWritable = "begin read write";

@@ -6,6 +6,7 @@
 #include <regex>
 #include <sstream>
 
+#include "dsl/graph/name_scopes.hpp"
 #include "dsl/graph/source.hpp"
 #include "dsl/value/reference_sites.hpp"
 #include "dsl/value/utf8.hpp"
@@ -69,19 +70,22 @@ StatementReport check_statements(const std::string& conninfo, const dsl::Graph& 
   bool may_exist_later = false;
   for (dsl::NodeIndex index = 0; index < graph.nodes.size(); ++index) {
     const dsl::Node& node = graph[index];
-    if (node.kind != dsl::NodeKind::kSql) continue;
-    const auto text = probe_text(node.text);
-    ++(text ? report.checked : report.skipped);
-    if (const auto problem = text ? probe.problem(*text) : std::nullopt) {
-      report.findings.push_back({.node = dsl::node_id(index),
-                                 .statement = node.text,
-                                 .message = problem->message,
-                                 .sqlstate = problem->sqlstate,
-                                 .hint = problem->hint,
-                                 .place = place_of(node.text, problem->position),
-                                 .is_certain = !(may_exist_later && is_missing_object(problem->sqlstate))});
-    }
-    may_exist_later = may_exist_later || makes_objects(node.text);
+    dsl::visit_templates(node, [&](std::string_view view, bool is_sql) {
+      if (!is_sql) return;
+      const std::string statement(view);
+      const auto text = probe_text(statement);
+      ++(text ? report.checked : report.skipped);
+      if (const auto problem = text ? probe.problem(*text) : std::nullopt) {
+        report.findings.push_back({.node = dsl::node_id(index),
+                                   .statement = statement,
+                                   .message = problem->message,
+                                   .sqlstate = problem->sqlstate,
+                                   .hint = problem->hint,
+                                   .place = place_of(statement, problem->position),
+                                   .is_certain = !(may_exist_later && is_missing_object(problem->sqlstate))});
+      }
+      may_exist_later = may_exist_later || makes_objects(statement);
+    });
   }
   return report;
 }

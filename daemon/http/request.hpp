@@ -45,8 +45,10 @@ struct HttpRequest {
 // A call that was answered and needs no retry; `ok` may well be false.
 struct HttpResponse {
   int status = 0;
-  bool ok = false;   // 200..299
-  std::string json;  // {"status","body","encoding","headers","ok","duration_ms"}
+  bool ok = false;        // 200..299
+  std::string json;       // {"status","body","encoding","headers","ok","duration_ms"}
+  std::string url = {};   // where it came from, as far as it may be shown: without query and secrets
+  std::size_t bytes = 0;  // of the body
 };
 
 // `code` is what a retry policy sees:

@@ -151,8 +151,17 @@ OrMessage<bool> settle_form_headers(std::vector<HttpHeader>& headers) {
   return true;
 }
 
+// The body, with a Content-Type unless the call has one; `type` empty: by what the body looks like.
+void set_body(HttpRequest& request, SecretText body, const std::string& type) {
+  request.body = std::move(body);
+  if (any_header(request.headers, "content-type")) return;
+  const std::string by_looks =
+      is_json(request.body->display()) ? "application/json" : "text/plain; charset=utf-8";
+  request.headers.push_back({"Content-Type", type.empty() ? by_looks : type});
+}
+
 OrMessage<HttpRequest> build(const dsl::Node& node, const dsl::HttpOptions& options,
-                             const dsl::Bindings& bindings) {
+                             const dsl::Bindings& bindings, const HttpPayload* payload) {
   HttpRequest request;
   request.method = options.method;
   request.expect = options.expect;
@@ -169,15 +178,12 @@ OrMessage<HttpRequest> build(const dsl::Node& node, const dsl::HttpOptions& opti
     if (!parts) return Unexpected{parts.error()};
     request.parts = std::move(*parts);
     if (auto settled = settle_form_headers(request.headers); !settled) return Unexpected{settled.error()};
+  } else if (payload != nullptr) {
+    set_body(request, SecretText(payload->bytes), payload->content_type);
   } else if (options.body) {
     auto body = fill(*options.body, dsl::HttpText::kBody, bindings);
     if (!body) return Unexpected{"body: " + body.error()};
-    request.body = std::move(*body);
-    if (!any_header(request.headers, "content-type")) {
-      const bool json_body = is_json(request.body->display());
-      request.headers.push_back(
-          {"Content-Type", json_body ? "application/json" : "text/plain; charset=utf-8"});
-    }
+    set_body(request, std::move(*body), "");
   }
   const double seconds = std::clamp(options.timeout_seconds, 0.001, kLongestTimeoutSeconds);
   request.timeout = std::chrono::milliseconds(std::llround(seconds * 1000));
@@ -207,11 +213,12 @@ bool is_header_value(std::string_view value) {
 }
 
 Expected<HttpRequest, HttpFailure> build_http_request(const dsl::Node& node, const dsl::Bindings& bindings,
-                                                      const HttpCallContext& context) {
+                                                      const HttpCallContext& context,
+                                                      const HttpPayload* payload) {
   DURABLED_ASSERT(node.kind == dsl::NodeKind::kHttp || node.kind == dsl::NodeKind::kHttpMultipart);
   const auto* options = std::get_if<dsl::HttpOptions>(&node.options);
   DURABLED_ASSERT(options != nullptr);
-  auto request = build(node, *options, bindings);
+  auto request = build(node, *options, bindings, payload);
   if (!request) return Unexpected{permanent_failure("http_request", request.error())};
   request->role = context.role;
   request->idempotency_key = context.idempotency_key;

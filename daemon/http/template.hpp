@@ -5,6 +5,7 @@
 #include <string>
 
 #include "daemon/http/request.hpp"
+#include "daemon/instance/exchange.hpp"
 #include "dsl/expected.hpp"
 #include "dsl/graph/graph.hpp"
 #include "dsl/value/substitute.hpp"
@@ -26,8 +27,10 @@ struct HttpCallContext {
 // A body without a Content-Type gets application/json when it is JSON, else text/plain.
 // Errors: http_request, permanent; the message says which field. {secret.NAME} counts only where the template
 // itself has it, never in an inserted value.
+// `payload`, unless null, is the body in place of the node's, as it is.
 Expected<HttpRequest, HttpFailure> build_http_request(const dsl::Node& node, const dsl::Bindings& bindings,
-                                                      const HttpCallContext& context);
+                                                      const HttpCallContext& context,
+                                                      const HttpPayload* payload = nullptr);
 
 // Headers that would change how the call is framed or where it goes (Host, Content-Length, Transfer-Encoding,
 // …).

@@ -223,6 +223,10 @@ std::optional<HttpOutcome> HttpTransfer::finish(CURLcode code, const HttpPolicy&
   if (followed && wire_.permit.redirects > 0) return follow(policy);
   HttpOutcome outcome = judge_response(response_, wire_.call(), wire_.shown_path(), wire_.expect, elapsed(),
                                        std::chrono::system_clock::now(), scrubber_);
+  if (outcome) {
+    outcome->url = wire_.place + wire_.shown_path();
+    outcome->bytes = response_.body.size();
+  }
   return outcome;
 }
 

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/instance/exchange.hpp"
 #include "daemon/log.hpp"
 #include "dsl/engine/decision.hpp"
 #include "dsl/engine/failure.hpp"
@@ -28,8 +29,8 @@ struct HttpResult {
   std::optional<std::string> result;  // the envelope
   std::optional<dsl::Failure> failure;
   std::optional<double> retry_after;  // seconds that the server asked for
-  int status = 0;                     // of the answer that is the result
   std::optional<std::chrono::microseconds> took = {};
+  HttpFacts facts = {};  // of a result
 };
 
 // How an instance ended, for the log.
@@ -46,7 +47,7 @@ struct StartSql {
   store::StepTarget target;
   store::StepStatement statement;
 };
-// Replace the references of a node's text off the event loop; answered by substituted().
+// Replace the references of a node's text, or of a part's statement, off the event loop; answered by substituted().
 struct SubstituteSql {
   StepId step = 0;
   std::string role;  // whose statements are made one at a time
@@ -54,6 +55,7 @@ struct SubstituteSql {
   dsl::NodeIndex node = 0;
   dsl::Names names;
   dsl::Variables variables;
+  Exchange::Part part = Exchange::Part::kCall;
 };
 // Make this HTTP call; answered by http_done().
 struct StartHttp {
@@ -61,6 +63,7 @@ struct StartHttp {
   std::shared_ptr<const dsl::Graph> graph;
   dsl::CallHttp call;
   dsl::Variables variables;
+  std::optional<HttpPayload> payload = {};  // in place of the node's body
 };
 struct NextStep {
   StepId step = 0;

@@ -63,6 +63,12 @@ bool Fold::apply(const dsl::Event& event) {
   return !mismatch;
 }
 
+dsl::ResultPtr Fold::hold(std::string json) {
+  dsl::ResultPtr held = run_->hold(std::move(json));
+  charge();
+  return held;
+}
+
 bool Fold::record(TurnDraft& draft, dsl::Event event) {
   if (!apply(event)) return false;
   end_draft(draft, event);

@@ -37,6 +37,8 @@ class Fold {
   // must be closed.
   [[nodiscard]] bool replay(const std::vector<dsl::Event>& history);
   [[nodiscard]] bool apply(const dsl::Event& event);
+  // What is held beside the results, and counts as one: an answer that a statement takes.
+  dsl::ResultPtr hold(std::string json);
   // Applies an event and appends it; an end of the instance becomes the draft's status.
   [[nodiscard]] bool record(TurnDraft& draft, dsl::Event event);
   // The end of a step that has no transaction to commit in: it failed, ran alone, or was a call. One that has to

@@ -159,44 +159,6 @@ void Instance::signal_fetched(std::int64_t signal, std::string data, dsl::Time n
   if (fold_.inbox().fetched(signal, std::move(data))) proceed();
 }
 
-void Instance::substituted(StepId id, Expected<std::string, dsl::SubstitutionError> statement,
-                           std::vector<std::string> warnings, dsl::Time now) {
-  now_ = now;
-  Step& step = steps_.at(id);
-  if (statement) {
-    step.statement.sql = std::move(*statement);
-    step.warnings = std::move(warnings);
-    step.become(State::kRunning);
-    steps_.mark_later(step, now_);
-    return steps_.send(step, row_, effects_);
-  }
-  step.outcome.failure = dsl::make_failure("reference", statement.error().message, step.address.node,
-                                           step.attempt, statement.error().hint);
-  steps_.wait_for_turn(step, effects_);
-  proceed();
-}
-
-void Instance::executed(StepId id, store::StepOutcome outcome, dsl::Time now) {
-  now_ = now;
-  Step& step = steps_.at(id);
-  steps_.unmark(step);
-  if (step.state() == State::kStopped) {
-    steps_.finish(id, effects_);
-  } else {
-    step.outcome = std::move(outcome);
-    step.annotate((*fold_.graph())[step.address.node].text);
-    steps_.wait_for_turn(step, effects_);
-  }
-  proceed();
-}
-
-void Instance::http_done(StepId id, HttpResult result, dsl::Time now) {
-  steps_.at(id).retry_after = result.retry_after;
-  store::StepOutcome outcome{std::move(result.result), std::move(result.failure)};
-  outcome.took = result.took;
-  executed(id, std::move(outcome), now);
-}
-
 void Instance::committed(StepId id, store::CommitOutcome outcome, dsl::Time now) {
   using Kind = store::CommitOutcome::Kind;
   now_ = now;

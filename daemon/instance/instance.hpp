@@ -99,6 +99,8 @@ class Instance {
   void read_again();
   void gone(std::optional<InstanceEnd> end = {});
 
+  // `answer`: of a call, where a statement takes it.
+  void step_ended(StepId id, store::StepOutcome outcome, const dsl::ResultPtr& answer, dsl::Time now);
   // The next turn, if there is anything to do and the slot allows it.
   void proceed();
   // These return false when the history does not fit: the instance is parked, and its steps are gone.

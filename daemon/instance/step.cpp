@@ -27,6 +27,7 @@ constexpr Move kMoves[] = {
     {State::kSubstituting, State::kExecuted},  // they cannot be replaced: it has failed
     {State::kChained, State::kRunning},        // the commit before it succeeded
     {State::kRunning, State::kExecuted},       // its outcome is there
+    {State::kRunning, State::kSubstituting},   // a call was answered, and a statement takes the answer
     {State::kRunning, State::kStopped},        // nobody wants it any more, or the daemon stops
     {State::kExecuted, State::kCommitting},    // its turn has come
     {State::kExecuted, State::kBeside},        // the slot is taken, and its order does not matter
@@ -88,6 +89,15 @@ void Step::annotate(const std::string& text) {
     result.key("warnings").list();
     for (const std::string& warning : warnings) result.text(warning);
     outcome.result = result.close().close().take();
+  }
+  if (part() == Exchange::Part::kInto && exchange->facts && !outcome.already_committed) {
+    const std::string facts = exchange->facts->json();
+    if (outcome.failure) {
+      outcome.failure->more.emplace_back("http", facts);
+    } else {
+      outcome.result =
+          dsl::JsonWriter::extending(std::move(*outcome.result)).raw("http", facts).close().take();
+    }
   }
   if (!outcome.failure || is_http) return;
   dsl::Failure& failure = *outcome.failure;

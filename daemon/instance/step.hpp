@@ -36,6 +36,8 @@ class Step {
   bool commits_in_session() const {
     return outcome.result && open && !statement.alone && !outcome.already_committed;
   }
+  // Which of its parts is under way; kCall for all that have but one.
+  Exchange::Part part() const { return exchange ? exchange->part : Exchange::Part::kCall; }
   // What the writer of the statement wants to see beside how it ended: the warnings about its references, and
   // where an error has a position, the text that it counts in. `text`: the node's.
   void annotate(const std::string& text);
@@ -50,6 +52,7 @@ class Step {
   std::vector<std::string> warnings;  // about its references
   store::StepOutcome outcome;
   std::optional<double> retry_after;
+  std::optional<Exchange> exchange;  // of a call with a statement before or after it
   std::optional<dsl::Event> event;   // kBeside
   std::optional<dsl::Time> mark_at;  // when its start goes into the history
 

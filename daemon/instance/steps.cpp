@@ -25,19 +25,24 @@ bool Steps::are_committing() const {
                      [](const auto& entry) { return entry.second.state() == State::kCommitting; });
 }
 
-Step& Steps::add_sql(const dsl::RunSql& run, const store::ClaimedInstance& row, State state) {
-  Step& step = add(run.address, run.attempt, state);
+// What its statement has beside the text.
+void Steps::describe(Step& step, const store::ClaimedInstance& row) const {
   step.foreign = row.database != surroundings_->options.served_database;
-  step.warnings = run.warnings;
-  step.statement.sql = run.statement;
   step.statement.instance_id = row.id;
   step.statement.label = row.label;
-  step.statement.node_id = dsl::node_id(run.address.node);
-  step.statement.scope = run.address.scope;
-  step.statement.attempt = run.attempt;
+  step.statement.node_id = dsl::node_id(step.address.node);
+  step.statement.scope = step.address.scope;
+  step.statement.attempt = step.attempt;
   step.statement.is_first = !has_recorded;
-  step.statement.may_group = !run.is_ordered && run.attempt == 1;
   step.statement.max_result_bytes = surroundings_->options.max_result_bytes;
+}
+
+Step& Steps::add_sql(const dsl::RunSql& run, const store::ClaimedInstance& row, State state) {
+  Step& step = add(run.address, run.attempt, state);
+  describe(step, row);
+  step.warnings = run.warnings;
+  step.statement.may_group = !run.is_ordered && run.attempt == 1;
+  step.statement.sql = run.statement;
   return step;
 }
 
@@ -70,23 +75,6 @@ bool Steps::start_recorded(const dsl::Execution& run, const store::ClaimedInstan
 void Steps::wait_for_turn(Step& step, Effects& effects) {
   step.become(State::kExecuted);
   if (step.outcome.failure && std::exchange(step.open, false)) effects.add(FinishStep{step.id});
-  executed.push_back(step.id);
-}
-
-// The text door takes any step from anybody; the right to call is that of the SQL door, df.http's own grant.
-void Steps::call_http(dsl::CallHttp call, const store::ClaimedInstance& row,
-                      std::shared_ptr<const dsl::Graph> graph, const dsl::Variables& variables, dsl::Time now,
-                      Effects& effects) {
-  Step& step = add(call.address, call.attempt, row.may_http ? State::kRunning : State::kExecuted);
-  step.is_http = true;
-  if (row.may_http) {
-    mark_later(step, now);
-    return effects.add(StartHttp{step.id, std::move(graph), std::move(call), variables});
-  }
-  const std::string role = row.role.value_or("");
-  step.outcome.failure = dsl::make_failure(
-      "42501", "role \"" + role + "\" does not have EXECUTE privilege on df.http()", step.address.node,
-      step.attempt, "Grant it with df.grant_usage('" + role + "', true).");
   executed.push_back(step.id);
 }
 
@@ -123,6 +111,8 @@ bool Steps::stop_queued(const std::function<bool(StepId)>& is_queued, Effects& e
   bool any = false;
   for (auto& [id, step] : steps_) {
     if (step.state() != State::kRunning || step.is_http || !is_queued(id)) continue;
+    // The daemon waits for what was answered already, so that no call is repeated.
+    if (step.exchange && step.exchange->part == Exchange::Part::kInto) continue;
     step.become(State::kStopped);
     effects.add(StopStep{id});
     any = true;

@@ -41,10 +41,15 @@ class Steps {
   bool start_recorded(const dsl::Execution& run, const store::ClaimedInstance& row, Effects& effects);
   // Its outcome is there. One that failed needs its session no longer.
   void wait_for_turn(Step& step, Effects& effects);
-  // A call; one that its role may not make has failed already.
+  // A call, or the statement before it; one that its role may not make has failed already.
   void call_http(dsl::CallHttp call, const store::ClaimedInstance& row,
                  std::shared_ptr<const dsl::Graph> graph, const dsl::Variables& variables, dsl::Time now,
                  Effects& effects);
+  // Begins the next part of an Exchange whose part has come to `step.outcome`, or tries the last one again. False: the
+  // outcome is the step's. `answer`: of its call, where a statement takes it.
+  bool goes_on(Step& step, const dsl::ResultPtr& answer, const store::ClaimedInstance& row,
+               const std::shared_ptr<const dsl::Graph>& graph, const dsl::Variables& variables,
+               Effects& effects);
   // Sends the statement. Requires: kRunning.
   void send(Step& step, const store::ClaimedInstance& row, Effects& effects);
   // The step that was sent behind a commit runs now, if there is one.
@@ -67,6 +72,9 @@ class Steps {
 
  private:
   Step& add(const dsl::Address& address, int attempt, Step::State state);
+  void describe(Step& step, const store::ClaimedInstance& row) const;
+  bool goes_on_to_call(Step& step, const std::shared_ptr<const dsl::Graph>& graph,
+                       const dsl::Variables& variables, Effects& effects);
 
   Surroundings* surroundings_;
   std::map<StepId, Step> steps_;

@@ -15,13 +15,15 @@ dsl::Time beginning(dsl::Time started, dsl::Time end, std::optional<std::chrono:
 
 void TracedSteps::add(StepId id, store::StepStatement& statement, bool is_foreign,
                       std::optional<dsl::Time> started) {
-  TracedAttempt attempt{statement.instance_id, statement.node_id, statement.scope, statement.attempt};
+  const std::string node = statement.node_id + (statement.part.empty() ? "" : "/" + statement.part);
+  TracedAttempt attempt{statement.instance_id, node, statement.scope, statement.attempt};
   if (!tracer_.traces(attempt.instance)) return;
   statement.traceparent = tracer_.traceparent(attempt);
   Step step;
   step.attempt = std::move(attempt);
   step.is_foreign = is_foreign;
   step.is_alone = statement.alone;
+  step.is_rolled_back = statement.reads_only();
   step.started = started;
   running_[id] = std::move(step);
 }
@@ -96,7 +98,7 @@ void TracedSteps::commit_foreign(StepId id, const std::string& result) {
 
 void TracedSteps::finish(StepId id) {
   if (const auto found = running_.find(id); found != running_.end()) {
-    if (found->second.ended) send(found->second, "stopped");
+    if (found->second.ended) send(found->second, found->second.is_rolled_back ? "completed" : "stopped");
     running_.erase(found);
   }
   steps_.finish(id);
@@ -138,14 +140,15 @@ void TracedSteps::send(const Step& step, const std::string& status, const std::s
 }
 
 void TracedHttp::start(StepId id, const std::string& role, const std::string& instance_id,
-                       const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) {
+                       const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables,
+                       const HttpPayload* payload) {
   if (tracer_.traces(instance_id)) {
     const auto* options = std::get_if<dsl::HttpOptions>(&node.options);
     calls_[id] = {{instance_id, dsl::node_id(call.address.node), call.address.scope, call.attempt},
                   options == nullptr ? "" : options->method,
                   now_()};
   }
-  http_.start(id, role, instance_id, node, call, variables);
+  http_.start(id, role, instance_id, node, call, variables, payload);
 }
 
 void TracedHttp::done(StepId id, const HttpResult& result) {
@@ -156,7 +159,7 @@ void TracedHttp::done(StepId id, const HttpResult& result) {
   how.start = beginning(found->second.started, how.end, result.took);
   how.status = result.failure ? "failed" : "completed";
   if (result.failure) how.code = result.failure->code;
-  how.http_status = result.status;
+  how.http_status = result.facts.status;
   send(found->second, std::move(how));
   calls_.erase(found);
 }

@@ -42,6 +42,7 @@ class TracedSteps : public StepPort {
     TracedAttempt attempt;
     bool is_foreign = false, is_alone = false;
     bool is_stopped = false, is_committing = false;
+    bool is_rolled_back = false;       // in any case: the `request` of a call
     std::optional<dsl::Time> started;  // nullopt: the commit that starts it is under way
     std::optional<EndedAttempt> ended;
     StepId next = 0;  // the step that the commit starts; 0: none
@@ -67,7 +68,7 @@ class TracedHttp : public HttpPort {
   void done(StepId id, const HttpResult& result);
 
   void start(StepId id, const std::string& role, const std::string& instance_id, const dsl::Node& node,
-             const dsl::CallHttp& call, const dsl::Variables& variables) override;
+             const dsl::CallHttp& call, const dsl::Variables& variables, const HttpPayload* payload) override;
   void stop(StepId id) override;
 
  private:

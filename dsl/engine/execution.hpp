@@ -90,6 +90,8 @@ class Execution {
   // instance is to be failed; no df.catch sees it, so that a history reads the same under another limit.
   bool is_exhausted() const { return exhausted_; }
   std::size_t bytes() const { return *meter_; }
+  // A result that is bound to nothing, and counts with the others while somebody has it.
+  ResultPtr hold(std::string json) { return make_result(std::move(json)); }
 
   // What has become of each node, as JSON for people; see NodeStates. `changed`: since this was last asked.
   std::string node_states();

@@ -146,7 +146,9 @@ Problem read_http(Node& node, std::string_view query) {
   options.expect = std::move(*statuses);
   if (node.kind == NodeKind::kHttp) {
     return config.text("body", options.body)
-        .finish({"url", "method", "body", "headers", "timeout_seconds", "expect"});
+        .text("request", options.request)
+        .text("into", options.into)
+        .finish({"url", "method", "body", "headers", "timeout_seconds", "expect", "request", "into"});
   }
   return config.json_text("parts", options.parts)
       .finish({"url", "method", "parts", "headers", "timeout_seconds", "expect"});

@@ -56,8 +56,13 @@ struct HttpOptions {
   // Statuses ("404") and classes ("2xx") that are results; every other is a failure. Empty: all but those that
   // say "later" (5xx, 408, 429).
   std::vector<std::string> expect = {};
+  // kHttp only, SQL statements: the first makes the body; the second takes the answer, as $response, in the commit
+  // that completes the step.
+  std::optional<std::string> request = {}, into = {};
   bool operator==(const HttpOptions&) const = default;
 };
+// What HttpOptions::into calls the answer.
+inline constexpr std::string_view kResponseName = "response";
 struct ForEachOptions {
   std::int64_t max_parallel = 10;
   std::string item = "item";  // an identifier

@@ -70,8 +70,10 @@ void find_odd_schedules(const Graph& graph, std::vector<Finding>& found) {
 
 void find_parameters(const Graph& graph, std::vector<Finding>& found) {
   for (NodeIndex index = 0; index < graph.nodes.size(); ++index) {
-    if (graph[index].kind != NodeKind::kSql) continue;
-    const std::string parameter = unbound_parameter(graph[index].text);
+    std::string parameter;
+    visit_templates(graph[index], [&](std::string_view text, bool is_sql) {
+      if (is_sql && parameter.empty()) parameter = unbound_parameter(text);
+    });
     if (parameter.empty()) continue;
     found.push_back({index, "parameter",
                      shorten(parameter, 20) + " is a parameter, and a SQL step has no parameters",
@@ -143,7 +145,7 @@ void find_unused_names(const Graph& graph, std::vector<Finding>& found) {
   std::set<std::string> used;
   for (const Node& node : graph.nodes) {
     bool open = false;
-    visit_templates(node, [&](std::string_view text) { open = open || !variable_names(text).empty(); });
+    visit_templates(node, [&](std::string_view text, bool) { open = open || !variable_names(text).empty(); });
     if (open) return;
     for (const auto& [name, offset] : names_used_by(node)) used.insert(name);
   }

@@ -11,7 +11,7 @@ namespace {
 
 bool may_read_input(const Node& node) {
   bool may = false;
-  visit_templates(node, [&](std::string_view text) {
+  visit_templates(node, [&](std::string_view text, bool) {
     may = may || text.find("$input") != std::string_view::npos ||
           text.find("${input") != std::string_view::npos;
   });
@@ -21,8 +21,8 @@ bool may_read_input(const Node& node) {
 std::vector<Reference> reads_of(const Node& node) {
   std::vector<Reference> reads;
   if (!may_read_input(node)) return reads;
-  visit_templates(node, [&](std::string_view text) {
-    for (Reference& reference : references_in(text, node.kind == NodeKind::kSql)) {
+  visit_templates(node, [&](std::string_view text, bool is_sql) {
+    for (Reference& reference : references_in(text, is_sql)) {
       if (reference.name == kInputName) reads.push_back(std::move(reference));
     }
   });

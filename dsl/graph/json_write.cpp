@@ -29,6 +29,8 @@ std::string http_config(const Node& node) {
   if (options.headers) config.raw("headers", *options.headers);
   config.raw("timeout_seconds", format_seconds(options.timeout_seconds));
   if (!options.expect.empty()) config.member("expect", joined_words(options.expect));
+  if (options.request) config.member("request", *options.request);
+  if (options.into) config.member("into", *options.into);
   return config.close().take();
 }
 

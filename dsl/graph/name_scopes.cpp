@@ -14,9 +14,13 @@ namespace {
 
 // The names without which the step can only fail.
 std::set<std::string> names_needed_by(const Node& node) {
-  if (node.kind == NodeKind::kSql) return names_in_code(node.text);
+  std::set<std::string> names;
+  visit_templates(node, [&](std::string_view text, bool is_sql) {
+    if (is_sql) names.merge(names_in_code(text));
+  });
   const auto* http = std::get_if<HttpOptions>(&node.options);
-  return http != nullptr && http->body ? names_in_json(*http->body) : std::set<std::string>();
+  if (http != nullptr && http->body) names.merge(names_in_json(*http->body));
+  return names;
 }
 
 // Walks the graph in the order of execution with the names that may be bound at each place: a count a name,
@@ -123,21 +127,29 @@ class ScopeWalker {
 
 }  // namespace
 
-void visit_templates(const Node& node, const std::function<void(std::string_view)>& visit) {
-  if (node.has_text && node.kind != NodeKind::kIfRows) visit(node.text);
+void visit_templates(const Node& node, const std::function<void(std::string_view, bool is_sql)>& visit) {
+  if (node.has_text && node.kind != NodeKind::kIfRows) visit(node.text, node.kind == NodeKind::kSql);
   if (const auto* http = std::get_if<HttpOptions>(&node.options)) {
     for (const auto* text : {&http->body, &http->headers, &http->parts}) {
-      if (*text) visit(**text);
+      if (*text) visit(**text, false);
+    }
+    for (const auto* statement : {&http->request, &http->into}) {
+      if (*statement) visit(**statement, true);
     }
   }
-  if (const auto* schedule = std::get_if<ScheduleOptions>(&node.options)) visit(schedule->timezone);
+  if (const auto* schedule = std::get_if<ScheduleOptions>(&node.options)) visit(schedule->timezone, false);
 }
 
 std::map<std::string, std::size_t> names_used_by(const Node& node) {
   std::map<std::string, std::size_t> names;
   if (node.kind == NodeKind::kIfRows) names.emplace(node.text, 0);
-  visit_templates(
-      node, [&](std::string_view text) { names.merge(referenced_names(text, node.kind == NodeKind::kSql)); });
+  const auto* http = std::get_if<HttpOptions>(&node.options);
+  visit_templates(node, [&](std::string_view text, bool is_sql) {
+    auto used = referenced_names(text, is_sql);
+    const bool is_into = http != nullptr && http->into && text.data() == http->into->data();
+    if (is_into) used.erase(std::string(kResponseName));
+    names.merge(std::move(used));
+  });
   return names;
 }
 

@@ -24,8 +24,8 @@ struct UnboundName {
 // them: that is what the instance was given.
 std::vector<UnboundName> find_unbound_names(const Graph& graph);
 
-// Calls `visit` with each template of the node.
-void visit_templates(const Node& node, const std::function<void(std::string_view)>& visit);
+// Calls `visit` with each template of the node, and whether it is a SQL statement.
+void visit_templates(const Node& node, const std::function<void(std::string_view, bool is_sql)>& visit);
 
 // The names that the node's templates reference, and where each is first; the name that a df.if_rows asks for.
 std::map<std::string, std::size_t> names_used_by(const Node& node);

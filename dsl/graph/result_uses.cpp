@@ -59,7 +59,9 @@ class Reader {
       if (!node.result_name.empty()) add_sources(index, facts_[node.result_name]);
       if (const auto* rows = std::get_if<ForEachOptions>(&node.options)) facts_[rows->item].is_known = false;
       if (node.kind == NodeKind::kCatch) facts_["error"].is_known = false;
-      if (node.kind == NodeKind::kSql && !variable_names(node.text).empty()) has_open_statement_ = true;
+      visit_templates(node, [&](std::string_view text, bool is_sql) {
+        has_open_statement_ |= is_sql && !variable_names(text).empty();
+      });
     }
   }
 
@@ -74,6 +76,8 @@ class Reader {
         facts.is_statement = false;
         return;
       case NodeKind::kHttp:
+        facts.is_known &= !std::get<HttpOptions>(node.options).into;
+        [[fallthrough]];
       case NodeKind::kHttpMultipart:
       case NodeKind::kSleep:
       case NodeKind::kWaitSchedule:
@@ -130,10 +134,12 @@ class Reader {
       return;
     }
     const auto* http = std::get_if<HttpOptions>(&node.options);
-    visit_templates(node, [&](std::string_view text) {
+    visit_templates(node, [&](std::string_view text, bool is_sql) {
       const ExpandedTemplate source = expand_variables(text, {}, {});
-      if (node.kind == NodeKind::kSql) {
+      if (is_sql) {
+        const bool is_into = http != nullptr && http->into && http->into->data() == text.data();
         for (const ReferenceSite& site : find_reference_sites(source).sites) {
+          if (is_into && site.reference.name == kResponseName) continue;
           const bool is_code = site.context == ReferenceSite::Context::kCode;
           check(index, site.reference, is_code ? text.substr(site.reference.end) : std::string_view(), false);
         }
@@ -145,14 +151,18 @@ class Reader {
     });
   }
 
+  static bool asks_status(const Reference& reference) {
+    return reference.path.empty() || reference.form == Reference::Form::kRelation ||
+           is_field(reference.path[0], {"ok", "status"});
+  }
+
   // `rest`: what follows the reference in the code of a statement.
   void check(NodeIndex index, const Reference& reference, std::string_view rest, bool in_json) {
     const auto found = facts_.find(reference.name);
     if (found == facts_.end()) return;
     Facts& facts = found->second;
     const bool is_whole = reference.path.empty() || reference.form == Reference::Form::kRelation;
-    const bool asks_status = is_whole || is_field(reference.path[0], {"ok", "status"});
-    (asks_status ? facts.reads_status : facts.reads_more) = true;
+    (asks_status(reference) ? facts.reads_status : facts.reads_more) = true;
     if (!facts.is_known) return;
     if (facts.is_signal) {
       check_signal(index, reference, rest);
@@ -231,8 +241,23 @@ class Reader {
     for (NodeIndex index = 0; index < graph_.nodes.size(); ++index) {
       for (const NodeIndex child : graph_[index].children) parents[child] = index;
       const auto* http = std::get_if<HttpOptions>(&graph_[index].options);
-      if (http != nullptr && http->expect.empty()) check_call(index, parents);
+      if (http == nullptr || !http->expect.empty()) continue;
+      if (http->into) {
+        check_into(index, *http->into);
+      } else {
+        check_call(index, parents);
+      }
     }
+  }
+
+  void check_into(NodeIndex call, const std::string& statement) {
+    bool reads_more = false;
+    for (const ReferenceSite& site : find_reference_sites(expand_variables(statement, {}, {})).sites) {
+      if (site.reference.name != kResponseName) continue;
+      if (asks_status(site.reference)) return;
+      reads_more = true;
+    }
+    tell_unread(call, std::string(kResponseName), reads_more, true);
   }
 
   // Follows the result up to where a later step takes its place; what becomes the result of a loop, of a join, of a
@@ -250,18 +275,18 @@ class Reader {
       const Node& outer = graph_[parent];
       const Flow flow = info(outer.kind).flow;
       const bool is_last = outer.children.back() == index;
-      if (outer.kind == NodeKind::kSequence && !is_last) return tell_unread(call, reads_more, true);
+      if (outer.kind == NodeKind::kSequence && !is_last)
+        return tell_unread(call, graph_[call].result_name, reads_more, true);
       const bool is_condition = outer.kind == NodeKind::kIf && outer.children[0] == index;
       const bool passes = flow == Flow::kInOrder || flow == Flow::kEither || flow == Flow::kHandler ||
                           outer.kind == NodeKind::kRace || outer.kind == NodeKind::kAny;
       if (is_condition || !passes) break;
       index = parent;
     }
-    tell_unread(call, reads_more, false);
+    tell_unread(call, graph_[call].result_name, reads_more, false);
   }
 
-  void tell_unread(NodeIndex call, bool reads_more, bool is_dropped) {
-    const std::string& name = graph_[call].result_name;
+  void tell_unread(NodeIndex call, const std::string& name, bool reads_more, bool is_dropped) {
     const std::string hint = "add expect => '2xx', which fails on any other answer, or look at " +
                              (name.empty() ? "its ok or status" : "$" + name + ".ok or $" + name + ".status");
     told_.clear();

@@ -8,6 +8,7 @@
 #include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/duration.hpp"
 #include "dsl/graph/rules.hpp"
+#include "dsl/graph/sql_statement.hpp"
 #include "dsl/value/sql_lexical.hpp"
 #include "dsl/value/substitute.hpp"
 
@@ -196,6 +197,20 @@ Problem apply_parts(std::optional<std::string>& parts) {
   return std::nullopt;
 }
 
+Problem check_statements(const HttpOptions& options) {
+  for (const auto* statement : {&options.request, &options.into}) {
+    if (*statement && (*statement)->find('\0') != std::string::npos)
+      return "a statement holds a NUL character";
+  }
+  if (options.request && options.body) return "request makes the body: body cannot be given as well";
+  if (options.request) {
+    if (auto problem = check_sql_step(*options.request)) return "request: " + *problem;
+  }
+  if (!options.into) return std::nullopt;
+  const auto problem = check_sql_step(*options.into);
+  return problem ? Problem("into: " + *problem) : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> apply_http_rules(Node& node) {
@@ -206,6 +221,7 @@ std::optional<std::string> apply_http_rules(Node& node) {
     if (auto problem = apply_headers(*options.headers)) return problem;
   }
   if (auto problem = check_json_body(options)) return problem;
+  if (auto problem = check_statements(options)) return problem;
   if (node.kind == NodeKind::kHttpMultipart) {
     if (auto problem = apply_parts(options.parts)) return problem;
   }

@@ -35,12 +35,12 @@ void add_from_code(std::string_view sql, std::set<std::string>& names) {
 VariableUses find_variables(const Graph& graph) {
   VariableUses uses;
   for (const Node& node : graph.nodes) {
-    visit_templates(node, [&](std::string_view text) {
+    visit_templates(node, [&](std::string_view text, bool is_sql) {
       for (auto place = next_variable(text, 0); place; place = next_variable(text, place->begin + 1)) {
         uses.all.emplace(place->name);
-        if (node.kind != NodeKind::kSql && !place->is_reference) uses.certain.emplace(place->name);
+        if (!is_sql && !place->is_reference) uses.certain.emplace(place->name);
       }
-      if (node.kind == NodeKind::kSql) add_from_code(text, uses.certain);
+      if (is_sql) add_from_code(text, uses.certain);
     });
   }
   return uses;

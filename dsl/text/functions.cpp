@@ -83,8 +83,9 @@ std::vector<std::string> expected_statuses(const BoundCall& call, std::size_t in
 
 NodeIndex build_http(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kHttp, call.text(0));
-  node.options = HttpOptions{call.text(1, "POST"), call.optional_text(2), call.optional_text(3),
-                             std::nullopt,         call.seconds(4, 30),   expected_statuses(call, 5)};
+  node.options = HttpOptions{call.text(1, "POST"),  call.optional_text(2), call.optional_text(3),
+                             std::nullopt,          call.seconds(4, 30),   expected_statuses(call, 5),
+                             call.optional_text(6), call.optional_text(7)};
   return add(builder, call, std::move(node));
 }
 
@@ -197,7 +198,9 @@ const std::vector<Function>& functions() {
         {"body", false},
         {"headers", false},
         {"timeout_seconds", false},
-        {"expect", false}},
+        {"expect", false},
+        {"request", false},
+        {"into", false}},
        build_http},
       {"http_multipart",
        {{"url", true},

@@ -144,6 +144,8 @@ class Printer {
     if (options.timeout_seconds != 30)
       argument("timeout_seconds => " + format_seconds(options.timeout_seconds));
     if (!options.expect.empty()) argument("expect => " + quoted(joined_words(options.expect)));
+    if (options.request) argument("request => " + quoted(*options.request));
+    if (options.into) argument("\"into\" => " + quoted(*options.into));  // a keyword in SQL as well
   }
 
   void print_retry_options(const RetryOptions& options) {

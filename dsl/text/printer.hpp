@@ -29,7 +29,7 @@ std::string print(const Graph& graph);
 // kSleep          SLEEP 30s, or SLEEP $x for a template         -
 // kWaitSchedule   WAIT 'cron', or WAIT 'cron' (timezone)        -
 // kWaitSignal     SIGNAL 'name', or SIGNAL 'name' (Ns)          -
-// kHttp           HTTP GET url                                  -
+// kHttp           HTTP GET url, then request '…' into '…'       -
 // kHttpMultipart  HTTP_MULTIPART POST url                       -
 // kForEach        FOR EACH item (max 10)                        rows: body:
 // kRetry          RETRY 5x                                      body:

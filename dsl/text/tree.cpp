@@ -61,9 +61,13 @@ std::string describe_kind(const Node& node) {
       return "SIGNAL " + quoted(node.text) + (timeout ? " (" + format_seconds(*timeout) + "s)" : "");
     }
     case NodeKind::kHttp:
-    case NodeKind::kHttpMultipart:
-      return std::string(node_type(node.kind)) + " " + std::get<HttpOptions>(node.options).method + " " +
-             one_line(node.text);
+    case NodeKind::kHttpMultipart: {
+      const auto& options = std::get<HttpOptions>(node.options);
+      std::string line = std::string(node_type(node.kind)) + " " + options.method + " " + one_line(node.text);
+      if (options.request) line += " request " + quoted(*options.request);
+      if (options.into) line += " into " + quoted(*options.into);
+      return line;
+    }
     case NodeKind::kForEach: {
       const auto& options = std::get<ForEachOptions>(node.options);
       return "FOR EACH " + options.item + " (max " + std::to_string(options.max_parallel) + ")";

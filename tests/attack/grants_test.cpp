@@ -39,10 +39,10 @@ TEST_CASE("a role has nothing, is given usage, and has nothing again, whatever i
     database.server().create_role(role);
     CHECK(privileges(owner, role) == "");
     CHECK_THAT(owner.text("select df.grant_usage($1)", role), ContainsSubstring("may use durable workflows"));
-    CHECK(owner.text(
-              "select has_function_privilege($1, 'df.http(text, text, text, anycompatible, numeric, text)', "
-              "'execute')",
-              role) == "f");
+    CHECK(owner.text("select has_function_privilege($1, 'df.http(text, text, text, anycompatible, numeric, "
+                     "text, text, text)', "
+                     "'execute')",
+                     role) == "f");
     owner.exec("select df.grant_usage($1, true)", role);
     owner.exec("select df.grant_usage($1)", role);  // additive: it takes nothing away
     CHECK(owner.text("select df._may_http($1::regrole)", owner.text("select quote_ident($1)", role)) == "t");

@@ -26,7 +26,7 @@ class Ports : public daemon::StepPort, public daemon::HttpPort, public daemon::T
   void stop(daemon::StepId) override {}
   void abandon(daemon::StepId id) override { abandoned.push_back(id); }
   void start(daemon::StepId, const std::string&, const std::string&, const dsl::Node&, const dsl::CallHttp&,
-             const dsl::Variables&) override {
+             const dsl::Variables&, const daemon::HttpPayload*) override {
     throw std::runtime_error("no call");
   }
   void commit(store::Turn turn) override { turns.push_back(std::move(turn)); }

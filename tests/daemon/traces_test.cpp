@@ -38,7 +38,7 @@ struct Traced : StepPort, HttpPort {
   void abandon(StepId) override {}
   bool queued(StepId id) const override { return waiting.contains(id); }
   void start(StepId, const std::string&, const std::string&, const dsl::Node&, const dsl::CallHttp&,
-             const dsl::Variables&) override {}
+             const dsl::Variables&, const HttpPayload*) override {}
 
   void run(StepId id, bool alone = false) { tracing.steps.start(id, {"", "here", 0}, statement(id, alone)); }
   static store::StepStatement statement(StepId id, bool alone = false) {
@@ -271,11 +271,11 @@ TEST_CASE("an HTTP call's span has how it ended, and one that is broken off is s
   for (const StepId id : {1, 2, 3}) {
     dsl::CallHttp call;
     call.address.node = static_cast<dsl::NodeIndex>(id);
-    traced.tracing.http.start(id, "alice", "i", node, call, {});
+    traced.tracing.http.start(id, "alice", "i", node, call, {}, nullptr);
   }
   HttpResult answered, refused;
   answered.result = "{}";
-  answered.status = 404;
+  answered.facts.status = 404;
   answered.took = microseconds(7);
   refused.failure = dsl::make_failure("http_503", "secret", 2, 1);
   traced.tracing.http.done(1, answered);

@@ -82,7 +82,7 @@ struct Steps : daemon::StepPort {
 
 struct NoCalls : daemon::HttpPort {
   void start(StepId, const std::string&, const std::string&, const dsl::Node&, const dsl::CallHttp&,
-             const dsl::Variables&) override {}
+             const dsl::Variables&, const daemon::HttpPayload*) override {}
   void stop(StepId) override {}
 };
 

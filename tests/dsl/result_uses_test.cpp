@@ -137,6 +137,22 @@ TEST_CASE("an answer that is used whatever its status is, is a warning; one that
   CHECK(note("df.for_each('A', df.http('u')) ~> 'B'") == "");
   CHECK(note("df.http('u', expect => '2xx') ~> 'B'") == "");
   CHECK(note("df.if(df.http('u'), 'A') ~> 'B'") == "");
+  const auto into = [](const std::string& statement, const std::string& more = "") {
+    return "df.http('u', into => 'INSERT INTO t SELECT " + statement + "'" + more + ") ~> 'B'";
+  };
+  CHECK_THAT(warning(into("$response.body")),
+             ContainsSubstring("or look at $response.ok or $response.status"));
+  CHECK(warning(into("$response.body WHERE $response.ok")) == "");
+  CHECK(warning(into("$response::jsonb")) == "");
+  CHECK(warning(into("$response.body", ", expect => '2xx'")) == "");
+  CHECK(note(into("1")) != "");
+  CHECK(warning(
+            "(df.http('u') |=> 'response') ~> df.http('v', into => 'SELECT $response.ok, $response.body')") ==
+        "");
+  CHECK(found("missing_column",
+              "'SELECT 1 AS a' |=> 'response' ~> df.http('v', into => 'SELECT $response.ok')") == "");
+  CHECK(found("unused_name",
+              "'SELECT 1 AS a' |=> 'response' ~> df.http('v', into => 'SELECT $response.ok') ~> 'B'") != "");
 }
 
 TEST_CASE("files of the server, variables in credentials and waits without an end are found") {

@@ -197,7 +197,7 @@ void SimDaemon::tick() {
 }
 
 void SimDaemon::start(daemon::StepId id, const std::string&, const std::string&, const dsl::Node&,
-                      const dsl::CallHttp&, const dsl::Variables&) {
+                      const dsl::CallHttp&, const dsl::Variables&, const daemon::HttpPayload*) {
   calls_[id] = true;
   const bool fails = sim_.chance(Fault::kSession, 100);
   later(sim_.delay() * 3, [this, id, fails] {

@@ -56,7 +56,8 @@ class SimDaemon : public SimHost, private daemon::HttpPort {
   daemon::Moment now() const { return {sim_.now(), sim_.database_of(offset_)}; }
 
   void start(daemon::StepId id, const std::string& role, const std::string& instance_id,
-             const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables) override;
+             const dsl::Node& node, const dsl::CallHttp& call, const dsl::Variables& variables,
+             const daemon::HttpPayload* payload) override;
   void stop(daemon::StepId id) override { calls_.erase(id); }
 
   Simulation& sim_;

@@ -112,11 +112,12 @@ TEST_CASE("constructors have the arguments and defaults of the contract", "[L1.3
       {"wait_for_schedule", "cron text, timezone text DEFAULT 'UTC'::text"},
       {"wait_for_signal", "name text, timeout_seconds anycompatible" + null + "unknown"},
       {"http", "url text, body jsonb, timeout_seconds numeric DEFAULT 30, headers anycompatible" + null +
-                   "unknown -> text | url text, method text DEFAULT 'POST'::text, body text" + null +
+                   "unknown -> text | url text, method text, body jsonb, headers anycompatible" + null +
+                   "unknown, timeout_seconds numeric DEFAULT 30, expect text" + null + "text, \"into\" text" +
+                   null + "text -> text | url text, method text DEFAULT 'POST'::text, body text" + null +
                    "text, headers anycompatible" + null +
-                   "unknown, timeout_seconds numeric DEFAULT 30, expect text" + null +
-                   "text -> text | url text, method text, body jsonb, headers anycompatible" + null +
-                   "unknown, timeout_seconds numeric DEFAULT 30, expect text" + null + "text"},
+                   "unknown, timeout_seconds numeric DEFAULT 30, expect text" + null + "text, request text" +
+                   null + "text, \"into\" text" + null + "text"},
       {"http_multipart", "url text, method text DEFAULT 'POST'::text, parts anycompatible" + null +
                              "unknown, headers anycompatible" + null +
                              "unknown, timeout_seconds numeric DEFAULT 30, expect text" + null + "text"},

@@ -139,6 +139,8 @@ class Generator {
     node.text = "https://example.com/" + text();
     options.method = pick(kMethods);
     if (node.kind == NodeKind::kHttp && chance(50)) options.body = text();
+    if (node.kind == NodeKind::kHttp && !options.body && chance(50)) options.request = sql();
+    if (node.kind == NodeKind::kHttp && chance(30)) options.into = sql();
     if (node.kind == NodeKind::kHttpMultipart) options.parts = pick(kParts);
     if (chance(40)) options.headers = pick(kHeaders);
     if (chance(50)) options.timeout_seconds = seconds() + 0.5;
