@@ -182,8 +182,34 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_doctor_command(app, invocation);
   add_ui_command(app, invocation);
   add_docs_commands(app, invocation);
+  add_mcp_command(app, invocation);
   add_completion_command(app, invocation);
   add_manual_command(app, invocation);
+}
+
+Captured run_captured(const std::vector<std::string>& words, const std::string& database) {
+  std::ostringstream out, err;
+  std::streambuf* const outer_out = std::cout.rdbuf(out.rdbuf());
+  std::streambuf* const outer_err = std::cerr.rdbuf(err.rdbuf());
+  Captured result;
+  {
+    const PrintableOutput printable_out(std::cout), printable_err(std::cerr);
+    Invocation invocation;
+    CLI::App app("", "durabled");
+    add_commands(app, invocation);
+    try {
+      app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+      invocation.database = database;
+      result.code = perform(invocation);
+    } catch (const CLI::ParseError& error) {
+      result.code = report(false, ExitCode::kUsage, error.what());
+    }
+  }
+  std::cout.rdbuf(outer_out);
+  std::cerr.rdbuf(outer_err);
+  result.out = out.str();
+  result.err = err.str();
+  return result;
 }
 
 int run(int argc, char** argv) {

@@ -1,6 +1,9 @@
 // The command `durabled`: its subcommands, their options and help, and what each exits with.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "daemon/cli/command.hpp"
 
 namespace CLI {
@@ -11,6 +14,17 @@ namespace durabled::daemon::cli {
 
 // The whole program behind main(). Never throws; returns an ExitCode. Blocks as long as the subcommand does.
 int run(int argc, char** argv);
+
+// What a subcommand prints, where another one runs it.
+struct Captured {
+  ExitCode code = ExitCode::kOk;
+  std::string out, err;
+};
+
+// Runs one subcommand within this process, in place of what runs: `words` are its name and its arguments, `database` is
+// used where the subcommand takes one and is empty for the environment's. Never throws. Not thread-safe: std::cout and
+// std::cerr go elsewhere meanwhile.
+Captured run_captured(const std::vector<std::string>& words, const std::string& database);
 
 // Adds every subcommand to `app`. `invocation` must outlive the parse.
 void add_commands(CLI::App& app, Invocation& invocation);

@@ -64,6 +64,7 @@ void add_control_commands(CLI::App& app, Invocation& invocation);  // cancel pau
 void add_report_commands(CLI::App& app, Invocation& invocation);   // workers waiting metrics prune
 void add_doctor_command(CLI::App& app, Invocation& invocation);
 void add_ui_command(CLI::App& app, Invocation& invocation);
+void add_mcp_command(CLI::App& app, Invocation& invocation);
 void add_docs_commands(CLI::App& app, Invocation& invocation);  // docs skill
 
 }  // namespace durabled::daemon::cli
