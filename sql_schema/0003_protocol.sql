@@ -77,8 +77,8 @@ end $$;
 comment on function df._release(int, boolean) is
   'Gives back up to 1000 instances of a worker; forgets the worker when it holds none';
 
--- After a restore: what this database does from now on is not taken for what its original did. The daemons register again,
--- so that they learn of it.
+-- Gives a restored copy of a database its own identity: new idempotency keys and ids. The daemons register again, so that
+-- they use it.
 create function df._renew_installation(out before uuid, out after uuid, out daemons int) language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 declare

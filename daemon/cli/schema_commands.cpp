@@ -187,7 +187,7 @@ void add_schema_commands(CLI::App& app, Invocation& invocation) {
 
   CLI::App& again = add_command(
       app, "renew-installation",
-      "After a restore: make sure that what this database does is not taken for what its original did",
+      "Give a restored copy of a database its own identity (new idempotency keys and ids)",
       "durabled renew-installation --database postgresql://durabled@db1/restored\n\n"
       "Run it, as the owner of the schema, before a daemon serves a restored backup that runs beside its\n"
       "original, or that goes back in time. docs/operations.md says more.");

@@ -16,14 +16,18 @@ std::size_t columns(const std::string& line) {
       line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-// Lines of prose of more than 110 columns. Code, tables, comments, and what cannot be broken (a link, code) may be longer.
+// Lines of prose of more than 110 columns. Code, tables, comments, links and the front matter of a skill may
+// be longer.
 std::vector<std::string> long_lines(const fs::path& file) {
   std::vector<std::string> found;
   std::ifstream in(file);
   bool code = false;
+  bool front_matter = false;  // lines of YAML between two lines "---" at the top
   int number = 0;
   for (std::string line; std::getline(in, line);) {
     ++number;
+    if (line == "---" && (number == 1 || front_matter)) front_matter = !front_matter;
+    if (front_matter) continue;
     const auto begin = line.find_first_not_of(' ');
     const std::string text = begin == std::string::npos ? "" : line.substr(begin);
     if (text.starts_with("```")) code = !code;
