@@ -94,7 +94,7 @@ TEST_CASE("kill -9 of two daemons and a crash of the server lose nothing and dou
   constexpr int kWorkflows = 200;
   submit_many(*alice, kWorkflows);
   const Settings settings = {{"steps.connections", "4"},
-                             {"steps.connections_per_role", "2"},
+                             {"steps.connections_per_role", seed % 2 == 0 ? "2" : "4"},
                              {"steps.group_commit", seed % 2 == 0 ? "auto" : "off"},
                              {"worker.lease_ttl", "6s"}};
   std::unique_ptr<DaemonProcess> daemons[2];
