@@ -79,6 +79,7 @@ create table ai.pipelines (
   work_chunks bigint not null default 0,
   work_documents bigint not null default 0,
   created_at timestamptz not null default now(),
+  shadow_of int references ai.pipelines on delete cascade,
   dropped boolean not null default false,
   unique (owner, name)
 ) with (fillfactor = 70);
@@ -90,6 +91,7 @@ comment on column ai.pipelines.cursor_done is 'The backfill has come to the end 
 comment on column ai.pipelines.full_pass is 'The running pass reads the whole source, and documents that are gone are removed at its end';
 comment on column ai.pipelines.seen is 'The greatest value of the incremental column when the last complete run began';
 comment on column ai.pipelines.seen_next is 'The same of the run that is under way';
+comment on column ai.pipelines.shadow_of is 'The pipeline whose place it will take';
 comment on column ai.pipelines.idle is 'The workflow waits for a signal, which the next change sends';
 comment on column ai.pipelines.idle_xid is 'The transaction in which it became idle. A writer that began before that may not have seen it';
 comment on column ai.pipelines.stopped is 'Why it does nothing until ai.resume';

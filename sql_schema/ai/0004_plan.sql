@@ -46,7 +46,7 @@ comment on function ai._key_column(regclass, text, text) is 'The key of a source
 
 create function ai._plan_source(p_source jsonb) returns jsonb language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  relation constant regclass := to_regclass(format('%I.%I', p_source ->> 'schema', p_source ->> 'table'));
+  relation constant regclass := to_regclass(quote_ident(p_source ->> 'schema') || '.' || quote_ident(p_source ->> 'table'));
   key text;
 begin
   if relation is null then
@@ -210,7 +210,7 @@ create function ai._plan_sink(p_sink jsonb, p_dimensions int) returns jsonb lang
 declare
   names constant jsonb := '{"doc_id": "doc_id", "chunk_index": "chunk_index", "chunk_text": "chunk_text", "embedding": "embedding", "metadata": "metadata"}'
     || coalesce(p_sink -> 'columns', '{}');
-  relation constant regclass := to_regclass(format('%I.%I', p_sink ->> 'schema', p_sink ->> 'table'));
+  relation constant regclass := to_regclass(quote_ident(p_sink ->> 'schema') || '.' || quote_ident(p_sink ->> 'table'));
   kind text := null;
 begin
   if p_sink ->> 'table' is null or p_sink ->> 'schema' is null then

@@ -58,7 +58,7 @@ comment on function ai._ring_source(ai.pipelines) is 'The block of a trigger tha
 create function ai._make_trigger_function(p ai.pipelines, p_part text, p_body text) returns void language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 begin
-  execute format('create function %s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as %L',
+  execute format('create or replace function %s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as %L',
                  ai._name(p, p_part), 'begin' || p_body || ai._ring_source(p) || E'\n  return null;\nend');
   execute format('revoke all on function %s() from public', ai._name(p, p_part));
 end $$;

@@ -40,6 +40,32 @@ create function ai._approval_text(p ai.pipelines) returns text language sql stab
        p.id, ai._string('pipeline_' || p.name || '_approval'), (p.plan -> 'approval' ->> 'timeout')::int) end;
 comment on function ai._approval_text(ai.pipelines) is 'The part of the workflow that waits for an approval';
 
+create function ai._awaits_approval(p_id int) returns boolean language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  has boolean;
+begin
+  execute format('with %s select exists (select from ready)', ai._ready_sql(ai._own(p_id))) into has;
+  return has;
+end $$;
+comment on function ai._awaits_approval(int) is 'Step of the workflow: whether there is something to approve';
+
+-- What is not approved is set aside.
+create function ai._decide(p_id int, p_timed_out boolean, p_data jsonb) returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  p constant ai.pipelines := ai._own(p_id);
+begin
+  if p_data ->> 'approved' = 'true' then return 'approved'; end if;
+  execute format($sql$
+    with %1$s,
+    noted as (insert into ai.failures as f (pipeline, key, attempts, error) select $1, r.doc_id::text, 0, $2 from ready r
+              on conflict (pipeline, key) do update set error = excluded.error, failed_at = now(), over = false),
+    unqueued as (delete from %2$s w using ready r where w.doc_id = r.doc_id and w.change = r.change)
+    delete from %3$s s using ready r where s.doc_id = r.doc_id$sql$, ai._ready_sql(p), ai._name(p, 'work'), ai._name(p, 'stage'))
+    using p_id, case when p_timed_out then 'nobody approved it in time' else 'it was not approved' end;
+  return 'set aside';
+end $$;
+comment on function ai._decide(int, boolean, jsonb) is 'Step of the workflow: what follows from an approval';
+
 -- Documents are taken, sent, and published, until nothing is left to do now.
 create function ai._pass_text(p ai.pipelines) returns text language sql stable
   return format($text$df.loop(
@@ -70,7 +96,7 @@ create function ai._start(p ai.pipelines) returns text language plpgsql set sear
 declare
   instance text;
 begin
-  insert into df.submit (dsl, label, vars) values (ai._workflow(p), 'ai-pipeline:' || p.name, '{}') returning id into instance;
+  insert into df.submit (dsl, label, vars) values (ai._workflow(p), 'ai-pipeline:' || coalesce((select o.name from ai.pipelines o where o.id = p.shadow_of), p.name), '{}') returning id into instance;
   update ai.pipelines set instance_id = instance, idle = false, work_since = now(), work_chunks = 0, work_documents = 0 where id = p.id;
   return instance;
 end $$;
@@ -82,11 +108,11 @@ create function ai._check_options(p_trigger text, p_source jsonb, p_options json
   set search_path = pg_catalog, pg_temp as $$
 declare
   unknown constant text := (select string_agg(k, ', ') from jsonb_object_keys(p_options) k where k not in
-    ('cron', 'timezone', 'max_parallel', 'take', 'max_attempts', 'daily_tokens', 'daily_cost', 'always', 'backfill', 'delete'));
+    ('cron', 'timezone', 'max_parallel', 'take', 'max_attempts', 'daily_tokens', 'daily_cost', 'always', 'backfill', 'index'));
 begin
   if unknown is not null then
     raise invalid_parameter_value using message = format('a pipeline has no option %s', unknown),
-      hint = 'The options are cron, timezone, max_parallel, take, max_attempts, daily_tokens, daily_cost, always, backfill and delete.';
+      hint = 'The options are cron, timezone, max_parallel, take, max_attempts, daily_tokens, daily_cost, always and backfill.';
   elsif p_trigger is null or p_trigger not in ('manual', 'on_change', 'schedule') then
     raise invalid_parameter_value using message = format('"%s" is not a trigger of a pipeline', p_trigger),
       hint = 'The triggers are manual, on_change and schedule.';
@@ -235,7 +261,11 @@ create function ai.drop_pipeline(name text, keep_sink boolean default true) retu
   set search_path = pg_catalog, pg_temp as $$
 declare
   p constant ai.pipelines := ai._own($1);
+  shadow constant ai.pipelines := ai._shadow_of(p);
 begin
+  if shadow.id is not null then
+    perform ai.drop_pipeline(shadow.name, false);
+  end if;
   -- In the order in which writers and the steps of the workflow lock: source, stage, queue, instance. So a step that is
   -- under way comes to its end first.
   perform ai._drop_triggers(p);

@@ -92,6 +92,11 @@ begin
   -- Changes ring only while the next step is the wait. A writer that looked before this is committed does not ring: so it
   -- looks again at once, and then each second until every transaction that is older has ended.
   is_idle := not due and not limited and not p.paused and p.stopped is null;
+  if is_idle and p.shadow_of is not null and p.cursor_done and not ai._has_work(p) then
+    wait := case when ai._swap(p) then 0 else 1 end;
+    return next;
+    return;
+  end if;
   if p.idle <> is_idle then
     update ai.pipelines set idle = is_idle, idle_xid = pg_current_xact_id(), work_since = case when p.idle then now() else work_since end,
       work_chunks = case when p.idle then 0 else work_chunks end, work_documents = case when p.idle then 0 else work_documents end where id = p_id;

@@ -21,11 +21,10 @@ begin
 end $$;
 comment on function ai._replace_in_sink(ai.pipelines, text) is 'Replaces what the sink has of documents with what the stage has; returns how many chunks';
 
--- At the end of a run that has read the whole source: what the sink has of documents that are gone. A pipeline with
--- triggers knows them by these.
+-- At the end of a run that has read the whole source: what the sink has of documents that are gone.
 create function ai._sweep(p ai.pipelines) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if p.full_pass and p.trigger <> 'on_change' then
+  if p.full_pass then
     execute format('delete from %s k where not exists (select from %s d where d.%I = k.%I and (%s))', p.plan ->> 'sink', p.plan ->> 'source',
                    p.plan ->> 'key', p.plan -> 'names' ->> 'doc_id', coalesce(p.plan ->> 'filter', 'true'));
   end if;
@@ -53,9 +52,9 @@ begin
   end if;
   if ai._is_held(p) then
     return p.trigger = 'manual' and not p.paused and p.stopped is null;  -- waits for the next day
-  elsif p.trigger <> 'on_change' and p.cursor_done and not ai._has_work(p) then
+  elsif p.cursor_done and (p.full_pass or p.trigger <> 'on_change') and not ai._has_work(p) then
     perform ai._sweep(p);
-    return false;
+    return p.trigger <> 'on_change' and p.shadow_of is not null and not ai._swap(p);
   end if;
   return p.trigger <> 'on_change' or (select w.due from ai._work_due(p) w);
 end $$;

@@ -50,6 +50,9 @@ begin
   elsif status is null or status = 'completed' or p.idle then
     return 'idle';
   end if;
+  if exists (select from df.waiting(p.instance_id) w where w.kind = 'signal' and w.name like 'pipeline\_%\_approval') then
+    return format('waiting: approval by the signal "pipeline_%s_approval"', p.name);
+  end if;
   next_try := (select min(w.until) from df.waiting(p.instance_id) w where w.kind = 'retry');
   return case when next_try is not null then format('waiting: rate limit until %s UTC', to_char(next_try at time zone 'UTC', 'HH24:MI:SS'))
     when p.trigger = 'schedule' and p.cursor_done and not exists (select from df.waiting(p.instance_id) w where w.kind <> 'schedule' and w.name is distinct from 'changed')
@@ -77,7 +80,7 @@ begin
     select c.documents, c.published, c.waiting, c.oldest into s.documents, s.published, s.waiting, s.oldest_waiting from ai._counts(p) c;
   end if;
   s.failed := (select count(*) from ai.failures f where f.pipeline = p.id);
-  select coalesce(sum(u.tokens), 0), coalesce(sum(u.cost), 0) into s.tokens_today, s.cost_today
+  select coalesce(sum(u.tokens), 0), round(coalesce(sum(u.cost), 0), 6) into s.tokens_today, s.cost_today
   from ai.usage u where u.pipeline = p.id and u.day = (now() at time zone 'UTC')::date;
   s.chunks_per_s := round((p.work_chunks / nullif(extract(epoch from p.work_last - p.work_since), 0))::numeric, 1);
   if s.chunks_per_s > 0 and p.work_documents > 0 then
