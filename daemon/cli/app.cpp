@@ -179,6 +179,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_logs_command(app, invocation);
   add_control_commands(app, invocation);
   add_report_commands(app, invocation);
+  add_pipelines_command(app, invocation);
   add_doctor_command(app, invocation);
   add_ui_command(app, invocation);
   add_docs_commands(app, invocation);

@@ -62,6 +62,7 @@ void add_inspect_commands(CLI::App& app, Invocation& invocation);   // list show
 void add_logs_command(CLI::App& app, Invocation& invocation);
 void add_control_commands(CLI::App& app, Invocation& invocation);  // cancel pause resume signal rerun
 void add_report_commands(CLI::App& app, Invocation& invocation);   // workers waiting metrics prune
+void add_pipelines_command(CLI::App& app, Invocation& invocation);
 void add_doctor_command(CLI::App& app, Invocation& invocation);
 void add_ui_command(CLI::App& app, Invocation& invocation);
 void add_mcp_command(CLI::App& app, Invocation& invocation);

@@ -28,6 +28,7 @@ begin
   execute format('select (select count(*) from %1$s w) + (select count(*) from %2$s s where s.chunk_index = -1 and not exists '
                  '(select from %1$s w where w.doc_id = s.doc_id)), (select min(w.due) from %1$s w)', ai._name(p, 'work'), ai._name(p, 'stage'))
     into waiting, oldest;
+exception when undefined_table then null;  -- dropped meanwhile
 end $$;
 comment on function ai._counts(ai.pipelines) is 'How many documents of a pipeline are where';
 
@@ -97,7 +98,7 @@ begin
   if $1 is not null then
     return next ai._status(ai._own($1));
   else
-    return query select (ai._status(p)).* from ai.pipelines p order by p.owner::text, p.name;
+    return query select s.* from ai.pipelines p cross join lateral ai._status(p) s order by p.owner::text, p.name;
   end if;
 end $$;
 comment on function ai.status(text) is

@@ -11,7 +11,7 @@ constexpr std::chrono::milliseconds kLong = std::chrono::seconds{60};
 
 class AiWorld : public HttpWorld {
  public:
-  AiWorld() {
+  explicit AiWorld(PostgresServer& server = shared_server()) : HttpWorld(server) {
     http.route("/v1/embeddings", [shared = endpoint_](const TestCall& call) { return shared->answer(call); });
     const CliOutcome outcome = cli({"init", "--with-ai", "--database", database().conninfo()});
     INFO(outcome.err);

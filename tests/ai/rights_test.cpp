@@ -152,3 +152,28 @@ TEST_CASE("every routine of the schema looks names up in PostgreSQL's own schema
                          "('ai'::regnamespace, 'public'::regnamespace) and has_function_privilege('public', "
                          "p.oid, 'execute')") == Rows{});
 }
+
+TEST_CASE("durabled pipelines lists pipelines, and shows one and its failures") {
+  AiWorld world;
+  world.make_documents(2);
+  world.alice.exec("update docs set content = 'POISON' where id = 2");
+  world.create_pipeline("on_change", R"({"max_attempts": 1})");
+  world.start_calling_daemon();
+  world.await_published(1);
+  world.await_idle();
+  const auto pipelines = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "pipelines");
+    arguments.insert(arguments.end(), {"--database", world.database().conninfo("alice")});
+    return cli(arguments);
+  };
+  CHECK_THAT(pipelines({}).out,
+             ContainsSubstring("p     alice  on_change  1 of 2     0        1       idle"));
+  CHECK_THAT(pipelines({"status", "p"}).out, ContainsSubstring("published       1\n"));
+  const CliOutcome failures = pipelines({"failures", "p", "--json"});
+  CHECK(failures.json().at(0).at("key").as_string() == "2");
+  CHECK(pipelines({"status"}).code == 2);
+  CHECK_THAT(pipelines({"status", "q"}).err, ContainsSubstring("there is no pipeline \"q\" of role alice"));
+  const TestDatabase without = fresh_database();
+  CHECK_THAT(cli({"pipelines", "--database", without.conninfo()}).err,
+             ContainsSubstring("durabled init --with-ai"));
+}

@@ -15,11 +15,12 @@ using Fixture = durabled::test::CliFixture;
 
 namespace {
 
-const std::vector<std::string> kCommands{"dev",       "run",    "init",   "upgrade",    "renew-installation",
-                                         "uninstall", "submit", "check",  "list",       "show",
-                                         "history",   "logs",   "cancel", "workers",    "waiting",
-                                         "metrics",   "prune",  "pause",  "resume",     "signal",
-                                         "rerun",     "doctor", "ui",     "completion", "manual"};
+const std::vector<std::string> kCommands{"dev",       "run",       "init",   "upgrade", "renew-installation",
+                                         "uninstall", "submit",    "check",  "list",    "show",
+                                         "history",   "logs",      "cancel", "workers", "waiting",
+                                         "metrics",   "prune",     "pause",  "resume",  "signal",
+                                         "rerun",     "pipelines", "doctor", "ui",      "completion",
+                                         "manual"};
 
 // Everything that the schema consists of, as text: what two ways of installing it must agree about.
 std::string catalog(const std::string& conninfo) {

@@ -12,7 +12,7 @@ namespace durabled::test {
 
 class HttpWorld : public World {
  public:
-  HttpWorld() { http.add_standard_routes(); }
+  explicit HttpWorld(PostgresServer& server = shared_server()) : World(server) { http.add_standard_routes(); }
 
   // The settings that allow the test server, by its address.
   Settings allowed() const { return {{"http.allow", "[" + entry("127.0.0.1") + "]"}}; }

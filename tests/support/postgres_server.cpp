@@ -52,7 +52,8 @@ std::filesystem::path postgres_programs() {
       ": set DURABLED_PG_BIN to the directory of initdb and postgres, or use ./dev test");
 }
 
-PostgresServer::PostgresServer(const Options& options) : port_(free_port()) {
+PostgresServer::PostgresServer(const Options& options)
+    : programs_(options.programs.empty() ? postgres_programs() : options.programs), port_(free_port()) {
   initialise(options);
   start();
   Sql sql(conninfo());
@@ -72,7 +73,7 @@ void PostgresServer::initialise(const Options& options) {
   if (const auto user = postgres_user_when_root()) {
     if (chown(path.c_str(), user->uid, user->gid) != 0) throw std::runtime_error("chown " + path.string());
   }
-  run({.argv = {(postgres_programs() / "initdb").string(), "--pgdata=" + data_directory().string(),
+  run({.argv = {(programs_ / "initdb").string(), "--pgdata=" + data_directory().string(),
                 "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"},
        .output = path / "initdb.log",
        .directory = path,
@@ -89,7 +90,7 @@ void PostgresServer::initialise(const Options& options) {
 void PostgresServer::start() {
   if (running()) throw std::runtime_error("the server runs already");
   process_ = std::make_unique<ChildProcess>(
-      Command{.argv = {(postgres_programs() / "postgres").string(), "-D", data_directory().string()},
+      Command{.argv = {(programs_ / "postgres").string(), "-D", data_directory().string()},
               .output = directory_.path() / "server.log",
               .directory = directory_.path(),
               .as_postgres_user = true,

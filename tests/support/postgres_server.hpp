@@ -46,6 +46,7 @@ class PostgresServer {
   struct Options {
     bool durable = false;                    // true leaves fsync on, for tests that measure or cut the power
     std::vector<std::string> settings = {};  // lines for postgresql.conf, e.g. "max_connections = 20"
+    std::filesystem::path programs = {};  // the directory of initdb and postgres; empty: postgres_programs()
   };
 
   // Creates the data directory and starts. Blocks for about a second.
@@ -87,6 +88,7 @@ class PostgresServer {
   TestDatabase create_database(const std::string& from);
 
   TemporaryDirectory directory_{"durabled-pg"};
+  std::filesystem::path programs_;
   int port_ = 0;
   int version_ = 0;
   int databases_ = 0;  // made so far; numbers their names
