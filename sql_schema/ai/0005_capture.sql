@@ -41,18 +41,18 @@ begin
 end $$;
 comment on function ai._make_sink(ai.pipelines, text) is 'Makes the table of a sink if it is not there';
 
--- Nothing in here is a caller's text but names, which are quoted. An error of the doorbell is nobody's business but the
--- pipeline's, which also looks by itself once a minute.
+-- Nothing in here is a caller's text but names, which are quoted. One look a transaction is enough: a pipeline that becomes
+-- idle later looks again until the transactions that are older have ended. An error of the doorbell is nobody's business
+-- but the pipeline's, which also looks by itself once a minute.
 create function ai._ring_source(p ai.pipelines) returns text language sql immutable
   return format($body$
-  begin
-    if pg_catalog.current_setting('durabled_ai.rung_%1$s', true) is distinct from pg_catalog.pg_current_xact_id()::pg_catalog.text
-       and (select p.idle from ai.pipelines p where p.id = %1$s) then
-      perform pg_catalog.set_config('durabled_ai.rung_%1$s', pg_catalog.pg_current_xact_id()::pg_catalog.text, true);
-      perform df.signal(p.instance_id, 'changed') from ai.pipelines p where p.id = %1$s;
-    end if;
-  exception when others then null;
-  end;$body$, p.id);
+  if pg_catalog.current_setting('durabled_ai.looked_%1$s', true) is distinct from pg_catalog.pg_current_xact_id()::pg_catalog.text then
+    perform pg_catalog.set_config('durabled_ai.looked_%1$s', pg_catalog.pg_current_xact_id()::pg_catalog.text, true);
+    begin
+      perform df.signal(p.instance_id, 'changed') from ai.pipelines p where p.id = %1$s and p.idle;
+    exception when others then null;
+    end;
+  end if;$body$, p.id);
 comment on function ai._ring_source(ai.pipelines) is 'The block of a trigger that wakes the pipeline';
 
 create function ai._make_trigger_function(p ai.pipelines, p_part text, p_body text) returns void language plpgsql
