@@ -1,5 +1,6 @@
 // The example of the announcement, as it is there, and the trigger `manual`.
 #include "tests/ai/ai_world.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 using namespace durabled::test;
 
@@ -49,4 +50,29 @@ TEST_CASE("a manual pipeline embeds at each run what has changed, and removes wh
   completes(world.alice, world.alice.text("select ai.run('p')"), kLong);
   CHECK(world.wrong_rows() == 0);
   CHECK(world.endpoint.inputs() == before + 1);
+}
+
+TEST_CASE("the SQL of docs/pipelines.md works as it is written") {
+  AiWorld world;
+  world.http.add_example_routes();
+  world.start_calling_daemon();
+  const std::string document = read_file(kSourceDirectory + std::string("/docs/pipelines.md"));
+  const std::string begin = "\n```sql\n", end = "\n```\n", service = "http://127.0.0.1:8099";
+  int blocks = 0;
+  for (std::size_t at = 0; (at = document.find(begin, at)) != std::string::npos; ++blocks) {
+    at += begin.size();
+    std::string block = document.substr(at, document.find(end, at) - at);
+    if (const auto url = block.find(service); url != std::string::npos)
+      block.replace(url, service.size(), world.http.url(""));
+    const TemporaryDirectory directory("durabled-ai");
+    write_file(directory.path() / "block.sql", block);
+    run({.argv = {"/usr/bin/env", "psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f",
+                  directory.path() / "block.sql", world.database().conninfo("alice")},
+         .output = directory.path() / "log",
+         .directory = directory.path()});
+    const std::string output = read_file(directory.path() / "log");
+    CHECK_THAT(output, ContainsSubstring("idle\n"));
+    CHECK_THAT(output, ContainsSubstring("\n2|Bread is flour, water, salt and time."));
+  }
+  CHECK(blocks == 2);
 }
