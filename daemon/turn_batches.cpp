@@ -19,6 +19,11 @@ std::vector<store::Turn> TurnBatches::take() {
   const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(std::min(limit_, waiting_.size()));
   turns.assign(std::make_move_iterator(waiting_.begin()), std::make_move_iterator(end));
   waiting_.erase(waiting_.begin(), end);
+  for (std::size_t bytes = 0; !large_.empty() && bytes < kLargeBytes && turns.size() < limit_ + 1;
+       large_.pop_front()) {
+    bytes += large_.front().json.size();
+    turns.push_back(std::move(large_.front()));
+  }
   std::stable_sort(turns.begin(), turns.end(),
                    [](const auto& a, const auto& b) { return a.instance_id < b.instance_id; });
   // Of an instance that was claimed again meanwhile the last one counts: nobody waits for the answer to another.

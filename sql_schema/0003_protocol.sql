@@ -319,7 +319,8 @@ begin
         limit 2 * p_share + 200) due
       cross join lateral (
         select r.id, r.wake_at, r.lost_claims >= 2 as suspect,
-               case when octet_length(r.dsl) > p_text then 0 else octet_length(r.dsl) end
+               -- A text takes many times its length once it is parsed: 512 bytes a node, which has four characters at least.
+               case when octet_length(r.dsl) > p_text then 0 else 16 * octet_length(r.dsl) end
                + case when pg_column_compression(r.vars) is null then pg_column_size(r.vars)
                       else octet_length(r.vars::text) end
                + coalesce(octet_length(r.input::text), 0)

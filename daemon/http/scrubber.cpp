@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -82,6 +83,10 @@ std::optional<Meaning> html_entity(std::string_view text) {
   return point ? std::optional(Meaning{utf8(*point), end + 1}) : std::nullopt;
 }
 
+bool is_escape(char c) {
+  return c == '%' || c == '\\' || c == '&' || c == '+';
+}
+
 std::optional<Meaning> escape_at(std::string_view text) {
   switch (text.front()) {
     case '%':
@@ -101,24 +106,51 @@ bool continues(std::string_view value, std::string_view bytes) {
   return value.size() >= bytes.size() && equals_ignoring_case(value.substr(0, bytes.size()), bytes);
 }
 
-// How many characters at the beginning of `text` mean `value`; 0: they do not. A character that may be an
-// escape may also be itself, so both ways are followed; none twice from the same place.
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+struct Place {
+  std::size_t at = 0, found = 0;  // characters of the text, bytes of the value
+  auto operator<=>(const Place&) const = default;
+};
+
+// Where the text may go on meaning the value: a character that may be an escape may also be itself.
+struct Ways {
+  std::array<Place, 3> to;
+  std::size_t count = 0;
+};
+
+Ways ways_on(std::string_view text, std::string_view value, Place from) {
+  Ways ways;
+  const std::string_view rest = text.substr(from.at), wanted = value.substr(from.found);
+  if (rest.empty() || wanted.empty()) return ways;
+  if (continues(wanted, rest.substr(0, 1))) ways.to[ways.count++] = {from.at + 1, from.found + 1};
+  if (!is_escape(rest.front())) return ways;
+  for (const auto& escape : {escape_at(rest), escaped_escape(rest)}) {
+    if (escape && continues(wanted, escape->bytes))
+      ways.to[ways.count++] = {from.at + escape->length, from.found + escape->bytes.size()};
+  }
+  return ways;
+}
+
+// How many characters at the beginning of `text` mean `value`; 0: they do not. Follows the only way as long as there
+// is one, then all of them, none twice from the same place.
 std::size_t match(std::string_view text, std::string_view value) {
-  std::set<std::pair<std::size_t, std::size_t>> seen;
-  std::vector<std::pair<std::size_t, std::size_t>> open{
-      {0, 0}};  // characters of the text, bytes of the value
+  Place place;
+  Ways ways;
+  while ((ways = ways_on(text, value, place)).count == 1) place = ways.to[0];
+  if (ways.count == 0) return place.found == value.size() ? place.at : 0;
+  std::set<Place> seen;
+  std::vector<Place> open{place};
   std::size_t longest = 0;
   while (!open.empty()) {
-    const auto [at, found] = open.back();
+    place = open.back();
     open.pop_back();
-    if (found == value.size()) longest = std::max(longest, at);
-    if (found == value.size() || at == text.size() || !seen.insert({at, found}).second) continue;
-    const std::string_view rest = text.substr(at), wanted = value.substr(found);
-    if (continues(wanted, rest.substr(0, 1))) open.emplace_back(at + 1, found + 1);
-    for (const auto& escape : {escape_at(rest), escaped_escape(rest)}) {
-      if (escape && continues(wanted, escape->bytes))
-        open.emplace_back(at + escape->length, found + escape->bytes.size());
-    }
+    if (place.found == value.size()) longest = std::max(longest, place.at);
+    if (!seen.insert(place).second) continue;
+    ways = ways_on(text, value, place);
+    open.insert(open.end(), ways.to.begin(), ways.to.begin() + static_cast<std::ptrdiff_t>(ways.count));
   }
   return longest;
 }
@@ -146,29 +178,56 @@ void SecretScrubber::add(std::string_view name, std::string_view value) {
   std::stable_sort(secrets_.begin(), secrets_.end(), [](const Secret& one, const Secret& other) {
     return one.value.size() > other.value.size();
   });
+  for (auto& places : by_first_) places.clear();
+  for (std::size_t place = 0; place < secrets_.size(); ++place)
+    by_first_[static_cast<unsigned char>(lower(secrets_[place].value.front()))].push_back(place);
+}
+
+const std::vector<std::size_t>& SecretScrubber::beginning_with(char byte) const {
+  return by_first_[static_cast<unsigned char>(lower(byte))];
+}
+
+// How many characters from `at` on are a secret; 0: they are none of ours. The longest secret wins.
+std::size_t SecretScrubber::find_at(std::string_view text, std::size_t at, const Secret*& found) const {
+  const std::string_view rest = text.substr(at);
+  std::size_t best = secrets_.size(), length = 0;
+  const auto look = [&](char first) {
+    for (const std::size_t place : beginning_with(first)) {
+      if (place >= best) return;
+      const Secret& secret = secrets_[place];
+      const std::size_t matched = match(rest, secret.value);
+      if (matched == 0 || (secret.value.size() < kShort && is_within_word(text, at, matched))) continue;
+      best = place;
+      length = matched;
+      found = &secret;
+    }
+  };
+  look(rest.front());
+  if (!is_escape(rest.front())) return length;
+  for (const auto& escape : {escape_at(rest), escaped_escape(rest)})
+    if (escape) look(escape->bytes.front());
+  return length;
 }
 
 std::string SecretScrubber::scrub(std::string_view text) const {
   if (secrets_.empty()) return std::string(text);
-  constexpr std::string_view kEscapes = "%\\&+";
   std::string out;
   out.reserve(text.size());
   // One pass, so that a replacement is never searched itself.
+  std::size_t copied = 0;
   for (std::size_t at = 0; at < text.size();) {
-    std::size_t length = 0;
-    const std::string_view rest = text.substr(at);
-    for (const Secret& secret : secrets_) {
-      const bool possible =
-          continues(secret.value, rest.substr(0, 1)) || kEscapes.find(rest.front()) != std::string_view::npos;
-      length = possible ? match(rest, secret.value) : 0;
-      if (length > 0 && secret.value.size() < kShort && is_within_word(text, at, length)) length = 0;
-      if (length == 0) continue;
-      out += secret.replacement;
-      break;
+    const Secret* secret = nullptr;
+    const bool possible = is_escape(text[at]) || !beginning_with(text[at]).empty();
+    const std::size_t length = possible ? find_at(text, at, secret) : 0;
+    if (length == 0) {
+      ++at;
+      continue;
     }
-    if (length == 0) out += rest.front();
-    at += std::max<std::size_t>(length, 1);
+    out += text.substr(copied, at - copied);
+    out += secret->replacement;
+    copied = at += length;
   }
+  out += text.substr(copied);
   return out;
 }
 

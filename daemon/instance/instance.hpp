@@ -73,7 +73,11 @@ class Instance {
   const std::string& id() const { return row_.id; }
   const std::string& role() const { return row_.role ? *row_.role : kNobody; }
   store::RoleId role_id() const { return row_.role_id; }
-  std::size_t bytes() const { return row_.bytes; }  // about what was read of it
+  // About what it takes in memory, apart from results and signals: what was read of it, and its graph.
+  std::size_t bytes() const {
+    constexpr std::size_t kNode = 512;
+    return row_.bytes + (fold_.graph() ? fold_.graph()->nodes.size() * kNode : 0);
+  }
   Slot slot() const { return slot_; }
   Leaving leaving() const { return leaving_; }
   const Steps& steps() const { return steps_; }

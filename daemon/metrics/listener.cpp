@@ -3,6 +3,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <deque>
 #include <stdexcept>
 #include <utility>
 
@@ -89,7 +90,8 @@ class MetricsListener::Impl : public std::enable_shared_from_this<Impl> {
     acceptor_.async_accept(
         [self = shared_from_this()](const boost::system::error_code& failed, tcp::socket socket) {
           if (failed == asio::error::operation_aborted) return;
-          if (!failed && self->open_ < kMostConnections) self->serve(std::move(socket));
+          if (!failed && self->open_ >= kMostConnections) self->close_oldest();
+          if (!failed) self->serve(std::move(socket));
           self->accept();
         });
   }
@@ -108,6 +110,15 @@ class MetricsListener::Impl : public std::enable_shared_from_this<Impl> {
     Response response;
   };
 
+  // A probe must get through, whoever keeps connections open without asking anything.
+  void close_oldest() {
+    for (bool closed = false; !closed && !silent_.empty(); silent_.pop_front()) {
+      const auto oldest = silent_.front().lock();
+      closed = oldest != nullptr;
+      if (closed) oldest->stream.close();
+    }
+  }
+
   void serve(tcp::socket socket) {
     ++open_;
     // Whatever ends the connection, its place becomes free with the last that refers to it.
@@ -116,6 +127,8 @@ class MetricsListener::Impl : public std::enable_shared_from_this<Impl> {
                                              delete ended;
                                              --self->open_;
                                            });
+    silent_.push_back(connection);
+    while (silent_.front().expired()) silent_.pop_front();
     connection->stream.expires_after(kPatience);
     http::async_read(
         connection->stream, connection->buffer, connection->parser,
@@ -136,6 +149,7 @@ class MetricsListener::Impl : public std::enable_shared_from_this<Impl> {
   tcp::acceptor acceptor_;
   Probes probes_;
   int open_ = 0;
+  std::deque<std::weak_ptr<Connection>> silent_;  // by age; some have asked by now
 };
 
 MetricsListener::MetricsListener(asio::io_context& io, const std::string& address, Probes probes)

@@ -5,7 +5,7 @@
 //                  restart daemons.
 //   GET /readyz    200: this daemon serves its database; 503 with the reason if not
 //
-// It answers GET and HEAD on these paths and nothing else, keeps at most 64 connections, and gives each five seconds.
+// It answers GET and HEAD on these paths and nothing else, keeps about 64 connections, the newest, and gives each five seconds.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

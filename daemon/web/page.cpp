@@ -120,10 +120,9 @@ asio::awaitable<Reply> Page::begin_session(const Call& call) {
     Reply reply = co_await log_in(call, user, password);
     co_return reply;
   }
-  const int wait = delays_.wait_for("", call.address, Clock::now());
-  if (wait > 0) throw Refused(429, "slow_down", "too many wrong links; wait " + std::to_string(wait) + " s");
+  // Wrong tokens cost nothing: nobody guesses 256 bits, and a delay would let any process of this machine keep its
+  // owner out.
   if (token_.empty() || !same_key(token_, given.required("token"))) {
-    delays_.failed("", call.address, Clock::now());
     throw Refused(401, "login_failed", "this link has been used, or is not the latest one", "",
                   "Press Enter where durabled ui runs; it prints a new link.");
   }
@@ -145,6 +144,8 @@ asio::awaitable<Reply> Page::log_in(const Call& call, const std::string& user, c
   if (wait > 0) {
     throw Refused(429, "slow_down", "too many failed logins; wait " + std::to_string(wait) + " s");
   }
+  // Counted before the answer, so that guesses made side by side do not all reach the database.
+  delays_.failed(user, call.address, Clock::now());
   std::unique_ptr<store::WebStore> store;
   auto session = std::make_shared<Session>();
   std::optional<Refused> refused;
@@ -161,14 +162,19 @@ asio::awaitable<Reply> Page::log_in(const Call& call, const std::string& user, c
     refused = error;
   }
   if (refused) {
-    if (refused->status() == 401) {
-      delays_.failed(user, call.address, Clock::now());
+    if (refused->status() != 401) {
+      delays_.take_back(user, call.address);
+    } else {
       log_warn("ui: a login as " + user + " from " + call.address + " failed: " + refused->what());
     }
     throw *refused;
   }
+  delays_.take_back(user, call.address);
   delays_.succeeded(user, call.address);
   session->role = session->facts.role;
+  if (sessions_.is_full(session->role, Clock::now()))
+    throw Refused(429, "slow_down", "role " + session->role + " has 10 sessions already", "",
+                  "Sign out of one, or wait until one has been idle for 30 minutes.");
   session->database = std::make_shared<Database>(io_, threads_, std::move(store));
   session->created = session->used = Clock::now();
   log_info("ui: " + session->role + " has logged in from " + call.address);

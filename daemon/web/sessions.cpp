@@ -49,6 +49,12 @@ bool Sessions::is_full(Clock::time_point now) {
   return sessions_.size() >= kMost;
 }
 
+bool Sessions::is_full(const std::string& role, Clock::time_point now) {
+  sweep(now);
+  return std::count_if(sessions_.begin(), sessions_.end(),
+                       [&](const auto& entry) { return entry.second->role == role; }) >= kMostOfRole;
+}
+
 std::string Sessions::add(std::shared_ptr<Session> session) {
   std::string key = random_key();
   sessions_[key] = std::move(session);
@@ -101,6 +107,13 @@ void LoginDelays::failed(const std::string& role, const std::string& address, Cl
 
 void LoginDelays::succeeded(const std::string& role, const std::string& address) {
   failures_.erase(of_both(role, address));
+}
+
+void LoginDelays::take_back(const std::string& role, const std::string& address) {
+  for (const std::string& key : {of_both(role, address), address}) {
+    const auto found = failures_.find(key);
+    if (found != failures_.end() && --found->second.count <= 0) failures_.erase(found);
+  }
 }
 
 }  // namespace durabled::daemon::web

@@ -42,6 +42,9 @@ class Sessions {
   static constexpr std::size_t kMost = 100;
 
   bool is_full(Clock::time_point now);
+  static constexpr int kMostOfRole = 10;
+  // Those of a role that has logged in itself.
+  bool is_full(const std::string& role, Clock::time_point now);
   // Returns the key.
   std::string add(std::shared_ptr<Session> session);
   // nullptr: it does not exist or has ended.
@@ -62,6 +65,8 @@ class LoginDelays {
   int wait_for(const std::string& role, const std::string& address, Clock::time_point now);
   void failed(const std::string& role, const std::string& address, Clock::time_point now);
   void succeeded(const std::string& role, const std::string& address);
+  // What failed() counted was no failure after all.
+  void take_back(const std::string& role, const std::string& address);
 
  private:
   struct Failures {

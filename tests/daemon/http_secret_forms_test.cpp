@@ -233,4 +233,26 @@ TEST_CASE("the scrubber knows a value in every usual form, and leaves the rest a
 }
 
 }  // namespace
+TEST_CASE("an answer made of escapes is searched for many secrets in one pass") {
+  daemon::SecretScrubber scrubber;
+  for (int i = 0; i < 30; ++i)
+    scrubber.add("K" + std::to_string(i), "sk-" + std::to_string(i) + std::string(40, 'x'));
+  for (const char* unit : {"%", "\\", "&", "+", "%2", "%25", "\\u", "&#", "%73%6b-", "&#115;k-1x"}) {
+    INFO(unit);
+    std::string body;
+    while (body.size() < (1 << 20)) body += unit;
+    const std::string clean = scrubber.scrub(body);
+    CHECK(clean.size() == body.size());
+    CHECK(scrubber.scrub(body + "&#115;k%2D7" + std::string(40, 'X') + unit).find("{secret.K7}") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("of two secrets that begin alike the longer one is replaced") {
+  daemon::SecretScrubber scrubber;
+  scrubber.add("SHORT", "token");
+  scrubber.add("LONG", "token-of-alice");
+  CHECK(scrubber.scrub("a token-of-alice, a %74oken") == "a {secret.LONG}, a {secret.SHORT}");
+}
+
 }  // namespace durabled::test

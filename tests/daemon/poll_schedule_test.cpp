@@ -168,6 +168,23 @@ TEST_CASE("a batch has a limit") {
   CHECK(all == "de bc a ");
 }
 
+TEST_CASE("small turns do not wait behind large ones, which share a budget of bytes") {
+  TurnBatches turns(100);
+  const std::string large(TurnBatches::kLargeBytes / 2, 'x');
+  for (const char* id : {"l1", "l2", "l3"}) turns.add({id, large, 1});
+  turns.add({"small", "{}", 1});
+  const auto ids = [&] {
+    std::string text;
+    for (const store::Turn& turn : turns.take()) text += turn.instance_id + ' ';
+    turns.done();
+    return text;
+  };
+  CHECK(ids() == "l1 l2 small ");
+  turns.add({"next", "{}", 1});
+  CHECK(ids() == "l3 next ");
+  CHECK_FALSE(turns.is_ready());
+}
+
 TEST_CASE("a turn that the database refuses is found by halving its batch, and the others are committed") {
   const std::string bad = GENERATE("a", "d", "h", "ab", "ah", "abcdefgh");
   TurnBatches turns = batches("abcdefgh");

@@ -189,7 +189,7 @@ store::ClaimedInstance FakeStore::read(Row& row) {
 }
 
 std::size_t FakeStore::bytes(const Row& row, std::size_t longest_text) const {
-  std::size_t sum = row.dsl.size() > longest_text ? 0 : row.dsl.size();
+  std::size_t sum = row.dsl.size() > longest_text ? 0 : 16 * row.dsl.size();
   for (const auto& [seq, event] : row.events) sum += 100 + event.data.size();
   for (const store::Signal& signal : untaken(row.id))
     sum += 100 + signal.name.size() + signal.data.value_or("").size();

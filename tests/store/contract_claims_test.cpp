@@ -132,7 +132,7 @@ TEST_CASE("contract: a poll stops before it would read too many bytes, and takes
     store->advance(seconds(1));
   }
   store::PollRequest request = up_to(10);
-  request.bytes = 2500;
+  request.bytes = 2500 * 16;  // a text counts 16 times
   store::PollResult result = store->poll(worker, request);
   CHECK(result.claimed.size() == 2);
   CHECK(result.more);

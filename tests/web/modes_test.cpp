@@ -68,14 +68,13 @@ TEST_CASE("a link works once, and its session is a cookie that no script reads")
   CHECK(visitor.get("/api/me").status == 401);
 }
 
-TEST_CASE("guessing the link's token is slowed down") {
+TEST_CASE("wrong tokens do not keep the owner of the link out") {
   World world;
   Ui ui(world.database().conninfo("alice"));
-  Visitor thief(ui.port());
-  for (int i = 0; i < 5; ++i) CHECK(thief.post("/session", {{"token", std::string(64, 'a')}}).status == 401);
-  const WebAnswer slowed = thief.post("/session", {{"token", std::string(64, 'a')}});
-  CHECK(slowed.status == 429);
-  CHECK_FALSE(slowed.header("Retry-After").empty());
+  Visitor thief(ui.port()), alice(ui.port());
+  for (int i = 0; i < 30; ++i) CHECK(thief.post("/session", {{"token", std::string(64, 'a')}}).status == 401);
+  alice.enter(ui.token());
+  CHECK(role_of(alice) == "alice");
 }
 
 TEST_CASE("a person whom row-level security does not bind is warned") {

@@ -47,6 +47,29 @@ TEST_CASE("a session that shows a live page ends after 8 hours") {
   CHECK(session->has_ended);  // its streams close
 }
 
+TEST_CASE("a role has at most 10 sessions of its own, so that others can sign in") {
+  Visits visits;
+  for (int i = 0; i < Sessions::kMostOfRole; ++i) {
+    CHECK_FALSE(visits.sessions.is_full("mallory", visits.now));
+    visits.sessions.find(visits.come(), visits.now)->role = "mallory";
+  }
+  CHECK(visits.sessions.is_full("mallory", visits.now));
+  CHECK_FALSE(visits.sessions.is_full("alice", visits.now));
+  CHECK_FALSE(visits.sessions.is_full(visits.now));
+}
+
+TEST_CASE("guesses that are made side by side count before they are answered") {
+  daemon::web::LoginDelays delays;
+  const auto now = Clock::now();
+  for (int i = 0; i < 5; ++i) {
+    CHECK(delays.wait_for("alice", "here", now) == 0);
+    delays.failed("alice", "here", now);
+  }
+  CHECK(delays.wait_for("alice", "here", now) > 0);
+  delays.take_back("alice", "here");  // one of them was not a failure
+  CHECK(delays.wait_for("alice", "here", now) == 0);
+}
+
 TEST_CASE("there are at most 100 sessions, and those that are over make room") {
   Visits visits;
   for (std::size_t i = 0; i < Sessions::kMost; ++i) {
