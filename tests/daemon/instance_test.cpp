@@ -248,7 +248,7 @@ TEST_CASE("the moves of the slot and of a step are those of the tables") {
       steps += daemon::Step::may_become(static_cast<State>(from), static_cast<State>(to));
   }
   CHECK(slots == 11);
-  CHECK(steps == 11);
+  CHECK(steps == 12);
   CHECK_FALSE(daemon::may_become(Slot::kStep, Slot::kTurn));
   CHECK_FALSE(daemon::may_become(Slot::kReclaim, Slot::kFree));
   CHECK_FALSE(daemon::Step::may_become(State::kStopped, State::kExecuted));
