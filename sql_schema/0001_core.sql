@@ -207,6 +207,7 @@ create table df.instances (
   request text,
   request_reason text,
   attention boolean not null default false,
+  unread_signal bigint,
   worker_id int,
   fencing_token bigint not null default 0,
   claim_hash bytea,
@@ -235,6 +236,8 @@ comment on column df.instances.result_seq is 'The event that holds the result';
 comment on column df.instances.node_states is 'What each node has come to, as of the event `seq` (docs/events.md, "Node states")';
 comment on column df.instances.request is 'What its owner or an operator asked for last';
 comment on column df.instances.attention is 'A signal or request came, or its end, that no daemon has read yet';
+comment on column df.instances.unread_signal is
+  'The first signal that the daemon that holds it may not have read; null: it has read all that came';
 comment on column df.instances.worker_id is 'The daemon that holds it; of a cancelled one, until that daemon has learned of it';
 comment on column df.instances.lost_claims is
   'How many claims in a row ended without any event, because the daemon died; after three it is parked';
@@ -412,6 +415,24 @@ comment on function df._remove_signal_grant() is 'Trigger: removes a grant of si
 create trigger remove_signal_grant after update on df._signal_grants for each row when (new.revoked)
   execute function df._remove_signal_grant();
 
+-- What a grantee asks for with a row that does not stay. A right to change the grants themselves would be one to keep them
+-- locked, and so to hold up the owner that revokes them.
+create table df._signal_refusals (
+  grantee regrole not null default df._me(),
+  owner regrole not null
+);
+comment on table df._signal_refusals is 'Always empty: a row that a grantee inserts removes the owner''s grants to it';
+
+create function df._refuse_signals() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from df._signal_grants g where g.grantee = new.grantee and g.owner = new.owner;
+  delete from df._signal_refusals r where r.grantee = new.grantee and r.owner = new.owner;
+  return null;
+end $$;
+comment on function df._refuse_signals() is 'Trigger: removes the grants of signals that a grantee refuses';
+create trigger refuse_signals after insert on df._signal_refusals for each row execute function df._refuse_signals();
+
 create function df._grant_fits(p_grant uuid, p_instance text, p_name text) returns boolean language plpgsql stable
   security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
@@ -437,6 +458,7 @@ alter table df.events enable row level security;
 alter table df.signals enable row level security;
 alter table df.vars enable row level security;
 alter table df._signal_grants enable row level security;
+alter table df._signal_refusals enable row level security;
 alter table df.workers enable row level security;
 alter table df.settings enable row level security;
 alter table df.schema_migrations enable row level security;
@@ -461,6 +483,7 @@ create policy send on df.signals for insert
     or df._may_signal(instance_id, name)));
 create policy own on df._signal_grants
   using (owner = (select df._me())) with check (owner = (select df._me()));
+create policy own on df._signal_refusals for insert with check (grantee = (select df._me()));
 create policy given on df._signal_grants for select
   using (pg_catalog.pg_has_role(current_user, grantee::oid, 'usage'));
 create policy own on df.vars
@@ -489,11 +512,13 @@ comment on column df.submit.start_at is 'Not before this time; by default now';
 comment on column df.submit.idempotency_key is 'When an instance of the same role has this key, its id is returned and nothing starts';
 comment on column df.submit.input is 'A JSON object, of at most 1 MiB: $input in the workflow';
 
--- The doorbell: rings only for a daemon that waits for it, because NOTIFY serialises commits. Qualifies every name: see
--- df._submitter.
+-- The doorbell: rings only for a daemon that waits for it, because NOTIFY serialises commits; and only while the queue of the
+-- server's notifications has room, because a full one makes the commit fail, and anybody can fill it. Qualifies every name:
+-- see df._submitter.
 create function df._ring_doorbell() returns void language plpgsql as $$
 begin
-  if exists (select from df.workers where waiting) then
+  if exists (select from df.workers where waiting)
+     and pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) 0.5 then
     perform pg_catalog.pg_notify('df_doorbell', '');
   end if;
 end $$;

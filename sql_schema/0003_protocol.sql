@@ -185,12 +185,17 @@ end $$;
 comment on function df._login_failed(int, text, text, text, text, text, interval) is
   'A login for steps failed: why that cannot pass, or null, and then it is shown until it has passed';
 
--- Wakes the instances that signals have come for: from one sender to the next, and of each at most 1000 instances, by the
--- index. Many signals of one instance, or of many whose rows a sender's own transaction keeps locked, hold up nobody else's.
+-- Wakes the instances that signals have come for: of each sender, by the index, an equal share of 1000 instances. The senders
+-- go in random order, because of very many the first take all. Neither many signals of one sender, nor those for instances
+-- that a transaction keeps locked, hold up another sender's.
 create function df._deliver_signals() returns void language plpgsql
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
+  most constant int := 1000;
+  least_share constant int := 5;
+  seed constant bigint := (random() * 1000000000)::bigint;
   ids text[];
+  firsts bigint[];
 begin
   if not exists (select from df.signals where not delivered) then return; end if;
   ids := array(
@@ -198,8 +203,11 @@ begin
       (select s.sent_by::oid as role from df.signals s where not s.delivered order by s.sent_by limit 1)
       union all
       select (select s.sent_by::oid from df.signals s where not s.delivered and s.sent_by > r.role order by s.sent_by limit 1)
-      from senders r where r.role is not null)
-    select woken.id from senders r cross join lateral (
+      from senders r where r.role is not null),
+    sharing as materialized (
+      select r.role, greatest(most / count(*) over (), least_share) as share from senders r
+      where r.role is not null order by hashoidextended(r.role, seed))
+    select woken.id from sharing r cross join lateral (
       with recursive signalled as (
         (select s.instance_id as id from df.signals s where not s.delivered and s.sent_by = r.role
          order by s.instance_id limit 1)
@@ -207,15 +215,19 @@ begin
         select (select s.instance_id from df.signals s
                 where not s.delivered and s.sent_by = r.role and s.instance_id > b.id order by s.instance_id limit 1)
         from signalled b where b.id is not null)
-      select b.id from signalled b limit 1000) b
-    cross join lateral (
-      select i.id from df.instances i where i.id = b.id for no key update skip locked) woken
-    where r.role is not null limit 1000);
-  update df.signals set delivered = true where not delivered and instance_id = any (ids);
-  update df.instances
-  set attention = true,
-      wake_at = case when worker_id is null and status = 'running' then df._now() else wake_at end
-  where id = any (ids) and completed_at is null;
+      select own.id from (select b.id from signalled b limit most) b cross join lateral (
+        select i.id from df.instances i where i.id = b.id for no key update skip locked) own
+      limit r.share) woken
+    limit most);
+  with sent as (
+    update df.signals set delivered = true where not delivered and instance_id = any (ids) returning instance_id, id)
+  select array_agg(f.instance_id), array_agg(f.id) into ids, firsts
+  from (select s.instance_id, min(s.id) as id from sent s group by s.instance_id) f;
+  update df.instances i
+  set attention = true, unread_signal = least(i.unread_signal, sent.first),
+      wake_at = case when i.worker_id is null and i.status = 'running' then df._now() else i.wake_at end
+  from unnest(ids, firsts) sent (id, first)
+  where i.id = sent.id and i.completed_at is null;
 end $$;
 comment on function df._deliver_signals() is 'Wakes the instances that signals have come for';
 
@@ -226,17 +238,35 @@ begin
 end $$;
 comment on function df._may_http(oid) is 'Whether a role may make HTTP calls: by the grant on df.http';
 
--- How much memory a value takes once it is read. What is not compressed is not read for that.
-create function df._signal_bytes(p_instance text) returns bigint language plpgsql stable
+-- A daemon reads the oldest 10000 untaken signals of an instance. What is left is known to be unread from here on.
+create function df._first_unread(p_instance text) returns bigint language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
 begin
-  return (
-    select coalesce(sum(100 + octet_length(s.name)
-                        + case when pg_column_compression(s.data) is null then least(pg_column_size(s.data), 1028) else 0 end), 0)
-    from (select n.name, n.data from df.signals n where n.instance_id = p_instance and n.taken_at is null
-          order by n.id limit 10000) s);
+  return (select s.id from df.signals s where s.instance_id = p_instance and s.taken_at is null order by s.id
+          offset 10000 limit 1);
 end $$;
-comment on function df._signal_bytes(text) is 'How much a daemon reads for the untaken signals of an instance';
+comment on function df._first_unread(text) is 'The first signal of an instance that is beyond what a daemon reads';
+
+-- How much memory the signals from p_from on take once they are read, and 100 bytes for each that is passed over. What is not
+-- compressed is not read for that. next: the first of those beyond, null where there are none.
+create function df._unread(p_instance text, p_from bigint, out bytes bigint, out next bigint) language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  most constant int := 10000;
+  known constant bigint := (
+    select count(*) from (select from df.signals s where s.instance_id = p_instance and s.taken_at is null and s.id < p_from
+                          limit most) s);
+  found_signals bigint;
+begin
+  select coalesce(sum(octet_length(s.name) + case when pg_column_compression(s.data) is null
+                                               then least(pg_column_size(s.data), 1028) else 0 end), 0), count(*)
+  into bytes, found_signals
+  from (select n.name, n.data from df.signals n where n.instance_id = p_instance and n.taken_at is null and n.id >= p_from
+        order by n.id limit most - known) s;
+  bytes := bytes + 100 * (known + found_signals);
+  next := case when known + found_signals >= most then df._first_unread(p_instance) end;
+end $$;
+comment on function df._unread(text, bigint) is 'How much a daemon reads for the untaken signals of an instance';
 
 create function df._history_bytes(p_instance text) returns bigint language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
@@ -256,8 +286,10 @@ create view df._runnable with (security_invoker = true) as
 comment on view df._runnable is 'The instances that run once their time has come';
 
 -- What df._poll returns, one of them in each row.
-create type df._attended as (id text, token bigint, request text, request_reason text);
-comment on type df._attended is 'An instance that the daemon holds, and for which a signal or a request has come';
+create type df._attended as (id text, token bigint, request text, request_reason text, first_signal bigint);
+comment on type df._attended is
+  'An instance that the daemon holds, and for which a signal or a request has come; first_signal: the first signal that the '
+  'daemon may not know, null where it knows all';
 create type df._ended as (id text, status text, label text, error json, role text, seconds double precision, at timestamptz);
 comment on type df._ended is 'An instance that ended without a daemon''s turn; seconds: since a daemon began it';
 create type df._claimed as (id text, token bigint, resumed boolean, signalled boolean, dsl text, dsl_bytes int, label text,
@@ -326,7 +358,7 @@ begin
                + coalesce(octet_length(r.input::text), 0)
                + case when r.fencing_token > 0 then df._history_bytes(r.id) else 0 end
                + case when exists (select from df.signals s where s.instance_id = r.id and s.taken_at is null)
-                      then df._signal_bytes(r.id) else 0 end as bytes
+                      then (df._unread(r.id, 0)).bytes else 0 end as bytes
         from df.instances r
         where r.id = due.id and coalesce(r.wake_at <= p_now and r.status <> 'paused', false) for update skip locked) locked
       limit p_share) own
@@ -353,6 +385,7 @@ begin
       where r.oid in (select i.submitted_by from df.instances i where i.id = any (p_ids)))
     update df.instances i
     set worker_id = p_worker, wake_at = null, attention = false, status = 'running', updated_at = p_now,
+        unread_signal = case when i.unread_signal is not null then df._first_unread(i.id) end,
         started_at = coalesce(i.started_at, p_now),
         fencing_token = case i.fencing_token when 0 then df._first_token() else i.fencing_token + 1 end,
         claim_hash = df._claim_hash(due.claim_key)
@@ -442,21 +475,46 @@ begin
 end $$;
 comment on function df._claim(int, int, oid[], oid, bigint, int, int, boolean) is 'Claims due instances for a daemon';
 
--- Those that a daemon holds and that want attention, locked. more: p_bytes were too few for all.
-create function df._lock_attention(p_worker int, p_bytes bigint, out ids text[], out more boolean) language plpgsql
-  set search_path = pg_catalog, pg_temp as $$
+-- Those that a daemon holds and that want attention, locked; for each the first signal that the daemon may not know, and the
+-- first that it will not know after this. Roles take turns, in random order: what does not fit into p_bytes is left (more),
+-- and may be the first of the next poll.
+create function df._lock_attention(p_worker int, p_bytes bigint, out ids text[], out firsts bigint[], out nexts bigint[],
+                                   out more boolean)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
+  seed constant bigint := (random() * 1000000000)::bigint;
+  wanted text;
   one record;
+  bytes bigint;
+  next bigint;
   spent bigint := 0;
 begin
   ids := '{}';
-  for one in
-    select i.id from df.instances i where i.worker_id = p_worker and i.attention for no key update skip locked
+  firsts := '{}';
+  nexts := '{}';
+  more := false;
+  for wanted in
+    with attended as materialized (  -- by the index, and sorted afterwards
+      select i.id, i.submitted_by::oid as role from df.instances i where i.worker_id = p_worker and i.attention)
+    select w.id from (select a.id, a.role, row_number() over (partition by a.role order by a.id) as turn from attended a) w
+    order by w.turn, hashoidextended(w.role, seed)
   loop
-    spent := spent + df._signal_bytes(one.id);
-    more := spent > p_bytes and ids <> '{}';
-    exit when more;
+    select i.id, case when i.completed_at is null then i.unread_signal end as first into one from df.instances i
+    where i.id = wanted and coalesce(i.worker_id = p_worker and i.attention, false) for no key update skip locked;
+    continue when not found;
+    bytes := 0;
+    next := null;
+    if one.first is not null then
+      select u.bytes, u.next into bytes, next from df._unread(one.id, one.first) u;
+    end if;
+    if spent + bytes > p_bytes and ids <> '{}' then
+      more := true;
+      continue;
+    end if;
+    spent := spent + bytes;
     ids := ids || one.id;
+    firsts := firsts || one.first;
+    nexts := nexts || next;
   end loop;
 end $$;
 comment on function df._lock_attention(int, bigint) is 'Locks instances of a daemon for which something has come';
@@ -483,8 +541,9 @@ create function df._end_of(p_ended df.instances) returns df._ended language sql 
 $$;
 comment on function df._end_of(df.instances) is 'What a daemon logs of an instance that ended without its turn';
 
--- One round of a daemon, a statement that is a transaction of its own: reads what wants attention, and claims. Where it
--- claims (p_limit > 0), or something was left, the last row has `next`.
+-- One round of a daemon, a statement that is a transaction of its own: reads what wants attention, and claims, each up to
+-- p_bytes: whatever comes for what the daemon holds, it goes on to claim. Where it claims (p_limit > 0), or something was left,
+-- the last row has `next`.
 create function df._poll(p_worker int, p_limit int, p_busy oid[] default '{}', p_after oid default 0,
                          p_bytes bigint default 16777216, p_text int default 16777216, p_each int default null,
                          p_listen boolean default true)
@@ -501,19 +560,24 @@ begin
   if mine.ids <> '{}' then
     return query
       update df.instances i
-      set attention = false, worker_id = case when i.completed_at is null then p_worker end
-      where i.id = any (mine.ids)
-      returning case when i.completed_at is null then row(i.id, i.fencing_token, i.request, i.request_reason)::df._attended end,
+      set attention = false, worker_id = case when i.completed_at is null then p_worker end,
+          unread_signal = seen.next
+      from unnest(mine.ids, mine.firsts, mine.nexts) seen (id, first, next)
+      where i.id = seen.id
+      returning case when i.completed_at is null
+                  then row(i.id, i.fencing_token, i.request, i.request_reason, seen.first)::df._attended end,
                 case when i.completed_at is not null then df._end_of(i) end, null::df._claimed, null::df._next;
   end if;
   return query
     update df.instances i set attention = false from df._lock_ended() told (id) where i.id = told.id
     returning null::df._attended, df._end_of(i), null::df._claimed, null::df._next;
-  if mine.more then
-    return query select null::df._attended, null::df._ended, null::df._claimed, row(df._now(), true, p_after)::df._next;
-  elsif p_limit > 0 then
-    return query select null::df._attended, null::df._ended, c.claimed, c.next
+  if p_limit > 0 then
+    return query select null::df._attended, null::df._ended, c.claimed,
+                        case when mine.more and (c.next).served is not null
+                          then row(df._now(), (c.next).more, (c.next).served)::df._next else c.next end
                  from df._claim(p_worker, p_limit, p_busy, p_after, p_bytes, p_text, p_each, p_listen) c;
+  elsif mine.more then
+    return query select null::df._attended, null::df._ended, null::df._claimed, row(df._now(), true, p_after)::df._next;
   end if;
 end $$;
 comment on function df._poll(int, int, oid[], oid, bigint, int, int, boolean) is
@@ -768,6 +832,8 @@ comment on procedure df._end_step() is 'Cleans the session of a step';
 -- The attempt began when the transaction did. p_at is now, by a clock that may differ by some milliseconds.
 -- lock_timeout: a client that keeps a cancel of the instance open would hold up the step, its locks and its connection. After
 -- that time the step is rolled back (55P03), and runs again if the cancel is.
+-- Its parameters must have been read as UTF8: with another client_encoding, which a deferred trigger can set right before, the
+-- same bytes are another turn.
 -- It has no search_path of its own, because setting one costs a third of the whole call (the path is worked out anew in
 -- each transaction). Instead every name in it is qualified, operators too, and it calls nothing unqualified.
 create procedure df._commit_turn(p_claim uuid, p_instance text, p_token bigint, p_role text, p_seq bigint, p_at timestamptz,
@@ -781,8 +847,12 @@ begin
   where i.id operator(pg_catalog.=) p_instance and i.worker_id is not null
     and i.fencing_token operator(pg_catalog.=) p_token and i.claim_hash operator(pg_catalog.=) df._claim_hash(p_claim)
     and (p_role is null or pg_catalog.current_setting('role') operator(pg_catalog.=) p_role)
+    and pg_catalog.pg_client_encoding() operator(pg_catalog.=) 'UTF8'
   for key share of i;
   if not found then
+    if pg_catalog.pg_client_encoding() operator(pg_catalog.<>) 'UTF8' then
+      raise exception 'a deferred trigger changed client_encoding before the checkpoint of the step' using errcode = '55000';
+    end if;
     if pg_catalog.current_setting('role') operator(pg_catalog.<>) p_role then
       perform df._refuse_role();
     end if;

@@ -147,6 +147,20 @@ end $$;
 comment on function df.revoke_signal(text, text, text) is
   'Takes back what df.grant_signal gave: all of it, or the one grant with these patterns';
 
+-- The owner may grant again; what that costs the grantee is bounded: see df._granted_waits.
+create function df.refuse_signals(owner text) returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  granting constant regrole := df._role_named($1);
+begin
+  if not exists (select from df._signal_grants g where g.owner = granting and g.grantee = df._me()) then
+    return format('Role %I has granted no signals to %I', $1, current_user);
+  end if;
+  insert into df._signal_refusals (owner) values (granting);
+  return format('What role %I granted to %I is removed', $1, current_user);
+end $$;
+comment on function df.refuse_signals(text) is
+  'Removes what a role has granted to the caller by df.grant_signal, so that its waits are no longer among those of the caller';
+
 -- Looks again every 2 ms at first, every 30 ms later. What the caller's own transaction has submitted cannot end while it
 -- waits: no daemon sees it before the commit.
 create function df.await_instance(instance_id text, timeout_seconds double precision default 30) returns text
@@ -263,5 +277,5 @@ comment on function df.target_database() is
 
 insert into df._client_routines (name) values
   ('_instance_status'), ('status'), ('result'), ('error'), ('_request'), ('cancel'), ('pause'), ('resume'),
-  ('signal'), ('_may_signal'), ('_grant_fits'), ('_role_named'), ('grant_signal'), ('revoke_signal'), ('await_instance'), ('_outside_workflow'), ('setvar'), ('getvar'), ('unsetvar'), ('clearvars'),
+  ('signal'), ('_may_signal'), ('_grant_fits'), ('_role_named'), ('grant_signal'), ('revoke_signal'), ('refuse_signals'), ('await_instance'), ('_outside_workflow'), ('setvar'), ('getvar'), ('unsetvar'), ('clearvars'),
   ('history'), ('version'), ('target_database');

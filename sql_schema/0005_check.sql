@@ -6,7 +6,7 @@
 create function df._try_jsonb(value text) returns jsonb language plpgsql immutable parallel unsafe as $$
 begin
   return value::jsonb;
-exception when data_exception then
+exception when data_exception or statement_too_complex then
   return null;
 end $$;
 comment on function df._try_jsonb is 'Text as JSON; NULL when it is not';

@@ -131,15 +131,37 @@ comment on function df.instance_executions(text, int) is
 
 -- Nodes -----------------------------------------------------------------------------------------------------------
 
--- The graph as the daemon took it, or as the SQL door built it while none has; null for text that nobody has parsed.
+-- Whether a graph has no more levels and nodes than one that df.start takes. What comes through df.submit was not checked, and
+-- costs whoever looks at it.
+create function df._is_drawable(p_graph jsonb, max_depth int default 256, max_nodes int default 10000) returns boolean
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  with recursive walk as (
+    select p_graph as node, 1 as depth
+    union all
+    select c.node, w.depth + 1
+    from walk w cross join lateral (
+      select e.value as node from jsonb_each(case when jsonb_typeof(w.node) = 'object' then w.node end) e
+      where e.key in ('condition_node', 'left_node', 'right_node')
+      union all
+      select x.node from jsonb_array_elements(
+        case when jsonb_typeof(w.node -> 'extra_nodes') = 'array' then w.node -> 'extra_nodes' end) x(node)) c
+    where w.depth <= max_depth)
+  select count(*) <= max_nodes and max(l.depth) <= max_depth from (select w.depth from walk w limit max_nodes + 1) l
+$$;
+comment on function df._is_drawable(jsonb, int, int) is 'Whether a graph that nobody has checked is within the limits of one that is run';
+
+-- The graph as the daemon took it, or as the SQL door built it while none has; null for text that nobody has parsed, and for
+-- a graph that is too large for a daemon.
 create function df._graph(p_id text) returns json language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   graph json := (select e.data -> 'graph' from df.events e
                  where e.instance_id = p_id and e.kind = 'InstanceStarted' order by e.seq limit 1);
-  source constant text := (select i.dsl from df.instances i where i.id = p_id);
+  source constant text := case when graph is null then (select i.dsl from df.instances i where i.id = p_id) end;
+  parsed jsonb;
 begin
-  if graph is null and source like '{"node_type":"%' then
-    graph := df._try_jsonb(source)::json;
+  if source like '{"node_type":"%' and octet_length(source) <= 1048576 then
+    parsed := df._try_jsonb(source);
+    graph := case when df._is_drawable(parsed) then parsed end::json;
   end if;
   return graph;
 end $$;
@@ -438,28 +460,56 @@ begin
 end $$;
 comment on function df._waiting_instances(text) is 'The instances that may wait for something, of those that the caller may see';
 
--- The waits for signals that these grants are for. Who knows a grant's id is its owner or its grantee. Of each owner the
--- newest 1000 instances are searched: a role that is given a right did not ask for it, and must not pay for a backlog.
+-- The waits for signals that these grants are for. Who knows a grant's id is its owner or its grantee. A role that is given a
+-- right did not ask for it, and must not pay for what an owner has: of all owners together at most 1000 waits are found, in
+-- histories of 100000 events, an equal share of each owner's, the newest instances first. Of one instance that is asked for
+-- by its id all its history is read.
 create function df._granted_waits(p_grants uuid[], p_id text)
 returns table (instance_id text, node_id text, kind text, name text, since timestamptz, until timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+declare
+  most_waits constant int := 1000;
+  most_events constant int := 100000;
+  owners constant regrole[] := array(select distinct g.owner from df._signal_grants g where g.id = any (p_grants));
+  granting regrole;
+  one record;
+  waits int;   -- that may still be found
+  events int;  -- that may still be read
+  longest int;
+  n int;
 begin
-  if p_grants = '{}' then return; end if;
-  return query
-    with given as materialized (select g.* from df._signal_grants g where g.id = any (p_grants)),
-    instances as materialized (
-      select i.id, i.label, i.submitted_by from (select distinct g.owner from given g) o
-      cross join lateral (
-        select x.id, x.label, x.submitted_by from df.instances x
-        where x.submitted_by = o.owner and x.completed_at is null and x.status in ('running', 'paused')
+  foreach granting in array owners loop
+    waits := greatest(most_waits / cardinality(owners), 1);
+    events := greatest(most_events / cardinality(owners), 1);
+    for one in
+      select i.id, i.label from (
+        select x.id, x.label from df.instances x
+        where x.submitted_by = granting and x.completed_at is null and x.status in ('running', 'paused')
           and (p_id is null or x.id = p_id)
         order by x.created_at desc limit 1000) i
-      where exists (select from given g where g.owner = i.submitted_by and (g.label is null or i.label like g.label)))
-    select i.id, w.node_id, w.kind, w.name, w.since, w.until
-    from instances i cross join lateral df._waits(i.id) w
-    where w.kind = 'signal' and exists (
-      select from given g where g.owner = i.submitted_by and (g.label is null or i.label like g.label)
-                            and (g.name is null or w.name like g.name));
+      where exists (select from df._signal_grants g
+                    where g.id = any (p_grants) and g.owner = granting and (g.label is null or i.label like g.label))
+    loop
+      if p_id is null then
+        -- A long history is left out, so that it does not hide the waits of older instances.
+        longest := least(events, most_events / 10);
+        n := (select count(*) from (select from df.events e where e.instance_id = one.id limit longest + 1) e);
+        events := events - n;
+        exit when events < 0;
+        continue when n > longest;
+      end if;
+      return query
+        select one.id, w.node_id, w.kind, w.name, w.since, w.until from df._waits(one.id) w
+        where w.kind = 'signal' and exists (
+          select from df._signal_grants g
+          where g.id = any (p_grants) and g.owner = granting and (g.label is null or one.label like g.label)
+            and (g.name is null or w.name like g.name))
+        limit waits;
+      get diagnostics n = row_count;
+      waits := waits - n;
+      exit when waits = 0;
+    end loop;
+  end loop;
 end $$;
 comment on function df._granted_waits(uuid[], text) is 'The waits of others for signals that grants are for';
 
@@ -564,7 +614,7 @@ comment on function df._other_waits(text, text) is 'What df.signal says when the
 
 insert into df._client_routines (name) values
   ('_execution_count'), ('_output'), ('_list_limit'), ('_cursor'), ('list_instances'), ('instance_info'),
-  ('instance_executions'), ('_graph'), ('_graph_nodes'), ('_event_status'), ('_stored_states'), ('_node_letters'),
+  ('instance_executions'), ('_is_drawable'), ('_graph'), ('_graph_nodes'), ('_event_status'), ('_stored_states'), ('_node_letters'),
   ('_stop_message'), ('_node_states'), ('_letters'), ('instance_nodes'), ('_last_waits'), ('_waits'),
   ('_waiting_instances'), ('_granted_waits'), ('_login_waits'), ('waiting'), ('_other_waits');
 

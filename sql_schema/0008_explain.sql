@@ -6,21 +6,24 @@ create function df._one_line(value text) returns text language sql immutable par
   return pg_catalog.btrim(pg_catalog.regexp_replace(value, E'[ \t\n\r\f\x0B]+', ' ', 'g'), ' ');
 comment on function df._one_line(text) is 'Text with its runs of white space as single spaces';
 
+-- Of a node that nobody has checked, it may be any text.
 create function df._number(value text) returns text language sql immutable parallel safe
-  return pg_catalog.trim_scale(pg_catalog.round(value::numeric, 6))::text;
-comment on function df._number(text) is 'A number without trailing zeros';
+  return case when value ~ '^[-+]?([0-9]{1,99}(\.[0-9]{0,99})?|\.[0-9]{1,99})([eE][-+]?[0-9]{1,2})?$'
+              then pg_catalog.trim_scale(pg_catalog.round(value::numeric, 6))::text else df._one_line(value) end;
+comment on function df._number(text) is 'A number without trailing zeros; any other text on one line';
 
--- The kind of a node with its arguments, as far as its name comes after them.
+-- The kind of a node with its arguments, as far as its name comes after them. Of a node that nobody has checked, the kind alone
+-- where its arguments cannot be read.
 create function df._describe(p_node_type text, p_query text, p_children bigint) returns text language plpgsql immutable
   parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
-  config json;
+  config jsonb;
 begin
   if p_node_type in ('SIGNAL', 'HTTP', 'HTTP_MULTIPART', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'IF', 'FAIL')
      or p_node_type = 'WAIT_SCHEDULE' and df._try_jsonb(p_query) ? 'cron' then
-    config := p_query::json;
+    config := df._try_jsonb(p_query);
   end if;
-  return case p_node_type
+  return coalesce(case p_node_type
     when 'THEN' then 'THEN'
     when 'IF' then case when config is null then 'IF' else 'IF ROWS ''' || df._one_line(config ->> 'if_rows') || '''' end
     when 'JOIN' then 'JOIN (' || p_children || ')'
@@ -41,7 +44,7 @@ begin
     when 'TIMEOUT' then 'TIMEOUT ' || df._number(config ->> 'seconds') || 's'
     when 'FAIL' then 'FAIL ''' || df._one_line(config ->> 'message') || ''''
       || coalesce(' (' || nullif(config ->> 'code', 'P0001') || ')', '')
-    else p_node_type end;
+    end, p_node_type);
 end $$;
 comment on function df._describe(text, text, bigint) is 'The kind of a node with its arguments, for df.explain';
 
@@ -685,6 +688,11 @@ create function df._shortened(p_text text) returns text language sql immutable p
   return case when pg_catalog.length(p_text) > 100 then pg_catalog."left"(p_text, 99) || '…' else p_text end;
 comment on function df._shortened(text) is 'At most 100 characters of a text';
 
+create function df._no_graph() returns text language sql immutable parallel safe
+  return 'the nodes are not shown: the text is not JSON that can be read, or the graph has more than 256 levels, 10000 nodes '
+         || 'or 1048576 bytes';
+comment on function df._no_graph() is 'What df.explain says of a graph that is not drawn';
+
 create function df._explain_instance(p_id text) returns text language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
 declare
@@ -699,7 +707,7 @@ begin
   if graph is null then
     -- The error of a text that cannot be read ends with its line and a caret.
     body := coalesce(nullif(output, split_part(output, E'\n', 1)) || E'\n\n', '')
-      || 'Text: ' || df._one_line(left(instance.dsl, 1000));
+      || case when instance.dsl like '{"node_type":"%' then 'Remark: ' || df._no_graph() || E'\n' else '' end || 'Text: ' || df._one_line(left(instance.dsl, 1000));
     output := split_part(output, E'\n', 1);
   else
     select array_agg(df._mark(s.inferred_status) order by s.node_id),
@@ -741,6 +749,6 @@ insert into df._client_routines (name) values
   ('_one_line'), ('_number'), ('_describe'), ('_heading'), ('_tree'), ('_tokens'), ('_string_value'),
   ('_operand_step'), ('_apply_operator'), ('_apply_cast'), ('_apply_call'), ('_postfix'), ('_place'),
   ('_shown'), ('_type_words'), ('_literal_types'), ('_read_text'), ('_beginning'), ('_explain_expression'), ('_synonyms'),
-  ('_mark'), ('_node_times'), ('_duration'), ('_shortened'), ('_explain_instance'), ('explain');
+  ('_mark'), ('_node_times'), ('_duration'), ('_shortened'), ('_no_graph'), ('_explain_instance'), ('explain');
 
 revoke all on all functions in schema df from public;

@@ -41,6 +41,7 @@ begin
   execute format('grant insert (source, from_node) on df.reruns to %I', p_role);
   execute format('grant select, insert (instance_id, node, scope, result) on df._foreign_steps to %I', p_role);
   execute format('grant select, insert (grantee, label, name), update (revoked) on df._signal_grants to %I', p_role);
+  execute format('grant insert (owner) on df._signal_refusals to %I', p_role);
   execute format('grant select, insert (name, value), update (value) on df.vars to %I', p_role);
   for f in select df._client_functions(p_http) loop
     execute format('grant execute on routine %s to %I', f, p_role);

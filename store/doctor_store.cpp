@@ -90,6 +90,15 @@ ServerFacts server_facts(const std::string& conninfo) {
     facts.in_recovery = row[5].as<bool>();
     facts.max_connections = row[6].as<int>();
     facts.schema_owner = row[7].is_null() ? "" : row[7].c_str();
+    // Which session holds the queue no view tells: it listens, and has had a transaction open for long.
+    const pqxx::row queue = session.exec(
+        "select pg_notification_queue_usage(), coalesce(string_agg(format('process %s of role %I (%s), in a "
+        "transaction since %s', a.pid, a.usename, a.application_name, to_char(a.xact_start, 'YYYY-MM-DD "
+        "HH24:MI:SS')), '; ' order by a.xact_start), '') from (select * from pg_stat_activity where "
+        "xact_start is not null and backend_type = 'client backend' and pid <> pg_backend_pid() "
+        "order by xact_start limit 3) a")[0];
+    facts.notification_queue = queue[0].as<double>();
+    facts.oldest_transactions = queue[1].c_str();
     return facts;
   });
 }

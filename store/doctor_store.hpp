@@ -20,6 +20,8 @@ struct ServerFacts {
   bool in_recovery = false;
   int max_connections = 0;
   std::chrono::microseconds clock_ahead{0};  // the server's clock minus ours
+  double notification_queue = 0;             // the share of the NOTIFY queue that is taken, 0 to 1
+  std::string oldest_transactions;           // sessions in words, as far as this role may see; empty: none
 };
 
 struct WorkerFacts {

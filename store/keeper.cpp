@@ -42,9 +42,12 @@ const WorkerId& Keeper::id() const {
 std::optional<dsl::Time> Keeper::heartbeat() {
   return guarded("heartbeat", [&]() -> std::optional<dsl::Time> {
     pqxx::nontransaction alone(impl_->connection);  // one statement, which is a transaction of its own
+    // To ask how full the queue of notifications is removes what everybody has read: a full queue stays full until somebody
+    // asks.
     const pqxx::result rows = exec_params(
         alone,
         "select case when pg_catalog.set_config('synchronous_commit', 'off', true) is not null"
+        " and pg_catalog.pg_notification_queue_usage() is not null"
         " then (extract(epoch from df._heartbeat($1)) operator(pg_catalog.*) 1000000)::bigint end",
         impl_->id.number);
     if (rows[0][0].is_null()) return std::nullopt;

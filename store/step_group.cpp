@@ -88,6 +88,7 @@ void StepSession::Impl::commit_group(const std::vector<StepCommit>& commits) {
   commits_group_ = true;
   const GroupCheckpoint checkpoint(commits);
   send(own::kConceal, Sent::kOwn);
+  send_encoding();
   pipeline_.send(own::kGroupCheckpoint, Sent::kCheckpoint, checkpoint.parameters());
   send_commit();
   send_clean();

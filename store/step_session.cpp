@@ -184,6 +184,12 @@ void StepSession::Impl::commit_and_run(const StepCommit& commit, StepStatement n
   pipeline_.sync();
 }
 
+// What the step's statement set is known by now. What is set after it df._commit_turn refuses.
+void StepSession::Impl::send_encoding() {
+  const char* encoding = PQparameterStatus(pipeline_.connection(), "client_encoding");
+  if (encoding != nullptr && std::string_view(encoding) != "UTF8") send(own::kEncoding, Sent::kOwn);
+}
+
 void StepSession::Impl::send_checkpoint(const StepCommit& commit) {
   const dsl::Event& event = commit.event;
   const std::string token = std::to_string(commit.token), seq = std::to_string(event.seq),
@@ -194,6 +200,7 @@ void StepSession::Impl::send_checkpoint(const StepCommit& commit) {
   if (settings_changed_ && statement_.role == "none") send(own::kOwnRole, Sent::kOwn);
   send(own::kConstraints, Sent::kOwn);
   send(own::kConceal, Sent::kOwn);
+  send_encoding();
   send(own::kCheckpoint, Sent::kCheckpoint,
        {commit.claim_key.c_str(), commit.instance_id.c_str(), token.c_str(),
         statement_.role == "none" ? nullptr : statement_.role.c_str(), seq.c_str(), at.c_str(), kind.c_str(),
@@ -206,6 +213,7 @@ void StepSession::Impl::commit_foreign(const std::string& result) {
   begin(Exchange::kCommit);
   if (reads_only_) send(own::kEndReadOnly, Sent::kOwn);
   if (remembers_) {
+    send_encoding();
     send(own::kForeignCheckpoint, Sent::kForeignCheckpoint,
          {foreign_instance().c_str(), statement_.node_id.c_str(), statement_.scope.c_str(), result.c_str()});
   }

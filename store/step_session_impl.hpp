@@ -64,6 +64,7 @@ class StepSession::Impl {
   void send_alone();
   void send_settings(const StepStatement& statement);
   void send_traceparent(const StepStatement& statement);
+  void send_encoding();
   void send_checkpoint(const StepCommit& commit);
   void send_commit();
   void send_clean();

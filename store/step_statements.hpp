@@ -34,6 +34,8 @@ inline constexpr const char* kSettingsElsewhere =
 inline constexpr const char* kConstraints = "set constraints all immediate";
 // The checkpoint's parameters, the claim's key among them, are not for the server's log, whatever the step has set.
 inline constexpr const char* kConceal = "set local log_parameter_max_length_on_error = 0";
+// Where the step's statement has set another encoding: the checkpoint's parameters are UTF-8.
+inline constexpr const char* kEncoding = "set local client_encoding = 'UTF8'";
 inline constexpr const char* kCheckpoint =
     "call df._commit_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 // Of a group: what the step before left makes room for the next one. $2 null: no other follows.

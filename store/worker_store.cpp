@@ -64,20 +64,25 @@ void load(pqxx::work& work, std::map<std::string, ClaimedInstance*>& instances) 
 
 // The oldest 10,000 of each, and only what is short of their data: nobody fills the daemon's memory by
 // sending. As many are counted by df._apply_turn. Of compressed data the size is not known before it is read,
-// so that it counts as long.
+// so that it counts as long. `firsts`: of which instance only those from which signal on.
 template <typename Instances>
-void load_signals(pqxx::work& work, const Instances& instances) {
-  std::vector<std::string> ids;
-  for (const auto& [id, instance] : instances) ids.push_back(id);
+void load_signals(pqxx::work& work, const Instances& instances,
+                  const std::map<std::string, std::int64_t>& firsts = {}) {
+  std::vector<std::string> ids, from;
+  for (const auto& [id, instance] : instances) {
+    const auto first = firsts.find(id);
+    ids.push_back(id);
+    from.push_back(first == firsts.end() ? "0" : std::to_string(first->second));
+  }
   const pqxx::result rows =
       exec_params(work,
                   "select i.id, s.id, s.name,"
                   " case when pg_column_size(s.data) <= 1028 and pg_column_compression(s.data) is null"
                   " then s.data end, (extract(epoch from s.sent_at) * 1000000)::bigint from "
-                  "unnest($1::text[]) i (id) cross join lateral"
+                  "unnest($1::text[], $2::bigint[]) i (id, first) cross join lateral"
                   " (select * from df.signals s where s.instance_id = i.id and s.taken_at is null"
-                  "  order by s.id limit 10000) s order by i.id, s.id",
-                  array_parameter(ids));
+                  "  order by s.id limit 10000) s where s.id >= i.first order by i.id, s.id",
+                  array_parameter(ids), array_parameter(from));
   for (const pqxx::row& row : rows) {
     instances.at(text(row[0]))
         ->signals.push_back({row[1].as<std::int64_t>(), text(row[2]),
@@ -113,6 +118,7 @@ ClaimedInstance read_instance(const pqxx::row& row) {
 constexpr const char* kPoll = R"(
   select (p.claimed).*, (p.attended).id as attended, (p.attended).token as attended_token,
          (p.attended).request as attended_request, (p.attended).request_reason as attended_reason,
+         (p.attended).first_signal as attended_first,
          (p.ended).id as ended, (p.ended).status as ended_status, (p.ended).label as ended_label,
          (p.ended).error as ended_error, (p.ended).role as ended_role, (p.ended).seconds as ended_seconds,
          (extract(epoch from (p.ended).at) operator(pg_catalog.*) 1000000)::bigint as ended_at,
@@ -198,7 +204,8 @@ PollResult WorkerStore::poll(int worker, const PollRequest& request) {
                          request.each, request.listen);
     }();
     std::map<std::string, ClaimedInstance*> resumed, signalled;
-    std::map<std::string, Attention*> attention;
+    std::map<std::string, Attention*> attention;  // of those for which signals have come
+    std::map<std::string, std::int64_t> firsts;
     result.claimed.reserve(static_cast<std::size_t>(rows.size()));
     result.attention.reserve(static_cast<std::size_t>(rows.size()));
     for (const pqxx::row& row : rows) {
@@ -208,7 +215,9 @@ PollResult WorkerStore::poll(int worker, const PollRequest& request) {
         if (row["signalled"].as<bool>()) signalled[instance.id] = &instance;
       } else if (!row["attended"].is_null()) {
         Attention& seen = result.attention.emplace_back(read_attention(row));
+        if (row["attended_first"].is_null()) continue;
         attention[seen.id] = &seen;
+        firsts[seen.id] = row["attended_first"].as<std::int64_t>();
       } else if (!row["ended"].is_null()) {
         result.ended.push_back(read_ended(row));
       } else {
@@ -221,7 +230,7 @@ PollResult WorkerStore::poll(int worker, const PollRequest& request) {
     Transaction work(impl_->connection, kIndexesOnly);
     if (!resumed.empty()) load(work, resumed);
     if (!signalled.empty()) load_signals(work, signalled);
-    if (!attention.empty()) load_signals(work, attention);
+    if (!attention.empty()) load_signals(work, attention, firsts);
     work.commit();
     return result;
   });

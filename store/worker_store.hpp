@@ -63,7 +63,7 @@ struct Attention {
   std::string id;
   std::int64_t token = 0;
   std::string request, request_reason;
-  std::vector<Signal> signals;
+  std::vector<Signal> signals;  // all that came since the worker read its signals last, and maybe some before
 };
 
 // What a daemon wants of a poll.
@@ -72,7 +72,7 @@ struct PollRequest {
   std::optional<int> each = {};         // of each role at most
   std::set<RoleId> busy = {};           // roles of which nothing is claimed
   RoleId after = 0;                     // roles take turns, beginning after this one
-  std::size_t bytes = 16 << 20;         // to be read at most, by about; one instance is read in any case
+  std::size_t bytes = 16 << 20;         // at most, by about, of attention and of claims each; one in any case
   std::size_t longest_text = 16 << 20;  // a workflow with a longer text comes without it
   bool listen = true;                   // who submits is to ring the doorbell, if this takes all that is due
 };

@@ -17,6 +17,9 @@
 namespace durabled::daemon::cli {
 namespace {
 
+// From this share of the server's NOTIFY queue on, df._ring_doorbell rings no more.
+constexpr double kFullQueue = 0.5;
+
 enum class Verdict { kOk, kWarning, kWrong };
 
 struct Finding {
@@ -45,6 +48,7 @@ class Doctor {
     check_grantees();
     check_operators();
     check_locks();
+    check_notifications();
     check_identity();
     check_pooler();
     check_workers();
@@ -72,6 +76,7 @@ class Doctor {
   void check_grantees();
   void check_operators();
   void check_locks();
+  void check_notifications();
   void check_identity();
   void check_login(const store::StepTarget& target);
   std::optional<std::string> login_problem(const store::StepTarget& target, const std::string& login) const;
@@ -212,6 +217,20 @@ void Doctor::check_locks() {
       "Everybody else waits behind it. To end it: select pg_terminate_backend(PID);");
 }
 
+void Doctor::check_notifications() {
+  if (server_.notification_queue < kFullQueue)
+    return good("queue", "the server's queue of notifications has room");
+  const int percent = static_cast<int>(server_.notification_queue * 100);
+  odd("queue",
+      "the server's queue of notifications is " + std::to_string(percent) +
+          "% full; from 50% on nobody rings for the daemons, and they find work by polling. Oldest "
+          "transactions: " +
+          (server_.oldest_transactions.empty() ? "none that role " + server_.role + " may see"
+                                               : server_.oldest_transactions),
+      "A session that listens in an open transaction keeps the queue. The server's log names its process "
+      "(\"among those with the oldest transactions\"). To end it: select pg_terminate_backend(PID);");
+}
+
 std::optional<std::string> Doctor::login_problem(const store::StepTarget& target,
                                                  const std::string& login) const {
   try {
@@ -285,6 +304,7 @@ void Doctor::check_pooled(const std::string& check, bool enabled, const std::str
 }
 
 void Doctor::check_listen() {
+  if (server_.notification_queue >= kFullQueue) return;  // a full one would refuse ours
   const bool arrive = store::notifications_arrive(conninfo_);
   if (arrive) {
     good("listen", "notifications arrive");

@@ -170,3 +170,39 @@ TEST_CASE("a step cannot have the key of its claim written to the server's log",
   CHECK_THAT(log, ContainsSubstring("in a read-only transaction"));  // the checkpoint's own error
   CHECK_FALSE(attack.tells_a_key(log));
 }
+
+TEST_CASE("no encoding that a step sets makes another turn of its checkpoint", "[smoke][S3.7][S3.11]") {
+  Attack attack;
+  const auto run = [&](const std::string& first) {
+    std::string id = attack.mallory().text("select df.start(df.seq($1, $2, $3))", first, "select 'é' as v",
+                                           "select current_setting('client_encoding') as e");
+    attack.mallory().text("select df.await_instance($1, 20)", id);
+    return id;
+  };
+  const auto outcome = [&](const std::string& id) {
+    return attack.mallory().text(
+        "select concat(status, ' ', error ->> 'message', df.result(id) -> 'rows' -> 0 ->> 'e') from "
+        "df.instances "
+        "where id = $1",
+        id);
+  };
+  // What the statement itself sets is known before its checkpoint is sent.
+  const std::string set = run("select set_config('client_encoding', 'SJIS', false) as v");
+  CHECK(outcome(set) == "completed UTF8");
+  CHECK(attack.owner().number(
+            "select count(*) from df.events where instance_id = $1 and data -> 'rows' -> 0 ->> 'v' = 'é'",
+            set) == 1);
+  // What is set when its deferred triggers run is not: the bytes of é are two other letters in SJIS.
+  attack.mallory().exec(
+      "create schema lair; create table lair.t (x text); create function lair.late() returns trigger "
+      "language "
+      "plpgsql as $$ begin perform set_config('client_encoding', 'SJIS', false); return null; end $$;"
+      "create constraint trigger late after insert on lair.t deferrable initially deferred for each row "
+      "execute function lair.late()");
+  const std::string late = run("insert into lair.t values ('é') returning x as v");
+  CHECK_THAT(outcome(late), ContainsSubstring("failed a deferred trigger changed client_encoding"));
+  CHECK(attack.owner().number(
+            "select count(*) from df.events where instance_id = $1 and kind = 'StepCompleted'", late) == 0);
+  CHECK(attack.mallory().number("select count(*) from lair.t") == 0);
+  attack.others_go_on();
+}

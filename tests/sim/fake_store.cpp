@@ -149,14 +149,15 @@ void FakeStore::deliver() {
     Row& row = rows_.at(signal.instance);
     if (row.ended()) continue;
     row.attention = true;
+    row.unread_signal = std::min(row.unread_signal.value_or(signal.id), signal.id);
     if (row.worker == 0 && row.status == "running") row.wake_at = now;
   }
 }
 
-std::vector<store::Signal> FakeStore::untaken(const std::string& id) const {
+std::vector<store::Signal> FakeStore::untaken(const std::string& id, std::int64_t first) const {
   std::vector<store::Signal> result;
   for (const StoredSignal& signal : signals_) {
-    if (signal.instance != id || signal.taken) continue;
+    if (signal.instance != id || signal.taken || signal.id < first) continue;
     // As if the data of every other one were long.
     const bool is_short = signal.id % 2 == 0 && signal.data.size() <= kShortData;
     result.push_back(
@@ -191,9 +192,35 @@ store::ClaimedInstance FakeStore::read(Row& row) {
 std::size_t FakeStore::bytes(const Row& row, std::size_t longest_text) const {
   std::size_t sum = row.dsl.size() > longest_text ? 0 : 16 * row.dsl.size();
   for (const auto& [seq, event] : row.events) sum += 100 + event.data.size();
-  for (const store::Signal& signal : untaken(row.id))
+  return sum + signal_bytes(untaken(row.id));
+}
+
+std::size_t FakeStore::signal_bytes(const std::vector<store::Signal>& signals) {
+  std::size_t sum = 0;
+  for (const store::Signal& signal : signals)
     sum += 100 + signal.name.size() + signal.data.value_or("").size();
   return sum;
+}
+
+// What does not fit is left for the next poll; returns whether something was.
+bool FakeStore::read_attention(int worker, std::size_t most_bytes, std::vector<store::Attention>& result) {
+  std::size_t spent = 0;
+  bool left = false;
+  for (auto& [id, row] : rows_) {
+    if (row.worker != worker || !row.attention) continue;
+    std::vector<store::Signal> signals;
+    if (row.unread_signal) signals = untaken(id, *row.unread_signal);
+    const std::size_t bytes = signal_bytes(signals);
+    if (spent + bytes > most_bytes && !result.empty()) {
+      left = true;
+      continue;
+    }
+    spent += bytes;
+    row.attention = false;
+    row.unread_signal.reset();
+    result.push_back({id, row.token, row.request, "", std::move(signals)});
+  }
+  return left;
 }
 
 FakeStore::Due FakeStore::due(const store::PollRequest& request) {
@@ -220,11 +247,9 @@ store::PollResult FakeStore::poll(int worker, const store::PollRequest& request)
       row.attention = false;
       row.worker = 0;
       result.ended.push_back({id, row.status, "", row.error, "somebody", 0});
-    } else if (row.worker == worker && row.attention) {
-      row.attention = false;
-      result.attention.push_back({id, row.token, row.request, "", untaken(id)});
     }
   }
+  const bool left = read_attention(worker, request.bytes, result.attention);
   int room = request.limit;
   std::size_t spent = 0;
   bool full = false;
@@ -245,17 +270,19 @@ store::PollResult FakeStore::poll(int worker, const store::PollRequest& request)
       row.claim_key = "key of claim " + std::to_string(++row.token);
       row.wake_at.reset();
       row.attention = false;
+      row.unread_signal.reset();
       row.status = "running";
       row.started = true;
       result.claimed.push_back(read(row));
       if (row.dsl.size() > request.longest_text) result.claimed.back().dsl.clear();
     }
   }
-  result.more = full || room == 0;
+  result.more = request.limit > 0 ? full || room == 0 : left;
   for (const auto& [id, row] : rows_) {
     if (request.limit > 0 && row.free() && *row.wake_at > now)
       result.next_wake = std::min(result.next_wake.value_or(*row.wake_at), *row.wake_at);
   }
+  if (left) result.next_wake = now;
   return result;
 }
 

@@ -32,6 +32,7 @@ struct Row {
   std::string claim_key;
   std::string request;
   bool attention = false;
+  std::optional<std::int64_t> unread_signal;  // the first that the worker may not have read
   std::int64_t result_seq = 0;
   std::string error;
   std::map<std::int64_t, dsl::Event> events;
@@ -103,7 +104,10 @@ class FakeStore {
   Due due(const store::PollRequest& request);
   std::size_t bytes(const Row& row, std::size_t longest_text) const;
   store::ClaimedInstance read(Row& row);
-  std::vector<store::Signal> untaken(const std::string& id) const;
+  // `first`: only from that signal on.
+  std::vector<store::Signal> untaken(const std::string& id, std::int64_t first = 0) const;
+  static std::size_t signal_bytes(const std::vector<store::Signal>& signals);
+  bool read_attention(int worker, std::size_t most_bytes, std::vector<store::Attention>& result);
 
   std::map<std::string, Row> rows_;
   std::vector<StoredSignal> signals_;

@@ -272,6 +272,46 @@ TEST_CASE("contract: a holder is told of signals, which come until a turn takes 
   CHECK(again->signals[0].name == "b");
 }
 
+TEST_CASE("contract: a holder is told of signals once, unless it reads the instance again") {
+  auto [store, worker, instance] = held_instance();
+  const auto told = [&, worker = worker, &store = store] {
+    std::vector<std::string> names;
+    for (const store::Attention& attention : store->poll(worker, up_to(0)).attention) {
+      names.emplace_back("attention");
+      for (const store::Signal& signal : attention.signals) names.push_back(signal.name);
+    }
+    return names;
+  };
+  store->signal(instance.id, "a", "{}");
+  CHECK(told() == std::vector<std::string>{"attention", "a"});
+  store->signal(instance.id, "b", "{}");
+  store->signal(instance.id, "c", "{}");
+  CHECK(told() == std::vector<std::string>{"attention", "b", "c"});
+  store->request(instance.id, "pause");
+  CHECK(told() == std::vector<std::string>{"attention"});
+  CHECK(told().empty());
+  CHECK(store->reclaim(worker, instance.id)->signals.size() == 3);
+}
+
+TEST_CASE("contract: signals that a poll has no room for are read by the next, and it claims meanwhile") {
+  auto [store, worker, instance] = held_instance();
+  store->submit({});
+  const std::string other = claim(*store, worker).id, third = store->submit({});
+  for (const std::string& id : {instance.id, other}) store->signal(id, std::string(900, 'n'), "{}");
+  store::PollRequest request = up_to(10);
+  request.bytes = 1500;
+  store::PollResult result = store->poll(worker, request);
+  REQUIRE(result.attention.size() == 1);
+  CHECK(ids(result.claimed) == std::vector<std::string>{third});
+  CHECK(result.next_wake == store->now());  // at once
+  CHECK_FALSE(result.more);
+  const std::string first = result.attention[0].id;
+  result = store->poll(worker, request);
+  REQUIRE(result.attention.size() == 1);
+  CHECK(result.attention[0].id != first);
+  CHECK_FALSE(result.next_wake);
+}
+
 TEST_CASE("contract: long data of a signal comes when it is asked for") {
   auto [store, worker, instance] = held_instance();
   const std::string data = '"' + std::string(5000, 'x') + '"';
