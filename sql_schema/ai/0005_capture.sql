@@ -20,6 +20,9 @@ begin
                  'due timestamptz not null default now(), attempts int not null default 0, puts int not null default 0, error text, '
                  'metadata jsonb not null default %L%s, primary key (doc_id, chunk_index))',
                  ai._name(p, 'stage'), p.plan ->> 'key_type', '{}', vector);
+  if vector <> '' then  -- numbers do not become smaller by compression, which costs more than all else
+    execute format('alter table %s alter embedding set storage external', ai._name(p, 'stage'));
+  end if;
   perform ai._make_sink(p, p.plan ->> 'sink');
 end $$;
 comment on function ai._make_tables(ai.pipelines) is 'Makes the tables of a pipeline';
@@ -38,6 +41,9 @@ begin
   execute format('create table %s (%I %s, %I int, %I text not null%s, %I jsonb not null default %L, primary key (%2$I, %4$I))',
                  p_sink, names ->> 'doc_id', p.plan ->> 'key_type', names ->> 'chunk_index', names ->> 'chunk_text', vector,
                  names ->> 'metadata', '{}');
+  if kind is not null then
+    execute format('alter table %s alter %I set storage external', p_sink, names ->> 'embedding');
+  end if;
 end $$;
 comment on function ai._make_sink(ai.pipelines, text) is 'Makes the table of a sink if it is not there';
 

@@ -137,22 +137,22 @@ create function ai._store_vectors(p ai.pipelines, p_step int, p_request int, p_m
   set search_path = pg_catalog, pg_temp as $$
 declare
   call constant jsonb := p.plan -> 'calls' -> (p_step - 1);
-  stage constant text := ai._name(p, 'stage');
   width constant int := (call ->> 'dimensions')::int;
-  places int[];
-  vectors text[];
   wrong int;
 begin
-  select array_agg(v.at), array_agg(v.embedding::text), max(coalesce(cardinality(v.embedding), 0)) filter (where cardinality(v.embedding) is distinct from width)
-  into places, vectors, wrong from ai._vectors(p_model.api, p_body) v;
+  -- One statement, because reading an answer is most of the work.
+  execute format($sql$
+    with v as materialized (select * from ai._vectors($1, $2)),
+    wrong as (select max(coalesce(cardinality(v.embedding), 0)) as n from v where cardinality(v.embedding) is distinct from $3),
+    stored as (update %1$s s set embedding = v.embedding::%2$s, step = $5, request = null, input = case when $5 is null then null else s.input end
+               from %1$s r join v on v.at = r.position
+               where (select w.n from wrong w) is null and r.step = $4 and r.request = $6 and s.step = $4 and s.sha = r.sha)
+    select w.n from wrong w$sql$, ai._name(p, 'stage'), p.plan ->> 'vector')
+    into wrong using p_model.api, p_body, width, p_step, nullif(p_step + 1, jsonb_array_length(p.plan -> 'calls') + 1), p_request;
   if wrong is not null then
     return ai._stop(p.id, format('pipeline "%s": model "%s" answered with %s numbers, the sink has %s; set dimensions => %s or another model, then ai.resume(%L)',
                                  p.name, p_model.alias, wrong, width, wrong, p.name));
   end if;
-  execute format('update %1$s s set embedding = v.embedding::real[]::%2$s, step = $4, request = null, input = case when $4 is null then null else s.input end '
-                 'from %1$s r join unnest($1::int[], $2::text[]) v (at, embedding) on v.at = r.position '
-                 'where r.step = $3 and r.request = $5 and s.step = $3 and s.sha = r.sha', stage, p.plan ->> 'vector')
-    using places, vectors, p_step, nullif(p_step + 1, jsonb_array_length(p.plan -> 'calls') + 1), p_request;
   return ai._missing(p, p_step, p_request, 'the answer has no embedding for it');
 end $$;
 comment on function ai._store_vectors(ai.pipelines, int, int, ai.models, json) is 'Stores the vectors of an answer';
