@@ -15,20 +15,28 @@ create function ai._headers(m ai.models) returns jsonb language sql immutable
     || m.headers;
 comment on function ai._headers(ai.models) is 'The headers of a request to a model; secrets by their names';
 
--- One call of a model for all chunks that wait for it: a request for each row of ai._requests.
+-- One call of a model for all chunks that wait for it: a request for each row of ai._requests. Neither the texts nor the
+-- vectors are in the history: the body comes from a statement, and another takes the answer.
 create function ai._call_text(p ai.pipelines, p_step int) returns text language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
 declare
   model constant ai.models := ai._model(p.plan -> 'calls' -> (p_step - 1) ->> 'model');
+  pace text := '%s';
 begin
-  return format($text$df.for_each('SELECT r FROM ai._requests(%1$s, %2$s) AS r',
-    ('SELECT wait, request FROM ai._pace(%1$s, %2$s, $q.r)' |=> 'p')
-    ~> df.if_rows('p',
-         df.sleep('$p.wait')
-         ~> df.catch((df.retry(df.http(%3$s, 'POST', '$p.request', %4$s, 120), 1000000, max_delay => 120, "on" => '429') |=> 'a')
-                     ~> 'SELECT ai._store(%1$s, %2$s, $q.r, $a.status, $a.body)',
-                     'SELECT ai._put_back(%1$s, %2$s, $q.r, $error.code, $error.message)')),
-    %5$s, 'q')$text$, p.id, p_step, ai._string(model.url), ai._string(ai._headers(model)::text), coalesce(p.options ->> 'max_parallel', '4'));
+  if model.rpm is not null or model.tpm is not null then
+    pace := format($text$('SELECT wait FROM ai._pace(%1$s, %2$s, $q.r) AS wait' |=> 'p') ~> df.sleep('$p.wait') ~> %%s$text$, p.id, p_step);
+  end if;
+  return format($text$df.for_each('SELECT r FROM ai._requests(%1$s, %2$s) AS r', %3$s, %4$s, 'q')$text$, p.id, p_step,
+    format(pace, format($text$
+    df.catch(
+      df.retry(
+        df.http(%3$s, 'POST', headers => %4$s, timeout_seconds => 120,
+          request => 'SELECT body FROM ai._request(%1$s, %2$s, $q.r) AS body WHERE body IS NOT NULL',
+          "into" => 'SELECT ai._store(%1$s, %2$s, $q.r, $response.status, $response.body?) AS answer'),
+        1000000, max_delay => 120, "on" => '429'),
+      'SELECT ai._put_back(%1$s, %2$s, $q.r, $error.code, $error.message)')$text$,
+      p.id, p_step, ai._string(model.url), ai._string(ai._headers(model)::text))),
+    coalesce(p.options ->> 'max_parallel', '4'));
 end $$;
 comment on function ai._call_text(ai.pipelines, int) is 'The part of the workflow that calls a model';
 

@@ -78,25 +78,32 @@ begin
 end $$;
 comment on function ai._body(jsonb, ai.models, jsonb) is 'The body of a request to a model';
 
--- No row: the request is not made now, because the pipeline was paused or stopped, or has reached a limit.
-create function ai._pace(p_id int, p_step int, p_request int) returns table (wait numeric, request jsonb) language plpgsql
+create function ai._pace(p_id int, p_step int, p_request int) returns numeric language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  p constant ai.pipelines := ai._own(p_id);
+  tokens numeric;
+begin
+  if ai._is_held(p) then return 0; end if;
+  execute format('select sum(s.tokens) from %s s where s.step = $1 and s.request = $2', ai._name(p, 'stage')) into tokens using p_step, p_request;
+  return case when tokens is null then 0 else ai._reserve(ai._model(p.plan -> 'calls' -> (p_step - 1) ->> 'model'), tokens) end;
+end $$;
+comment on function ai._pace(int, int, int) is 'Step of the workflow: how many seconds to wait before a request is made';
+
+-- Null: the request is not made now, because the pipeline was paused or stopped, or has reached a limit.
+create function ai._request(p_id int, p_step int, p_request int) returns jsonb language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
 declare
   p constant ai.pipelines := ai._own(p_id);
   call constant jsonb := p.plan -> 'calls' -> (p_step - 1);
-  model constant ai.models := ai._model(call ->> 'model');
   inputs jsonb;
-  tokens numeric;
 begin
-  if ai._is_held(p) then return; end if;
-  execute format('select jsonb_agg(s.input order by s.position), sum(s.tokens) from %s s where s.step = $1 and s.request = $2', ai._name(p, 'stage'))
-    into inputs, tokens using p_step, p_request;
-  if inputs is null then return; end if;
-  wait := ai._reserve(model, tokens);
-  request := ai._body(call, model, inputs);
-  return next;
+  if ai._is_held(p) then return null; end if;
+  execute format('select jsonb_agg(s.input order by s.position) from %s s where s.step = $1 and s.request = $2', ai._name(p, 'stage'))
+    into inputs using p_step, p_request;
+  return case when inputs is not null then ai._body(call, ai._model(call ->> 'model'), inputs) end;
 end $$;
-comment on function ai._pace(int, int, int) is 'Step of the workflow: the body of a request, and how long to wait before it is made';
+comment on function ai._request(int, int, int) is 'Step of the workflow: the body of a request';
 
 -- Answers ----------------------------------------------------------------------------------------------------------
 

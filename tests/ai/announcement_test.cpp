@@ -32,6 +32,11 @@ SELECT ai.run('ai_pipeline');)");
       "the new document is published", [&] { return documents() == 31; }, kLong);
   CHECK(world.endpoint.texts().back() == "a new one");
   CHECK(world.alice.text("select label from df.instances") == "ai-pipeline:ai_pipeline");
+  // Neither a text nor a vector is in the history.
+  CHECK(world.alice.number(
+            "select count(*) from df.events where strpos(data::text, 'ords of document') > 0") == 0);
+  CHECK(world.alice.number(
+            "select max(octet_length(data::text)) from df.events where kind = 'StepCompleted'") < 2000);
   CHECK(world.alice.text("select requests > 0 and tokens = 10 * inputs from ai.usage") == "t");
 }
 

@@ -206,3 +206,15 @@ TEST_CASE("nearest and hybrid search find chunks by meaning and by words, with r
   CHECK_THAT(world.alice.expects_error("0A000", "select ai.create_index('p')"),
              ContainsSubstring("has real[]"));
 }
+
+TEST_CASE("requests are paced by what the model allows a minute") {
+  AiWorld world;
+  world.make_documents(40);
+  world.register_model("default-embedding", "small", ", max_inputs => 2, rpm => 3000, tpm => 1000000");
+  world.create_pipeline("manual");
+  world.start_calling_daemon();
+  completes(world.alice, world.alice.text("select ai.run('p')"), kLong);
+  CHECK(world.wrong_rows() == 0);
+  CHECK(world.alice.text("select next_request_at > now() - interval '1 minute' and next_tokens_at > "
+                         "'-infinity' from ai.models") == "t");
+}
