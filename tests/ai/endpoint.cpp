@@ -46,9 +46,10 @@ void EmbeddingEndpoint::limit_next(int count) {
   limit_ = count;
 }
 
-void EmbeddingEndpoint::hold() {
+void EmbeddingEndpoint::hold(int after) {
   const std::lock_guard lock(mutex_);
   held_ = true;
+  let_through_ = after;
 }
 
 void EmbeddingEndpoint::release() {
@@ -59,7 +60,7 @@ void EmbeddingEndpoint::release() {
 
 void EmbeddingEndpoint::await_held() {
   std::unique_lock lock(mutex_);
-  if (!changed_.wait_for(lock, std::chrono::seconds{20}, [&] { return waiting_ > 0; }))
+  if (!changed_.wait_for(lock, std::chrono::seconds{60}, [&] { return waiting_ > 0; }))
     throw std::runtime_error("no request came to be held");
 }
 
@@ -106,10 +107,14 @@ TestAnswer EmbeddingEndpoint::answer(const TestCall& call) {
     busy.headers.emplace_back("Retry-After", "0");
     return busy;
   }
-  ++waiting_;
-  changed_.notify_all();
-  changed_.wait(lock, [&] { return !held_; });
-  --waiting_;
+  if (held_ && let_through_ > 0) {
+    --let_through_;
+  } else {
+    ++waiting_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return !held_; });
+    --waiting_;
+  }
   ++requests_;
   if (mode_ == Mode::kServerError) return error(500, "out of order");
   if (mode_ == Mode::kForbidden) return error(403, "the key is not known");

@@ -31,8 +31,8 @@ class EmbeddingEndpoint {
   void set_dimensions(int dimensions);
   // The next `count` requests are answered with 429 and Retry-After: 0.
   void limit_next(int count);
-  // Requests wait until release(); await_held() until one does.
-  void hold();
+  // After that many more, requests wait until release(); await_held() until one does.
+  void hold(int after = 0);
   void release();
   void await_held();
 
@@ -51,7 +51,7 @@ class EmbeddingEndpoint {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Mode mode_ = Mode::kAnswer;
-  int dimensions_ = 8, limit_ = 0, limited_ = 0, requests_ = 0, waiting_ = 0;
+  int dimensions_ = 8, limit_ = 0, limited_ = 0, requests_ = 0, waiting_ = 0, let_through_ = 0;
   bool held_ = false;
   std::vector<std::string> texts_;
   std::set<std::string> models_;
