@@ -203,7 +203,7 @@ TEST_CASE("a claim stops at its bytes, and reads no text that is too long") {
   alice.exec("insert into df.submit (dsl) select repeat(' ', 16777216) from generate_series(1, 3)");
   CHECK(claimed("1000") == "3 0 50331648");
   alice.exec("insert into df.submit (dsl) select repeat(' ', 400000) from generate_series(1, 4)");
-  CHECK(claimed("1000000") == "2 800000 800000");
+  CHECK(claimed("16000000") == "2 800000 800000");
   CHECK(claimed("1") == "1 400000 400000");
   // Histories and signals count by what they are once read, not by what they take on disk.
   sql.exec("update df.instances set status = 'completed', wake_at = null, worker_id = null");
