@@ -14,7 +14,7 @@
 
 create function df._node_types() returns text[] language sql immutable parallel safe
 return array['SQL', 'THEN', 'IF', 'JOIN', 'RACE', 'ANY', 'LOOP', 'BREAK', 'SLEEP', 'WAIT_SCHEDULE', 'SIGNAL', 'HTTP',
-  'HTTP_MULTIPART', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'CATCH', 'FAIL'];
+  'HTTP_MULTIPART', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'CATCH', 'FAIL', 'LIMIT'];
 comment on function df._node_types is 'The node types that the daemon knows';
 
 create function df._leaf(kind text, query text) returns text language plpgsql immutable parallel safe as $$
@@ -446,6 +446,25 @@ begin return '{"node_type":"CATCH","left_node":' || df._node(step) || ',"right_n
 comment on function df.catch is
   'Runs handler when step fails; in handler the error is $error';
 
+create function df.limit(step text, name text, units anycompatible default 1) returns text language plpgsql immutable parallel unsafe as $$
+declare
+  amount text := coalesce(units::text, '1');
+  problem text;
+begin
+  if amount !~ '[${]' then
+    amount := df._units(amount);
+  end if;
+  problem := df._limit_problem(pg_catalog.jsonb_build_object('name', name, 'units', amount));
+  if problem is not null then
+    raise exception 'df.limit: %', problem using errcode = 'invalid_parameter_value';
+  end if;
+  return '{"node_type":"LIMIT","query":'
+    || pg_catalog.to_json('{"name":' || pg_catalog.to_json(name) || ',"units":' || pg_catalog.to_json(amount) || '}')::text
+    || ',"left_node":' || df._node(step) || '}';
+end $$;
+comment on function df.limit is
+  'Takes units of a limit, set with df.set_limit, before step begins and before it is tried again; waits until they are there. units is a number, or a reference such as ''$q.tokens''';
+
 -- ---- operators -----------------------------------------------------------------------------------------------------
 -- A user-defined operator cannot set its precedence: all bind alike, from the left; the prefix form binds tighter.
 
@@ -506,7 +525,7 @@ insert into df._client_routines (name) values
   ('_node_types'), ('_leaf'), ('_node'), ('_keys'), ('_canonical'), ('_group'), ('_replace_end'), ('_append'),
   ('_check_name'), ('_seconds'), ('_compact'), ('_http_config'), ('_with_statements'), ('sql'), ('sleep'), ('wait_for_schedule'),
   ('wait_for_signal'), ('break'), ('fail'), ('seq'), ('join'), ('join3'), ('race'), ('any'), ('as'), ('if'), ('if_rows'),
-  ('loop'), ('for_each'), ('retry'), ('timeout'), ('catch'), ('_op_seq'), ('_op_join'), ('_op_race'),
+  ('loop'), ('for_each'), ('retry'), ('timeout'), ('catch'), ('limit'), ('_op_seq'), ('_op_join'), ('_op_race'),
   ('_op_then'), ('_op_else'), ('_op_loop');
 insert into df._client_routines (name, http) values ('http', true), ('http_multipart', true);
 

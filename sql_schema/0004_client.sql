@@ -251,6 +251,141 @@ end $$;
 comment on function df.clearvars() is
   'Removes all variables of the caller; returns how many there were';
 
+-- Limits ----------------------------------------------------------------------------------------------------------
+
+-- How many units of something a role's workflows use in a time, counted for all of them and all daemons.
+--
+-- A limit is a token bucket, kept as the time at which it will be full again: taking units moves that time on, and who
+-- takes more than there are is told when they will be there, and keeps its place (docs/decisions/0022). A limit belongs to
+-- the role that set it. df._take_units runs as that role, in a step's transaction of its own, so that policies decide who
+-- takes what, units are taken exactly once, and a row is locked for no longer than that transaction.
+
+create table df._limits (
+  owner regrole default df._me(),
+  name text,
+  rate numeric,
+  per interval not null,
+  burst numeric not null,
+  full_at timestamptz not null default df._now(),
+  primary key (owner, name)
+) with (fillfactor = 50);
+comment on table df._limits is 'The limits of roles: docs/language.md, df.limit';
+comment on column df._limits.rate is 'How many units come back within `per`; null: the row is being removed';
+comment on column df._limits.burst is 'How many units there are at most';
+comment on column df._limits.full_at is 'When all units are back; past: they are';
+alter table df._limits enable row level security;
+create policy own on df._limits using (owner = (select df._me())) with check (owner = (select df._me()));
+create policy operators on df._limits for select using ((select df._is_operator()));
+
+create function df._unit_seconds(p_rate numeric, p_per interval) returns numeric language sql immutable parallel safe
+  return extract(epoch from p_per) / p_rate;
+comment on function df._unit_seconds(numeric, interval) is 'How long a unit takes to come back';
+
+create function df._check_limit() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  most constant int := 1000;
+  problem constant text := df._limit_problem(jsonb_build_object('name', new.name));
+begin
+  if problem is not null then
+    raise invalid_parameter_value using message = 'df.set_limit: ' || problem;
+  elsif new.rate is not null and (new.rate <= 0 or new.rate > 1e9 or new.rate = 'NaN') then
+    raise invalid_parameter_value using message = format('df.set_limit: rate must be more than 0 and at most 1000000000, not %s', new.rate),
+      hint = 'NULL removes the limit.';
+  elsif new.per < interval '1 ms' or new.per > interval '100 years' then
+    raise invalid_parameter_value using message = format('df.set_limit: per must be between 1 ms and 100 years, not %s', new.per);
+  elsif new.burst <= 0 or new.burst > 1e9 or new.burst = 'NaN' then
+    raise invalid_parameter_value using message = format('df.set_limit: burst must be more than 0 and at most 1000000000, not %s', new.burst);
+  elsif df._unit_seconds(new.rate, new.per) * new.burst > 3155760000 then
+    raise invalid_parameter_value using message = 'df.set_limit: the burst would take more than 100 years to come back';
+  elsif tg_op = 'INSERT' and (select count(*) from df._limits l where l.owner = new.owner) >= most then
+    raise program_limit_exceeded using message = format('a role has at most %s limits', most);
+  end if;
+  return new;
+end $$;
+comment on function df._check_limit() is 'Trigger: refuses limits that could not be kept';
+create trigger check_limit before insert or update of rate, per, burst on df._limits
+  for each row execute function df._check_limit();
+
+-- A right to delete from a table is one to lock it: see df._remove_var.
+create function df._remove_limit() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from df._limits where owner = new.owner and name = new.name and rate is null;
+  return null;
+end $$;
+comment on function df._remove_limit() is 'Trigger: removes a limit whose rate was set to NULL';
+create trigger remove_limit after insert or update of rate on df._limits for each row when (new.rate is null)
+  execute function df._remove_limit();
+
+create function df.set_limit(name text, rate numeric, per interval default '1 second', burst numeric default null)
+returns text language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  every constant interval := coalesce($3, '1 second');
+  room constant numeric := coalesce($4, greatest($2, 1), 1);
+begin
+  if $2 is null then
+    update df._limits l set rate = null where l.owner = df._me() and l.name = $1;
+    return format(case when found then 'Limit "%s" removed' else 'There was no limit "%s"' end, $1);
+  end if;
+  -- What was taken and is not back yet stays as many units, so that it comes back at the new rate.
+  insert into df._limits as l (name, rate, per, burst) values ($1, $2, every, room)
+  on conflict (owner, name) do update
+  set rate = excluded.rate, per = excluded.per, burst = excluded.burst,
+      full_at = df._now() + greatest(extract(epoch from l.full_at - df._now()), 0)
+        / df._unit_seconds(l.rate, l.per) * df._unit_seconds(excluded.rate, excluded.per) * interval '1 second';
+  return format('Limit "%s": %s every %s, at most %s at once', $1, trim_scale($2), every, trim_scale(room));
+end $$;
+comment on function df.set_limit(text, numeric, interval, numeric) is
+  'Sets a limit of the caller for df.limit: rate units every per; burst is how many there are at most, by default rate. A rate of NULL removes it';
+
+-- Null: the units are there now. Else when they will be, as events have their times; they are taken already, and the caller
+-- waits until then.
+-- p_not_before: a server wants no call before that, so that nothing is left until then.
+create function df._take_units(p_name text, p_units text, p_not_before timestamptz default null) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  taken constant numeric := p_units::numeric;
+  t constant timestamptz := df._now();
+  most numeric;
+  start timestamptz;
+begin
+  update df._limits l
+  set full_at = greatest(l.full_at, t, p_not_before + df._unit_seconds(l.rate, l.per) * l.burst * interval '1 second')
+    + df._unit_seconds(l.rate, l.per) * taken * interval '1 second'
+  where l.owner = df._me() and l.name = p_name and l.burst >= taken
+  returning l.full_at - df._unit_seconds(l.rate, l.per) * l.burst * interval '1 second' into start;
+  if start > t + interval '100 years' then
+    raise program_limit_exceeded using message = format('limit "%s" is used up for more than 100 years', p_name);
+  elsif found then
+    return case when start > t then to_char(start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') end;
+  end if;
+  most := (select l.burst from df._limits l where l.owner = df._me() and l.name = p_name);
+  if most is null then
+    raise undefined_object using
+      message = format('role %I has no limit "%s"; set it: SELECT df.set_limit(%L, 60, ''1 minute'')', current_user, p_name, p_name);
+  end if;
+  raise program_limit_exceeded using
+    message = format('%s units are more than limit "%s" ever has at once, which is %s', trim_scale(taken), p_name, trim_scale(most)),
+    hint = format('Ask for less, or set it again with df.set_limit and burst => %s.', trim_scale(taken));
+end $$;
+comment on function df._take_units(text, text, timestamptz) is 'Takes units of a limit of the caller: when they are there';
+
+create view df.limits with (security_invoker = true) as
+  select l.owner, l.name, l.rate, l.per, l.burst,
+         greatest(0, trim_scale(round(l.burst - greatest(extract(epoch from l.full_at - df._now()), 0)
+                                                / df._unit_seconds(l.rate, l.per), 6))) as available,
+         case when l.full_at > df._now() then l.full_at end as full_at
+  from df._limits l;
+comment on view df.limits is 'The limits that the caller has set, and what is left of them; operators see all';
+comment on column df.limits.owner is 'The role whose workflows it limits';
+comment on column df.limits.name is 'What df.limit names';
+comment on column df.limits.rate is 'How many units come back within per';
+comment on column df.limits.per is 'The time for rate';
+comment on column df.limits.burst is 'How many units there are at most';
+comment on column df.limits.available is 'How many units are there now';
+comment on column df.limits.full_at is 'When all are there again, if nothing takes any; null: they are. What steps that wait have taken counts';
+
 -- History ---------------------------------------------------------------------------------------------------------
 
 create function df.history(instance_id text)
@@ -278,4 +413,4 @@ comment on function df.target_database() is
 insert into df._client_routines (name) values
   ('_instance_status'), ('status'), ('result'), ('error'), ('_request'), ('cancel'), ('pause'), ('resume'),
   ('signal'), ('_may_signal'), ('_grant_fits'), ('_role_named'), ('grant_signal'), ('revoke_signal'), ('refuse_signals'), ('await_instance'), ('_outside_workflow'), ('setvar'), ('getvar'), ('unsetvar'), ('clearvars'),
-  ('history'), ('version'), ('target_database');
+  ('_unit_seconds'), ('_take_units'), ('set_limit'), ('history'), ('version'), ('target_database');

@@ -297,6 +297,28 @@ end $$;
 comment on function df._number_problem is 'What is wrong with a number in the configuration of a node';
 
 -- The rules of `query` for kinds that have one.
+-- Units of a limit as a node has them; what is no number stays.
+create function df._units(amount text) returns text language plpgsql immutable parallel safe as $$
+begin
+  return case when amount ~ '^ *[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})? *$'
+              then pg_catalog.trim_scale(pg_catalog.round(amount::numeric, 6))::text else amount end;
+end $$;
+comment on function df._units(text) is 'The canonical form of a number of units';
+
+create function df._limit_problem(config jsonb) returns text language plpgsql immutable parallel safe as $$
+declare
+  amount constant text := df._units(coalesce(config ->> 'units', '1'));
+begin
+  if coalesce(config ->> 'name', '') !~ '^[A-Za-z0-9_.:/-]{1,200}$' then
+    return 'the limit''s name must have 1 to 200 letters, digits and _ . : / -, found '
+      || pg_catalog.quote_literal(coalesce(config ->> 'name', ''));
+  elsif amount !~ '[${]' and (amount !~ '^([0-9]+\.?[0-9]*|\.[0-9]+)$' or amount::numeric > 1000000000) then
+    return 'units must be a number from 0 to 1000000000, found ' || pg_catalog.quote_literal(amount);
+  end if;
+  return null;
+end $$;
+comment on function df._limit_problem(jsonb) is 'What is wrong with the configuration of a df.limit';
+
 create function df._config_problem(kind text, query text) returns text language plpgsql stable parallel unsafe as $$
 declare
   config jsonb;
@@ -323,7 +345,7 @@ begin
     when 'FOR_EACH' then array['max_parallel', 'name']
     when 'RETRY' then array['max_attempts', 'delay', 'backoff', 'max_delay', 'on']
     when 'TIMEOUT' then array['seconds']
-    when 'FAIL' then array['message', 'code'] end);
+    when 'FAIL' then array['message', 'code'] when 'LIMIT' then array['name', 'units'] end);
   if unknown is not null then
     return pg_catalog.format('%s has the unknown key ''%s''', kind, unknown);
   end if;
@@ -342,6 +364,7 @@ begin
       df._number_problem(config, 'backoff', 1, 1000, false), df._number_problem(config, 'max_delay', 0, 3155760000, false),
       case when df._words(pg_catalog.upper(config ->> 'on')) !~ df._codes_pattern() then 'on must list SQLSTATEs, their classes or HTTP codes' end)
     when 'FAIL' then df._fail_problem(config)
+    when 'LIMIT' then df._limit_problem(config)
     when 'TIMEOUT' then coalesce(
       df._number_problem(config, 'seconds', 0, 3155760000),
       case when (config ->> 'seconds')::numeric = 0 then 'seconds must be greater than 0' end)
@@ -424,7 +447,8 @@ create function df._node_shape(kind text) returns text language sql immutable pa
     when 'HTTP' then '----!' when 'HTTP_MULTIPART' then '----!' when 'BREAK' then '----?' when 'FAIL' then '----!'
     when 'THEN' then '-!!?-' when 'JOIN' then '-!!?-' when 'RACE' then '-!!?-' when 'ANY' then '-!!?-'
     when 'IF' then '?!?-?' when 'LOOP' then '?!--?' when 'CATCH' then '-!!--'
-    when 'FOR_EACH' then '-!!-?' when 'RETRY' then '-!--!' when 'TIMEOUT' then '-!--!' end;
+    when 'FOR_EACH' then '-!!-?' when 'RETRY' then '-!--!' when 'TIMEOUT' then '-!--!'
+    when 'LIMIT' then '-!--!' end;
 comment on function df._node_shape is 'Which children and whether a query a node of a kind has';
 
 -- One node, without what is below it; `key` is where it hangs and `parent` the type of the node that holds it.
@@ -696,7 +720,7 @@ begin
     breaks[n] := kinds[n] = 'BREAK' or kinds[n] <> 'LOOP' and breaking[n];
     ends := case
       when kinds[n] in ('BREAK', 'FAIL') then false
-      when kinds[n] in ('THEN', 'JOIN', 'RETRY', 'TIMEOUT') then ending[n] = counts[n]
+      when kinds[n] in ('THEN', 'JOIN', 'RETRY', 'TIMEOUT', 'LIMIT') then ending[n] = counts[n]
       when kinds[n] in ('RACE', 'ANY', 'CATCH') then ending[n] > 0
       when kinds[n] = 'IF' and queries[n] is not null then counts[n] < 2 or ending[n] > 0
       when kinds[n] = 'IF' then conditional[n] and (counts[n] < 3 or ending[n] > 1)
@@ -765,7 +789,7 @@ begin
   into kinds, names, queries, parents from df._graph_nodes(p_graph) g;
   counts := array_fill(0, array[cardinality(kinds)]);
   body := counts;
-  select array_agg(k = 'BREAK' order by n), array_agg(k in ('SQL', 'HTTP', 'HTTP_MULTIPART', 'FAIL', 'TIMEOUT') order by n),
+  select array_agg(k = 'BREAK' order by n), array_agg(k in ('SQL', 'HTTP', 'HTTP_MULTIPART', 'FAIL', 'TIMEOUT', 'LIMIT') order by n),
          array_agg(k in ('SLEEP', 'WAIT_SCHEDULE', 'SIGNAL') order by n)
   into breaks, fails, waits from unnest(kinds) with ordinality u(k, n);
   for n in reverse cardinality(kinds)..2 loop
@@ -842,7 +866,7 @@ comment on function df._copies_to_server(text) is 'Whether a statement copies to
 create function df._result_names(p_graph json) returns table (idx int, kind text, name text) language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
 declare
-  passing constant text[] := array['THEN', 'IF', 'RACE', 'ANY', 'RETRY', 'TIMEOUT', 'CATCH'];
+  passing constant text[] := array['THEN', 'IF', 'RACE', 'ANY', 'RETRY', 'TIMEOUT', 'CATCH', 'LIMIT'];
   kinds text[]; names text[]; queries text[]; parents int[]; slots int[]; ends int[]; highest int[];
   m int;
   p int;
@@ -1002,7 +1026,7 @@ insert into df._client_routines (name) values
   ('_try_jsonb'), ('_words'), ('_codes_pattern'), ('_statuses_pattern'), ('_parts_problem'),
   ('_cron_value'), ('_cron_values'),
   ('_zone_problem'), ('_schedule_problem'), ('_statements'), ('_statement_problem'), ('_plain_problem'), ('_fail_problem'),
-  ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_headers_problem'), ('_body_problem'),
+  ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_units'), ('_limit_problem'), ('_headers_problem'), ('_body_problem'),
   ('_http_problem'), ('_statements_problem'), ('_node_statements'), ('_node_references'), ('_node_shape'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
   ('_unbound_names'), ('_input_reads'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_json_names'), ('_copies_to_server'), ('_is_open_credential'),
   ('_result_names'), ('_result_uses'), ('_unbound_problem');

@@ -415,7 +415,7 @@ language sql stable set search_path = pg_catalog, pg_temp set enable_seqscan = o
   select e.seq, e.node, e.scope, e.kind, e.at, e.data
   from (select distinct on (l.node, l.scope) l.* from df.events l
         where l.instance_id = p_id and l.node is not null order by l.node, l.scope, l.seq desc) e
-  where e.kind = 'SignalAwaited' or e.kind = 'TimerStarted' and e.data ->> 'kind' in ('timer', 'schedule')
+  where e.kind = 'SignalAwaited' or e.kind = 'TimerStarted' and e.data ->> 'kind' in ('timer', 'schedule', 'limit')
      or e.kind = 'StepFailed' and e.data ->> 'retry_at' is not null
 $$;
 comment on function df._last_waits(text) is 'The waits of an instance that no event has ended';
@@ -543,7 +543,7 @@ language sql stable begin atomic
   select l.instance_id, null, 'login', l.name, l.since, l.until from df._login_waits($1) l;
 end;
 comment on function df.waiting(text) is
-  'What instances wait for: timer, schedule, signal, retry or login; since and until when. Without an id: all that the caller sees';
+  'What instances wait for: timer, schedule, signal, retry, limit or login; since and until when. Without an id: all that the caller sees';
 
 create function df.metrics()
 returns table (total_instances bigint, running_instances bigint, completed_instances bigint, failed_instances bigint,

@@ -19,7 +19,7 @@ create function df._describe(p_node_type text, p_query text, p_children bigint) 
 declare
   config jsonb;
 begin
-  if p_node_type in ('SIGNAL', 'HTTP', 'HTTP_MULTIPART', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'IF', 'FAIL')
+  if p_node_type in ('SIGNAL', 'HTTP', 'HTTP_MULTIPART', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'IF', 'FAIL', 'LIMIT')
      or p_node_type = 'WAIT_SCHEDULE' and df._try_jsonb(p_query) ? 'cron' then
     config := df._try_jsonb(p_query);
   end if;
@@ -42,6 +42,7 @@ begin
       || coalesce(config ->> 'max_parallel', '10') || ')'
     when 'RETRY' then 'RETRY ' || (config ->> 'max_attempts') || 'x'
     when 'TIMEOUT' then 'TIMEOUT ' || df._number(config ->> 'seconds') || 's'
+    when 'LIMIT' then 'LIMIT ' || (config ->> 'name') || coalesce(' (' || nullif(df._one_line(config ->> 'units'), '1') || ')', '')
     when 'FAIL' then 'FAIL ''' || df._one_line(config ->> 'message') || ''''
       || coalesce(' (' || nullif(config ->> 'code', 'P0001') || ')', '')
     end, p_node_type);
@@ -56,7 +57,7 @@ create function df._heading(p_parent_type text, p_rows boolean, p_slot int) retu
     when p_parent_type = 'LOOP' then (array['body:', 'while:'])[p_slot + 1]
     when p_parent_type = 'FOR_EACH' then (array['rows:', 'body:'])[p_slot + 1]
     when p_parent_type = 'CATCH' then (array['body:', 'handler:'])[p_slot + 1]
-    when p_parent_type in ('RETRY', 'TIMEOUT') then 'body:' end;
+    when p_parent_type in ('RETRY', 'TIMEOUT', 'LIMIT') then 'body:' end;
 comment on function df._heading(text, boolean, int) is 'The line above a child in df.explain';
 
 -- `p_marks` and `p_notes`, one for each node, are put before and after its line.
@@ -349,7 +350,7 @@ create function df._apply_call(p_function text, p_arguments jsonb) returns jsonb
   set search_path = pg_catalog, pg_temp as $$
 declare
   names constant text[] := array['sql', 'sleep', 'wait_for_schedule', 'wait_for_signal', 'http', 'http_multipart', 'if',
-    'if_rows', 'loop', 'break', 'as', 'join3', 'for_each', 'retry', 'timeout', 'catch', 'fail'];
+    'if_rows', 'loop', 'break', 'as', 'join3', 'for_each', 'retry', 'timeout', 'catch', 'fail', 'limit'];
   given record;
   what text;
   list text := '';

@@ -34,7 +34,7 @@ begin
   end if;
   execute format('grant usage on schema df to %I', p_role);
   execute format('grant select on df.instances, df.events, df.signals, df.reruns, df.workers, df.settings, df.schema_migrations, '
-                 'df.nodes, df._worker_epoch, df._operator, df._login_problems, df._idempotency_keys to %I', p_role);
+                 'df.nodes, df._worker_epoch, df._operator, df._login_problems, df._idempotency_keys, df._limits, df.limits to %I', p_role);
   execute format('grant select, insert on df.submit to %I', p_role);
   execute format('grant update (request, request_reason, idempotency_key) on df.instances to %I', p_role);
   execute format('grant insert (instance_id, name, data) on df.signals to %I', p_role);
@@ -43,6 +43,7 @@ begin
   execute format('grant select, insert (grantee, label, name), update (revoked) on df._signal_grants to %I', p_role);
   execute format('grant insert (owner) on df._signal_refusals to %I', p_role);
   execute format('grant select, insert (name, value), update (value) on df.vars to %I', p_role);
+  execute format('grant insert (name, rate, per, burst), update (rate, per, burst, full_at) on df._limits to %I', p_role);
   for f in select df._client_functions(p_http) loop
     execute format('grant execute on routine %s to %I', f, p_role);
   end loop;

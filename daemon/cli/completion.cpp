@@ -17,7 +17,7 @@ struct Word {
 };
 
 constexpr const char* kStatuses = "pending running completed failed cancelled paused";
-constexpr const char* kKinds = "timer schedule signal retry";
+constexpr const char* kKinds = "timer schedule signal retry limit";
 
 std::string values_of(const std::string& option) {
   if (option == "status") return kStatuses;

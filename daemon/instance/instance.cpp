@@ -342,6 +342,7 @@ void Instance::commit_in_slot(Step& step) {
 // there is to do.
 std::optional<NextStep> Instance::take_next() {
   if (!surroundings_->can_chain || surroundings_->draining || paused_ || leaving_ != Leaving::kNo) return {};
+  if (row_.database != surroundings_->options.served_database) return {};
   if (steps_.size() != 1 || fold_.todo.size() != 1) return {};
   const auto* run = std::get_if<dsl::RunSql>(&fold_.todo.front());
   if (run == nullptr || run->is_template || !fold_.run().wants(run->address)) return {};

@@ -47,7 +47,8 @@ class Step {
   int attempt;
   bool is_http = false;
   bool open = false;     // the step port knows it and waits for a commit or its finish
-  bool foreign = false;  // runs in another database
+  std::string database;  // where it runs
+  bool foreign = false;  // that is another one than the one that is served
   store::StepStatement statement;
   std::vector<std::string> warnings;  // about its references
   store::StepOutcome outcome;

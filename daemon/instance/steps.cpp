@@ -27,7 +27,8 @@ bool Steps::are_committing() const {
 
 // What its statement has beside the text.
 void Steps::describe(Step& step, const store::ClaimedInstance& row) const {
-  step.foreign = row.database != surroundings_->options.served_database;
+  if (step.database.empty()) step.database = row.database;
+  step.foreign = step.database != surroundings_->options.served_database;
   step.statement.instance_id = row.id;
   step.statement.label = row.label;
   step.statement.node_id = dsl::node_id(step.address.node);
@@ -39,6 +40,7 @@ void Steps::describe(Step& step, const store::ClaimedInstance& row) const {
 
 Step& Steps::add_sql(const dsl::RunSql& run, const store::ClaimedInstance& row, State state) {
   Step& step = add(run.address, run.attempt, state);
+  if (run.at_home) step.database = surroundings_->options.served_database;
   describe(step, row);
   step.warnings = run.warnings;
   step.statement.may_group = !run.is_ordered && run.attempt == 1;
@@ -80,7 +82,7 @@ void Steps::wait_for_turn(Step& step, Effects& effects) {
 
 void Steps::send(Step& step, const store::ClaimedInstance& row, Effects& effects) {
   step.open = true;
-  effects.add(StartSql{step.id, {row.role.value_or(""), row.database, row.role_id}, step.statement});
+  effects.add(StartSql{step.id, {row.role.value_or(""), step.database, row.role_id}, step.statement});
 }
 
 void Steps::release_chained(dsl::Time now) {

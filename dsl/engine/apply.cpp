@@ -122,6 +122,7 @@ std::optional<HistoryMismatch> Execution::apply_to_frame(Frame& frame, const Eve
     case EventKind::kStepStarted:
       return leaf && active ? std::nullopt : std::optional(mismatch(event, "no step is to run there"));
     case EventKind::kStepCompleted: {
+      if (kind == NodeKind::kLimit && active) return apply_units_taken(frame, event);
       if (!leaf || !active) return mismatch(event, "no step is to run there");
       if (event.data.empty()) return mismatch(event, "it has no result");
       Outcome outcome;
@@ -181,7 +182,17 @@ std::optional<HistoryMismatch> Execution::apply_step_failed(Frame& frame, const 
   const boost::json::value* error = data ? data->if_contains("error") : nullptr;
   if (error == nullptr || !error->is_object()) return mismatch(event, "its data has no error");
   if (const auto retry_at = time_field(*data, "retry_at")) {
-    if (!is_step((*graph_)[frame.node].kind)) return mismatch(event, "that kind of node is not tried again");
+    const NodeKind kind = (*graph_)[frame.node].kind;
+    if (!is_step(kind) && kind != NodeKind::kLimit)
+      return mismatch(event, "that kind of node is not tried again");
+    Frame* limit = is_step(kind) && error->get_object().contains("code") ? limit_around(frame) : nullptr;
+    if (limit != nullptr && error->get_object().at("code") == "http_429") {
+      // The server has had enough of everybody who shares the limits, and they are told before this step waits.
+      frame.attempt = event.attempt + 1;
+      for (Frame* at = frame.parent; at != limit->parent; at = at->parent) at->not_before = retry_at;
+      hold(frame, *limit);
+      return std::nullopt;
+    }
     frame.phase = Frame::Phase::kDelayed;
     frame.attempt = event.attempt + 1;
     frame.wait_seq = event.seq;
@@ -198,9 +209,28 @@ std::optional<HistoryMismatch> Execution::apply_step_failed(Frame& frame, const 
   return std::nullopt;
 }
 
+// The result of df._take_units: when they are there, or null for at once.
+std::optional<HistoryMismatch> Execution::apply_units_taken(Frame& limit, const Event& event) {
+  const auto rows = json_member(event.data, "rows");
+  const auto row = rows ? json_element(*rows, 0) : std::nullopt;
+  const auto start = row ? json_member(*row, "start_at") : std::nullopt;
+  const bool waits = start && json_kind(*start) == JsonKind::kString;
+  const auto at = waits ? parse_time(decode_json_string(*start)) : std::nullopt;
+  if (waits && !at) return mismatch(event, "the time of its units is no time");
+  limit.phase = Frame::Phase::kReady;
+  if (!at || *at <= event.at) {
+    pass_limit(limit);
+  } else {
+    limit.start_at = at;
+    push_ready(limit);
+  }
+  return std::nullopt;
+}
+
 std::optional<HistoryMismatch> Execution::apply_timer_started(Frame& frame, const Event& event) {
   const NodeKind kind = (*graph_)[frame.node].kind;
-  const bool waits = kind == NodeKind::kSleep || kind == NodeKind::kWaitSchedule;
+  const bool waits = kind == NodeKind::kSleep || kind == NodeKind::kWaitSchedule ||
+                     (kind == NodeKind::kLimit && frame.start_at);
   const bool fits = waits                     ? frame.phase == Frame::Phase::kReady
                     : kind == NodeKind::kLoop ? frame.phase == Frame::Phase::kEnded
                                               : kind == NodeKind::kTimeout && !frame.fire_at;
@@ -229,8 +259,20 @@ std::optional<HistoryMismatch> Execution::apply_timer_fired(Frame& frame, const 
   switch ((*graph_)[frame.node].kind) {
     case NodeKind::kSql:
     case NodeKind::kHttp:
-    case NodeKind::kHttpMultipart:
-      frame.phase = Frame::Phase::kReady;  // the delay before the next attempt is over
+    case NodeKind::kHttpMultipart:  // the delay before the next attempt is over
+      if (Frame* limit = limit_around(frame)) {
+        hold(frame, *limit);
+        return std::nullopt;
+      }
+      frame.phase = Frame::Phase::kReady;
+      push_ready(frame);
+      return std::nullopt;
+    case NodeKind::kLimit:
+      if (frame.start_at) {
+        pass_limit(frame);
+        return std::nullopt;
+      }
+      frame.phase = Frame::Phase::kReady;
       push_ready(frame);
       return std::nullopt;
     case NodeKind::kLoop:

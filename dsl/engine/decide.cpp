@@ -10,7 +10,9 @@
 #include "dsl/engine/frame.hpp"
 #include "dsl/graph/duration.hpp"
 #include "dsl/graph/input_reads.hpp"
+#include "dsl/graph/rules.hpp"
 #include "dsl/value/cron.hpp"
+#include "dsl/value/sql_literal.hpp"
 #include "dsl/value/substitute.hpp"
 
 namespace durabled::dsl {
@@ -131,6 +133,8 @@ Decision Execution::decide_ready(Frame& frame, Time now) {
       return decide_iteration(frame, now);
     case NodeKind::kFail:
       return decide_fail(frame);
+    case NodeKind::kLimit:
+      return decide_limit(frame);
     case NodeKind::kSequence:
     case NodeKind::kIf:
     case NodeKind::kIfRows:
@@ -201,6 +205,33 @@ Decision Execution::decide_fail(Frame& frame) {
     return fail_step(frame.address(), frame.attempt, "reference", message.error().message,
                      message.error().hint);
   return fail_step(frame.address(), frame.attempt, std::get<FailOptions>(node.options).code, *message);
+}
+
+// The units are taken by a step of the role's own, in the database that is served: its commit is what is recorded.
+Decision Execution::decide_limit(Frame& frame) {
+  const auto& options = std::get<LimitOptions>((*graph_)[frame.node].options);
+  if (frame.start_at)
+    return record(EventKind::kTimerStarted, frame.address(),
+                  event_data::limit_started(options.name, *frame.start_at));
+  const auto text = substitute_text(options.units, {frame.names, variables_, kMaxShortText});
+  if (!text)
+    return fail_step(frame.address(), frame.attempt, "reference", text.error().message, text.error().hint);
+  const auto units = parse_number(*text);
+  if (!units || *units < 0) {
+    return fail_step(frame.address(), frame.attempt, "22023",
+                     "df.limit: units must be a number that is not negative, not \"" + shorten(*text) + "\"",
+                     "Where there may be none, write coalesce in the step that counts them.");
+  }
+  const auto quoted = [](std::string_view value) { return quote_literal(value, Place::kStatement); };
+  std::string statement =
+      "select df._take_units(" + quoted(options.name) + ", " + quoted(format_seconds(*units));
+  if (frame.not_before) statement += ", " + quoted(format_time(*frame.not_before));
+  frame.phase = Frame::Phase::kRunning;
+  RunSql run{frame.address(), frame.attempt, std::move(statement) + ") as start_at"};
+  run.at_home = true;
+  run.is_ordered =
+      true;  // alone in its transaction, so that two that take from two limits never wait for each other
+  return run;
 }
 
 Decision Execution::decide_iteration(Frame& loop, Time now) {

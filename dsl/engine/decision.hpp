@@ -22,7 +22,8 @@ struct RunSql {
   bool is_template = false;
   Names names = {};
   std::vector<std::string> warnings = {};  // to go with the step's result
-  bool is_ordered = false;                 // which of several ends first decides what happens
+  bool is_ordered = false;                 // which of several ends first decides; it shares no transaction
+  bool at_home = false;                    // in the database that is served, whatever the instance's
 };
 // Make one HTTP call; the daemon substitutes, because only it knows secrets.
 struct CallHttp {

@@ -45,6 +45,12 @@ std::string schedule_started(std::string_view cron, Time fire_at) {
   return json.member("fire_at", format_time(fire_at)).close().take();
 }
 
+std::string limit_started(std::string_view name, Time fire_at) {
+  JsonWriter json;
+  json.object().member("kind", "limit").member("name", name);
+  return json.member("fire_at", format_time(fire_at)).close().take();
+}
+
 std::string signal_awaited(std::string_view name, std::optional<Time> until) {
   JsonWriter json;
   json.object().member("name", name);

@@ -21,6 +21,7 @@ std::string step_failed(const Failure& failure, std::optional<Time> retry_at = {
 std::string timer_started(std::string_view kind, Time fire_at);
 std::string sleep_started(double seconds, Time fire_at);
 std::string schedule_started(std::string_view cron, Time fire_at);
+std::string limit_started(std::string_view name, Time fire_at);
 std::string signal_awaited(std::string_view name, std::optional<Time> until);
 // The result of a wait. `data`: the signal's JSON; nullopt: the time was over before one came.
 std::string signal_received(std::string_view name, std::optional<std::string_view> data);

@@ -136,6 +136,7 @@ void Execution::begin(Frame& frame) {
     case NodeKind::kWaitSchedule:
     case NodeKind::kWaitSignal:
     case NodeKind::kFail:
+    case NodeKind::kLimit:
       frame.phase = Frame::Phase::kReady;
       push_ready(frame);
       return;
@@ -227,6 +228,37 @@ void Execution::begin_break(Frame& frame) {
   finish(frame, std::move(outcome));
 }
 
+// The units are there: what is limited begins, or is tried again.
+void Execution::pass_limit(Frame& limit) {
+  limit.phase = Frame::Phase::kOpen;
+  limit.start_at.reset();
+  limit.not_before.reset();
+  if (limit.children.empty())
+    return activate(&limit, 0, (*graph_)[limit.node].children[0], limit.scope, limit.names);
+  Frame* held = limit.children.begin()->second.get();
+  while ((*graph_)[held->node].kind == NodeKind::kRetry) held = held->children.begin()->second.get();
+  held->phase = Frame::Phase::kReady;
+  push_ready(*held);
+}
+
+// The outermost df.limit that counts each attempt of the step.
+Execution::Frame* Execution::limit_around(const Frame& step) {
+  Frame* found = nullptr;
+  for (Frame* at = step.parent; at != nullptr; at = at->parent) {
+    const NodeKind kind = (*graph_)[at->node].kind;
+    if (kind == NodeKind::kLimit) found = at;
+    if (kind != NodeKind::kLimit && kind != NodeKind::kRetry) break;
+  }
+  return found;
+}
+
+void Execution::hold(Frame& step, Frame& limit) {
+  step.phase = Frame::Phase::kOpen;
+  limit.phase = Frame::Phase::kReady;
+  limit.attempt = 1;
+  push_ready(limit);
+}
+
 void Execution::begin_iteration(Frame& loop) {
   loop.phase = Frame::Phase::kOpen;
   loop.iteration_started = now_;
@@ -315,6 +347,7 @@ void Execution::child_finished(Frame& frame, std::size_t slot, Outcome outcome) 
     case NodeKind::kRace:
     case NodeKind::kRetry:
     case NodeKind::kTimeout:
+    case NodeKind::kLimit:
       return finish(frame, std::move(outcome));
     case NodeKind::kJoin:
     case NodeKind::kAny:

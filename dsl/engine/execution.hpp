@@ -110,6 +110,9 @@ class Execution {
   void begin_branches(Frame& frame);
   void begin_if_rows(Frame& frame);
   void begin_break(Frame& frame);
+  void pass_limit(Frame& limit);
+  Frame* limit_around(const Frame& step);
+  void hold(Frame& step, Frame& limit);
   void begin_iteration(Frame& loop);
   void begin_rows(Frame& frame);
   void finish(Frame& frame, Outcome outcome);
@@ -130,6 +133,7 @@ class Execution {
 
   std::optional<HistoryMismatch> fold(const Event& event);
   std::optional<HistoryMismatch> apply_step_failed(Frame& frame, const Event& event);
+  std::optional<HistoryMismatch> apply_units_taken(Frame& limit, const Event& event);
   std::optional<HistoryMismatch> apply_timer_started(Frame& frame, const Event& event);
   std::optional<HistoryMismatch> apply_timer_fired(Frame& frame, const Event& event);
   std::optional<HistoryMismatch> apply_iteration(Frame& frame, const Event& event);
@@ -142,6 +146,7 @@ class Execution {
   Decision decide_schedule(Frame& frame, Time now);
   Decision decide_signal(Frame& frame, Time now);
   Decision decide_fail(Frame& frame);
+  Decision decide_limit(Frame& frame);
   Decision decide_iteration(Frame& loop, Time now);
   Record decide_finish() const;
 

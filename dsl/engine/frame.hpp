@@ -12,6 +12,9 @@
 //   loop                body [-> condition] -> ended [-> pacing] -> next iteration | finish
 //   timeout             child beside a timer -> finish
 //   retry               child -> finish                         its policy works at the leaves
+//   limit               ready -> running -> ready -> timing -> child -> finish
+//                         taking units; without waiting for them from running to the child. Before the child is
+//                         tried again it is held (open), and the limit ready
 //   catch               step [-> handler] -> finish
 #pragma once
 
@@ -50,7 +53,9 @@ struct Execution::Frame {
   std::optional<Time> fire_at;
   std::int64_t wait_seq = 0;  // of the event by which a timer, a wait or the pause before a retry began
   std::string wait_name;
-  double seconds = 0;  // sleep
+  double seconds = 0;              // sleep
+  std::optional<Time> start_at;    // limit: when the units that were taken are there
+  std::optional<Time> not_before;  // limit: a server wants no call before
 
   std::map<std::size_t, std::unique_ptr<Frame>> children;  // active ones, by slot
   std::vector<Outcome> outcomes;                           // join, any: of each branch; for_each: of each row

@@ -184,6 +184,15 @@ Problem read_timeout(Node& node, std::string_view query) {
   return Config(node.kind, query).number("seconds", options.seconds).require("seconds").finish({"seconds"});
 }
 
+Problem read_limit(Node& node, std::string_view query) {
+  auto& options = node.options.emplace<LimitOptions>();
+  return Config(node.kind, query)
+      .text("name", options.name)
+      .require("name")
+      .text("units", options.units)
+      .finish({"name", "units"});
+}
+
 Problem read_fail(Node& node, std::string_view query) {
   auto& options = node.options.emplace<FailOptions>();
   return Config(node.kind, query)
@@ -219,6 +228,8 @@ Problem read_present_query(Node& node, std::string_view query) {
       return read_timeout(node, query);
     case NodeKind::kFail:
       return read_fail(node, query);
+    case NodeKind::kLimit:
+      return read_limit(node, query);
     case NodeKind::kSequence:
     case NodeKind::kJoin:
     case NodeKind::kRace:

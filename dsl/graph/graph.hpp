@@ -31,6 +31,7 @@ enum class NodeKind : std::uint8_t {
   kTimeout,
   kCatch,
   kFail,
+  kLimit,
 };
 
 using NodeIndex = std::uint32_t;  // into Graph::nodes
@@ -83,8 +84,13 @@ struct FailOptions {
   std::string code = "P0001";  // a SQLSTATE, or a name of letters, digits and _; no template
   bool operator==(const FailOptions&) const = default;
 };
+struct LimitOptions {
+  std::string name;         // of a limit of the role, see df.set_limit; no template
+  std::string units = "1";  // a number, or a template of one
+  bool operator==(const LimitOptions&) const = default;
+};
 using NodeOptions = std::variant<std::monostate, ScheduleOptions, SignalOptions, HttpOptions, ForEachOptions,
-                                 RetryOptions, TimeoutOptions, FailOptions>;
+                                 RetryOptions, TimeoutOptions, FailOptions, LimitOptions>;
 
 // clang-format off
 // kind                   text                      options
@@ -99,6 +105,7 @@ using NodeOptions = std::variant<std::monostate, ScheduleOptions, SignalOptions,
 // kRetry                 -                         RetryOptions
 // kTimeout               -                         TimeoutOptions
 // kFail                  message                   FailOptions
+// kLimit                 -                         LimitOptions
 // clang-format on
 //
 // The other kinds have neither. kinds.cpp has the children of each kind, in their order.

@@ -13,6 +13,7 @@
 // kHttpMultipart  {"url","method","parts"[,"headers"],"timeout_seconds"[,"expect"]}
 // kForEach        {"max_parallel","name"}
 // kRetry          {"max_attempts","delay","backoff","max_delay"[,"on"]}
+// kLimit          {"name","units"}
 // kTimeout        {"seconds"}
 // kFail           {"message"[,"code"]}
 // clang-format on

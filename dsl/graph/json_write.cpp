@@ -96,6 +96,10 @@ std::optional<std::string> query_of(const Node& node) {
           .take();
     case NodeKind::kFail:
       return fail_config(node);
+    case NodeKind::kLimit: {
+      const auto& options = std::get<LimitOptions>(node.options);
+      return JsonWriter().object().member("name", options.name).member("units", options.units).close().take();
+    }
     case NodeKind::kSequence:
     case NodeKind::kIf:
     case NodeKind::kJoin:

@@ -46,6 +46,7 @@ constexpr KindInfo kKinds[] = {
     {NodeKind::kTimeout,        "TIMEOUT",        "timeout",           "",   Flow::kInOrder,  R,    false, true,  false, 1, 1,     {left("body:"), kNone, kNone}},
     {NodeKind::kCatch,          "CATCH",          "catch",             "",   Flow::kHandler,  N,    false, false, false, 2, 2,     {left("body:"), right("handler:"), kNone}},
     {NodeKind::kFail,           "FAIL",           "fail",              "",   Flow::kEnd,      R,    true,  true,  false, 0, 0,     {}},
+    {NodeKind::kLimit,          "LIMIT",          "limit",             "",   Flow::kInOrder,  R,    false, true,  false, 1, 1,     {left("body:"), kNone, kNone}},
 };
 // clang-format on
 
@@ -53,7 +54,7 @@ constexpr bool is_in_order() {
   for (std::size_t i = 0; i < std::size(kKinds); ++i) {
     if (static_cast<std::size_t>(kKinds[i].kind) != i) return false;
   }
-  return std::size(kKinds) == static_cast<std::size_t>(NodeKind::kFail) + 1;
+  return std::size(kKinds) == static_cast<std::size_t>(NodeKind::kLimit) + 1;
 }
 static_assert(is_in_order(), "one row a kind, in the order of NodeKind");
 

@@ -138,6 +138,7 @@ void visit_templates(const Node& node, const std::function<void(std::string_view
     }
   }
   if (const auto* schedule = std::get_if<ScheduleOptions>(&node.options)) visit(schedule->timezone, false);
+  if (const auto* limit = std::get_if<LimitOptions>(&node.options)) visit(limit->units, false);
 }
 
 std::map<std::string, std::size_t> names_used_by(const Node& node) {

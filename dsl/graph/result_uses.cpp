@@ -91,6 +91,7 @@ class Reader {
       case NodeKind::kRace:
       case NodeKind::kAny:
       case NodeKind::kRetry:
+      case NodeKind::kLimit:
       case NodeKind::kTimeout:
       case NodeKind::kCatch: {
         const std::size_t first = node.kind == NodeKind::kIf ? 1 : 0;

@@ -97,6 +97,25 @@ Problem apply_fail(const std::string& message, const std::string& code) {
          shorten(code) + "'";
 }
 
+Problem apply_limit(LimitOptions& options) {
+  constexpr std::size_t kMaxName = 200;
+  constexpr double kMaxUnits = 1e9;
+  const auto is_allowed = [](char c) {
+    return is_name_char(c) || c == '.' || c == ':' || c == '/' || c == '-';
+  };
+  if (options.name.empty() || options.name.size() > kMaxName ||
+      !std::all_of(options.name.begin(), options.name.end(), is_allowed)) {
+    return "the limit's name must have 1 to 200 letters, digits and _ . : / -, found '" +
+           shorten(options.name) + "'";
+  }
+  if (has_reference(options.units)) return std::nullopt;
+  const auto units = parse_number(options.units);
+  if (!units || *units < 0 || *units > kMaxUnits)
+    return "units must be a number from 0 to 1000000000, found '" + shorten(options.units) + "'";
+  options.units = format_seconds(round_seconds(*units));
+  return std::nullopt;
+}
+
 Problem apply_kind_rules(Node& node) {
   switch (node.kind) {
     case NodeKind::kSql:
@@ -120,6 +139,8 @@ Problem apply_kind_rules(Node& node) {
       return apply_timeout(std::get<TimeoutOptions>(node.options));
     case NodeKind::kFail:
       return apply_fail(node.text, std::get<FailOptions>(node.options).code);
+    case NodeKind::kLimit:
+      return apply_limit(std::get<LimitOptions>(node.options));
     case NodeKind::kSequence:
     case NodeKind::kIf:
     case NodeKind::kJoin:

@@ -180,6 +180,19 @@ NodeIndex build_fail(GraphBuilder& builder, const BoundCall& call) {
   return add(builder, call, std::move(node));
 }
 
+NodeIndex build_limit(GraphBuilder& builder, const BoundCall& call) {
+  LimitOptions options{call.text(1)};
+  if (const Operand* units = call.find(2)) {
+    if (units->is_node()) call.wrong_type(2, "a number, or a reference in a string");
+    const Literal& literal = units->literal();
+    options.units =
+        literal.kind == Kind::kNumber ? sql_number(literal.text).value_or(literal.text) : literal.text;
+  }
+  Node node = make(NodeKind::kLimit, steps(builder, call, 0, 1));
+  node.options = std::move(options);
+  return add(builder, call, std::move(node));
+}
+
 struct Function {
   std::string name;
   std::vector<Parameter> parameters;
@@ -230,6 +243,7 @@ const std::vector<Function>& functions() {
       {"timeout", {{"step", true}, {"seconds", true}}, build_timeout},
       {"catch", {{"step", true}, {"handler", true}}, build_catch},
       {"fail", {{"message", true}, {"code", false}}, build_fail},
+      {"limit", {{"step", true}, {"name", true}, {"units", false}}, build_limit},
   };
   return kFunctions;
 }
@@ -284,7 +298,8 @@ void refuse_other_function(const FunctionCall& call) {
                  "waiting",        "history",
                  "metrics",        "grant_usage",
                  "revoke_usage",   "prune",
-                 "version",        "target_database"})) {
+                 "set_limit",      "version",
+                 "target_database"})) {
     throw SyntaxError{"not_a_step", "df." + call.name + "() is not a step",
                       "call it from a SQL step: 'SELECT df." + call.name + "(…)'", call.at};
   }

@@ -133,6 +133,9 @@ class Printer {
       argument(format_seconds(timeout->seconds));
     } else if (const auto* fail = std::get_if<FailOptions>(&node.options)) {
       if (fail->code != FailOptions().code) argument(quoted(fail->code));
+    } else if (const auto* limit = std::get_if<LimitOptions>(&node.options)) {
+      argument(quoted(limit->name));
+      if (limit->units != LimitOptions().units) argument(quoted(limit->units));
     }
   }
 

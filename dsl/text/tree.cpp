@@ -82,6 +82,10 @@ std::string describe_kind(const Node& node) {
       const std::string& code = std::get<FailOptions>(node.options).code;
       return "FAIL " + quoted(node.text) + (code == FailOptions().code ? "" : " (" + code + ")");
     }
+    case NodeKind::kLimit: {
+      const auto& limit = std::get<LimitOptions>(node.options);
+      return "LIMIT " + limit.name + (limit.units == "1" ? "" : " (" + one_line(limit.units) + ")");
+    }
   }
   DURABLED_ASSERT(!"a node kind that is not in the enum");
 }

@@ -244,13 +244,30 @@ TEST_CASE("text that clients control is only ever text", "[S3.6]") {
                                "\x01\x02\x1b[31m"};
   for (const std::string text : texts) {
     const std::string quoted = attack.owner().text("select quote_literal($1)", text);
-    for (const char* call :
-         {"df.start('SELECT 1', label => T)", "df.start('SELECT 1', database => T)", "df.start(T)",
-          "df.start('SELECT 1', idempotency_key => T)", "df.start('SELECT 1', transaction_mode => T)",
-          "df.signal('OWN', T, T)", "df.signal(T, 'go')", "df.cancel(T, T)", "df.setvar(T, T)",
-          "df.explain(T)", "df.rerun('OWN', T)", "df.wait_for_schedule(T)",
-          "df.wait_for_schedule('* * * * *', T)", "df.http(T)", "df.grant_usage(T)", "df.revoke_usage(T)",
-          "df.list_instances(null, 5, T, T)", "df.waiting(T)", "df.status(T)"}) {
+    for (const char* call : {"df.start('SELECT 1', label => T)",
+                             "df.start('SELECT 1', database => T)",
+                             "df.start(T)",
+                             "df.start('SELECT 1', input => T)",
+                             "df.set_limit(T, 1)",
+                             "df.set_limit(T, null)",
+                             "df._take_units(T, '1')",
+                             "df.limit('SELECT 1', T, T)",
+                             "df.start('SELECT 1', idempotency_key => T)",
+                             "df.start('SELECT 1', transaction_mode => T)",
+                             "df.signal('OWN', T, T)",
+                             "df.signal(T, 'go')",
+                             "df.cancel(T, T)",
+                             "df.setvar(T, T)",
+                             "df.explain(T)",
+                             "df.rerun('OWN', T)",
+                             "df.wait_for_schedule(T)",
+                             "df.wait_for_schedule('* * * * *', T)",
+                             "df.http(T)",
+                             "df.grant_usage(T)",
+                             "df.revoke_usage(T)",
+                             "df.list_instances(null, 5, T, T)",
+                             "df.waiting(T)",
+                             "df.status(T)"}) {
       std::string statement = std::string("select ") + call;
       for (std::size_t at = 0; (at = statement.find('T', at)) != std::string::npos;) {
         const bool is_mark = statement.find_first_of(",)", at) == at + 1;

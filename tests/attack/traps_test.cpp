@@ -76,6 +76,9 @@ const std::vector<std::string>& client_statements() {
       "select * from df.instances",
       "select * from df.signals",
       "select * from df.vars",
+      "select df.set_limit('l', 5, '1 minute'), df.limit('select 1', 'l', '$input.n')",
+      "select df._take_units('l', '1', now()), l.* from df.limits l",
+      "select df.set_limit('l', null), df.start('select $input.a', input => '{\"a\": \"\\u0041\"}')",
       "select df.explain('select 1')",
       "select df.start(df.seq('select 1', df.if('select true', 'select 2', df.sleep(1)), df.join('select 1', "
       "'select 2'), df.race('select 1', 'select 2'), df.any('select 1', 'select 2'), df.loop(df.break('x')), "

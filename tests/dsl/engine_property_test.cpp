@@ -86,6 +86,7 @@ bool is_deterministic(const dsl::Graph& graph) {
       case NodeKind::kHttpMultipart:
       case NodeKind::kForEach:
       case NodeKind::kRetry:
+      case NodeKind::kLimit:
       case NodeKind::kCatch:
       case NodeKind::kFail:
         return false;

@@ -142,9 +142,10 @@ TEST_CASE("the skill names every function that the parser knows, with its parame
   }
   CHECK(named == known_functions());
   // Functions that are called from SQL, and not of a workflow.
-  const std::set<std::string> of_sql = {
-      "status", "result", "error",          "signal",      "cancel",       "await_instance", "explain",
-      "setvar", "submit", "list_instances", "grant_usage", "grant_signal", "waiting",        "history"};
+  const std::set<std::string> of_sql = {"status",  "result",         "error",       "signal",
+                                        "cancel",  "await_instance", "explain",     "setvar",
+                                        "submit",  "list_instances", "grant_usage", "grant_signal",
+                                        "waiting", "history",        "set_limit"};
   for (const fs::path& path : pages()) {
     INFO(path);
     for (const std::string& name : all_matches(read_file(path), R"(\bdf\.([a-z_0-9]+)\()")) {

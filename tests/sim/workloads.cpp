@@ -49,6 +49,8 @@ class Generator {
         return below(3) == 0 ? text("bad") : text("slow");
       case 8:
         return "df.catch(df.fail('no'), " + text("handler") + ")";
+      case 9:
+        return timed("df.limit(df.retry(df.http('http://x'), 3, 0.05), 'calls', 2)");
       default:
         return text("sql");
     }

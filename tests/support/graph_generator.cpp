@@ -43,10 +43,10 @@ class Generator {
   }
 
   Node make_parent(int depth) {
-    static constexpr std::array<NodeKind, 11> kKinds = {
-        NodeKind::kSequence, NodeKind::kIf,    NodeKind::kIfRows, NodeKind::kJoin,
-        NodeKind::kRace,     NodeKind::kAny,   NodeKind::kLoop,   NodeKind::kRetry,
-        NodeKind::kForEach,  NodeKind::kCatch, NodeKind::kTimeout};
+    static constexpr std::array<NodeKind, 12> kKinds = {
+        NodeKind::kLimit, NodeKind::kSequence, NodeKind::kIf,    NodeKind::kIfRows,
+        NodeKind::kJoin,  NodeKind::kRace,     NodeKind::kAny,   NodeKind::kLoop,
+        NodeKind::kRetry, NodeKind::kForEach,  NodeKind::kCatch, NodeKind::kTimeout};
     Node node;
     node.kind = pick(kKinds);
     std::uint64_t min = 2, max = 2;
@@ -78,6 +78,12 @@ class Generator {
       case NodeKind::kTimeout:
         min = max = 1;
         node.options = dsl::TimeoutOptions{seconds() + 1};
+        break;
+      case NodeKind::kLimit:
+        min = max = 1;
+        node.options = dsl::LimitOptions{"limit:" + name(), chance(50)   ? "1"
+                                                            : chance(50) ? "2.5"
+                                                                         : "$" + name() + ".n"};
         break;
       case NodeKind::kCatch:
         break;

@@ -4,7 +4,7 @@
 /** @typedef {import('./types').TreeNode} TreeNode */
 
 const PARALLEL = new Set(['JOIN', 'RACE', 'ANY']);
-const FRAMES = new Set(['LOOP', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'CATCH']);
+const FRAMES = new Set(['LOOP', 'FOR_EACH', 'RETRY', 'TIMEOUT', 'CATCH', 'LIMIT']);
 
 /** Whether the branches of a node of this type are drawn side by side. @param {string} type */
 export const isParallel = (type) => PARALLEL.has(type);
@@ -54,7 +54,7 @@ export const oneLine = (text) => text.replace(/\s+/g, ' ').trim();
 const KINDS = {
   SQL: 'SQL', SLEEP: 'Sleep', WAIT_SCHEDULE: 'Schedule', SIGNAL: 'Signal', HTTP: 'HTTP', HTTP_MULTIPART: 'HTTP upload',
   BREAK: 'Break', FAIL: 'Fail', IF: 'If', THEN: 'Then', JOIN: 'Join', RACE: 'Race', ANY: 'Any', LOOP: 'Loop',
-  FOR_EACH: 'For each', RETRY: 'Retry', TIMEOUT: 'Timeout', CATCH: 'Catch',
+  FOR_EACH: 'For each', RETRY: 'Retry', TIMEOUT: 'Timeout', CATCH: 'Catch', LIMIT: 'Limit',
 };
 
 /** @type {Record<string, string>} */
@@ -69,7 +69,7 @@ export function describe(node) {
   const text = oneLine(node.text);
   if (node.type === 'SQL') return {kind, text};
   // The server's text begins with the kind: SLEEP 0.2s, WAIT '0 3 * * *', FOR EACH item (max 10).
-  const rest = text.replace(/^(SLEEP|WAIT|SIGNAL|HTTP_MULTIPART|HTTP|FOR EACH|RETRY|TIMEOUT|FAIL|IF|THEN|JOIN|RACE|ANY|LOOP|CATCH|BREAK:?)\s*/, '');
+  const rest = text.replace(/^(SLEEP|WAIT|SIGNAL|HTTP_MULTIPART|HTTP|FOR EACH|RETRY|TIMEOUT|LIMIT|FAIL|IF|THEN|JOIN|RACE|ANY|LOOP|CATCH|BREAK:?)\s*/, '');
   if (node.type === 'SIGNAL' || node.type === 'WAIT_SCHEDULE' || node.type === 'FAIL') {
     return {kind, text: rest.replace(/^'(.*)'( \(.*\))?$/, '$1$2')};
   }

@@ -70,7 +70,7 @@ export function showTitle(text, status) {
 
 /** What an instance is doing, finer than its status. @param {import('./types').Row} row */
 export function shownStatus(row) {
-  if (row.status === 'running' && row.why && ['signal', 'timer', 'schedule', 'retry', 'login'].includes(row.why.kind)) return 'waiting';
+  if (row.status === 'running' && row.why && ['signal', 'timer', 'schedule', 'retry', 'limit', 'login'].includes(row.why.kind)) return 'waiting';
   return row.status;
 }
 

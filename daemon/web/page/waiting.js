@@ -9,9 +9,9 @@ import {Ago, dialog, Empty, Icon, useAnswer} from './ui.js';
 
 /** @typedef {import('./types').Wait} Wait */
 
-const WAIT_KINDS = [['', 'Everything'], ['signal', 'Signals'], ['retry', 'Retries'], ['timer', 'Timers'], ['schedule', 'Schedules'], ['login', 'Logins']];
+const WAIT_KINDS = [['', 'Everything'], ['signal', 'Signals'], ['retry', 'Retries'], ['timer', 'Timers'], ['schedule', 'Schedules'], ['limit', 'Limits'], ['login', 'Logins']];
 /** @type {Record<string, string>} */
-const VERBS = {signal: 'for the signal', retry: 'to try again', timer: 'for a time', schedule: 'for the schedule', login: 'for a login'};
+const VERBS = {signal: 'for the signal', retry: 'to try again', timer: 'for a time', schedule: 'for the schedule', limit: 'for the limit', login: 'for a login'};
 
 /** @param {Wait} wait */
 const keyOf = (wait) => `${wait.instance} ${wait.node} ${wait.kind} ${wait.since}`;
