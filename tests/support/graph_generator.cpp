@@ -77,7 +77,7 @@ class Generator {
         break;
       case NodeKind::kTimeout:
         min = max = 1;
-        node.options = dsl::TimeoutOptions{seconds() + 1};
+        node.options = dsl::TimeoutOptions{dsl::round_seconds(seconds() + 1)};
         break;
       case NodeKind::kLimit:
         min = max = 1;
@@ -149,7 +149,7 @@ class Generator {
     if (node.kind == NodeKind::kHttp && chance(30)) options.into = sql();
     if (node.kind == NodeKind::kHttpMultipart) options.parts = pick(kParts);
     if (chance(40)) options.headers = pick(kHeaders);
-    if (chance(50)) options.timeout_seconds = seconds() + 0.5;
+    if (chance(50)) options.timeout_seconds = dsl::round_seconds(seconds() + 0.5);
     if (chance(30)) options.expect = {"2xx"};
     if (chance(10)) options.expect = {"200", "404", "5xx"};
     node.options = std::move(options);
