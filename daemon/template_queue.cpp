@@ -3,10 +3,22 @@
 #include <memory>
 #include <optional>
 
+#include "daemon/instance/answer.hpp"
+
 namespace durabled::daemon {
 namespace {
 
 constexpr std::size_t kStatementBytes = 32 << 20;
+
+TemplateQueue::Statement substituted(const SubstituteSql& source, const std::string& text,
+                                     dsl::Notes& notes) {
+  if (source.part != Exchange::Part::kInto)
+    return dsl::substitute_sql(text, {source.names, source.variables}, &notes);
+  const auto& options = std::get<dsl::HttpOptions>((*source.graph)[source.node].options);
+  const auto names = bind_answer(source.names, options);
+  if (!names) return Unexpected{names.error()};
+  return dsl::substitute_sql(text, {*names, source.variables}, &notes);
+}
 
 }  // namespace
 
@@ -50,7 +62,7 @@ void TemplateQueue::next(const std::string& name) {
       [work] {
         const SubstituteSql& source = work->source;
         const std::string& text = text_of((*source.graph)[source.node], source.part);
-        work->result = dsl::substitute_sql(text, {source.names, source.variables}, &work->notes);
+        work->result = substituted(source, text, work->notes);
         work->source.names = {};
       },
       [this, work, name] {

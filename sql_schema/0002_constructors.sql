@@ -203,10 +203,12 @@ end $$;
 comment on function df._http_config is 'The configuration of an HTTP step';
 
 -- `config` of an HTTP step with the statements before and after its call.
-create function df._with_statements(config text, request text, "into" text) returns text language plpgsql stable parallel safe as $$
+create function df._with_statements(config text, request text, "into" text, rows text, columns text) returns text
+language plpgsql stable parallel safe as $$
 declare
   longer constant text := pg_catalog.rtrim(config, '}') || coalesce(',"request":' || pg_catalog.to_json(request)::text, '')
-    || coalesce(',"into":' || pg_catalog.to_json("into")::text, '') || '}';
+    || coalesce(',"into":' || pg_catalog.to_json("into")::text, '') || coalesce(',"rows":' || pg_catalog.to_json(rows)::text, '')
+    || coalesce(',"columns":' || pg_catalog.to_json(columns)::text, '') || '}';
   problem constant text := df._statements_problem(longer::jsonb);
 begin
   if problem is not null then
@@ -272,21 +274,23 @@ comment on function df.wait_for_signal is
   'Waits for a signal of this name, without limit or for at most timeout_seconds. The result has signal_name, timed_out and data';
 
 create function df.http(url text, method text default 'POST', body text default null, headers anycompatible default null,
-  timeout_seconds numeric default 30, expect text default null, request text default null, "into" text default null)
-returns text language plpgsql stable parallel safe as $$
+  timeout_seconds numeric default 30, expect text default null, request text default null, "into" text default null,
+  rows text default null, columns text default null) returns text language plpgsql stable parallel safe as $$
 begin
   return df._leaf('HTTP', df._with_statements(df._http_config('df.http', url, method, ',"body":' || pg_catalog.to_json(body)::text,
-    headers::text, timeout_seconds, expect), request, "into"));
+    headers::text, timeout_seconds, expect), request, "into", rows, columns));
 end $$;
-comment on function df.http(text, text, text, anycompatible, numeric, text, text, text) is
-  'One HTTP call: GET POST PUT DELETE PATCH. request: a statement that makes the body; into: one that takes the answer, as $response';
+comment on function df.http(text, text, text, anycompatible, numeric, text, text, text, text, text) is
+  'One HTTP call: GET POST PUT DELETE PATCH. request: a statement that makes the body; into: one that takes the answer, as $response '
+  'and, where rows and columns say which, as $rows';
 
 -- A body of type jsonb, with a method and without. The order of the second's arguments keeps literals without a type,
 -- which mean text, from being ambiguous.
 create function df.http(url text, method text, body jsonb, headers anycompatible default null, timeout_seconds numeric default 30,
-  expect text default null, "into" text default null) returns text language plpgsql stable parallel safe as $$
-begin return df.http(url, method, body::text, headers, timeout_seconds, expect, null, "into"); end $$;
-comment on function df.http(text, text, jsonb, anycompatible, numeric, text, text) is 'One HTTP call with a body of type jsonb';
+  expect text default null, "into" text default null, rows text default null, columns text default null) returns text
+language plpgsql stable parallel safe as $$
+begin return df.http(url, method, body::text, headers, timeout_seconds, expect, null, "into", rows, columns); end $$;
+comment on function df.http(text, text, jsonb, anycompatible, numeric, text, text, text, text) is 'One HTTP call with a body of type jsonb';
 create function df.http(url text, body jsonb, timeout_seconds numeric default 30, headers anycompatible default null)
 returns text language plpgsql stable parallel safe as $$
 begin return df.http(url, 'POST', body::text, headers, timeout_seconds); end $$;

@@ -234,7 +234,7 @@ comment on function df._deliver_signals() is 'Wakes the instances that signals h
 create function df._may_http(p_role oid) returns boolean language plpgsql stable
   set search_path = pg_catalog, pg_temp as $$
 begin
-  return has_function_privilege(p_role, 'df.http(text, text, text, anycompatible, numeric, text, text, text)'::regprocedure, 'execute');
+  return has_function_privilege(p_role, 'df.http(text, text, text, anycompatible, numeric, text, text, text, text, text)'::regprocedure, 'execute');
 end $$;
 comment on function df._may_http(oid) is 'Whether a role may make HTTP calls: by the grant on df.http';
 

@@ -340,7 +340,7 @@ begin
   end if;
   unknown := df._unknown_key(config, case kind
     when 'SIGNAL' then array['signal_name', 'timeout_seconds']
-    when 'HTTP' then array['url', 'method', 'body', 'headers', 'timeout_seconds', 'expect', 'request', 'into']
+    when 'HTTP' then array['url', 'method', 'body', 'headers', 'timeout_seconds', 'expect', 'request', 'into', 'rows', 'columns']
     when 'HTTP_MULTIPART' then array['url', 'method', 'parts', 'headers', 'timeout_seconds', 'expect']
     when 'FOR_EACH' then array['max_parallel', 'name']
     when 'RETRY' then array['max_attempts', 'delay', 'backoff', 'max_delay', 'on']
@@ -435,9 +435,43 @@ begin
     when config ->> 'request' is not null and config ->> 'body' is not null then
       'request makes the body: body cannot be given as well'
     else coalesce('request: ' || case when config ->> 'request' is not null then df._statement_problem(config ->> 'request') end,
-                  'into: ' || case when config ->> 'into' is not null then df._statement_problem(config ->> 'into') end) end;
+                  'into: ' || case when config ->> 'into' is not null then df._statement_problem(config ->> 'into') end,
+                  df._rows_problem(config)) end;
 end $$;
 comment on function df._statements_problem is 'What is wrong with the statements of an HTTP step';
+
+-- dsl/graph/answer_columns.hpp has the grammar.
+create function df._rows_problem(config jsonb) returns text language plpgsql immutable parallel safe as $body$
+declare
+  path constant text := config ->> 'rows';
+  columns constant text := config ->> 'columns';
+  member constant text := $re$\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"'\\(),]+")$re$;
+  a_column constant text := $re$^\s*([A-Za-z_][A-Za-z0-9_]{0,62})(\?)?\s+(?:(for\s+ordinality)|$re$
+    || $re$((?:double\s+precision|(?:character|bit)\s+varying|time(?:stamp)?\s+with(?:out)?\s+time\s+zone|$re$
+    || $re$[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)?)(?:\(\s*[0-9]+(?:\s*,\s*[0-9]+)?\s*\))?(?:\[\])?)$re$
+    || $re$(?:\s+path\s+'(\$(?:$re$ || member || $re$|\[[0-9]{1,9}\])*)')?)\s*$$re$;
+begin
+  if path is null and columns is null then
+    return null;
+  elsif columns is null then
+    return 'rows needs columns: the names and types of the columns';
+  elsif path is null then
+    return 'columns needs rows: the path of the rows, such as $.data[*]';
+  elsif config ->> 'into' is null then
+    return 'rows needs into: the statement that takes them, as $rows';
+  elsif pg_catalog.octet_length(path) > 500 or path !~ ('^\$(?:' || member || '|\[(?:\*|[0-9]{1,9})\])*$') then
+    return 'rows must be a path such as $.data[*], of .member, ."member", [*] and [0]';
+  end if;
+  return (
+    with pieces as (select p from pg_catalog.regexp_split_to_table(columns, $re$,(?=(?:[^']*'[^']*')*[^']*$)(?![^()]*\))$re$) p)
+    select coalesce(
+      (select 'columns must list columns such as index int, embedding real[], note? text, id text path ''$.meta.id'' and n for ordinality'
+       from pieces where p !~* a_column or pg_catalog.octet_length(p) > 500 limit 1),
+      (select 'columns must be at most 100 columns' from pieces having pg_catalog.count(*) > 100),
+      (select 'columns has two columns named ' || pg_catalog.substring(p, '[A-Za-z_][A-Za-z0-9_]*') from pieces
+       group by pg_catalog.substring(p, '[A-Za-z_][A-Za-z0-9_]*') having pg_catalog.count(*) > 1 limit 1)));
+end $body$;
+comment on function df._rows_problem is 'What is wrong with the rows and columns of an HTTP step';
 
 -- What a node of a kind has: for condition_node, left_node, right_node, extra_nodes and query ! required, ? allowed,
 -- - not allowed; NULL for an unknown kind. As in dsl/graph/kinds.cpp, but for IF, which has a condition or a query.
@@ -590,12 +624,12 @@ comment on function df._node_statements(text, text) is 'The statements of a node
 -- The names that a node refers to. What `into` calls the answer is bound for it.
 create function df._node_references(p_kind text, p_query text, p_code_only boolean default false) returns setof text
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
-  select r from df._references(case p_kind when 'HTTP' then (df._try_jsonb(p_query) - '{request,into}'::text[])::text else p_query end,
+  select r from df._references(case p_kind when 'HTTP' then (df._try_jsonb(p_query) - '{request,into,rows,columns}'::text[])::text else p_query end,
                                p_kind = 'SQL', p_code_only) r where p_kind = 'SQL' or not p_code_only
   union
   select r from unnest(array['request', 'into']) k,
                 df._references(df._try_jsonb(case p_kind when 'HTTP' then p_query end) ->> k, true, p_code_only) r
-  where k = 'request' or r <> 'response'
+  where k = 'request' or r <> 'response' and (r <> 'rows' or df._try_jsonb(p_query) ->> 'rows' is null)
 $$;
 comment on function df._node_references(text, text, boolean) is 'The names that a node refers to by $name';
 
@@ -942,7 +976,7 @@ begin
       and not exists (select from nodes v cross join lateral df._node_statements(v.node_type, v.query) s where df._variables(s) <> '{}')
       and case when df._try_jsonb(h.query) ->> 'into' is not null
         then df._try_jsonb(h.query) ->> 'into' ~ '\$\{?response\.'
-          and df._try_jsonb(h.query) ->> 'into' !~ '\$\{?response(\.(ok|status)\M|\.\*|[^A-Za-z0-9_.])'
+          and df._try_jsonb(h.query) ->> 'rows' is null and df._try_jsonb(h.query) ->> 'into' !~ '\$\{?response(\.(ok|status)\M|\.\*|[^A-Za-z0-9_.])'
         else exists (select from reads r join names a on a.name = r.name and a.idx = h.idx where r.field is not null)
       and not exists (select from reads r join names a on a.name = r.name and a.idx = h.idx
                       where r.field is null or r.field in ('ok', 'status')) end;
@@ -1027,7 +1061,7 @@ insert into df._client_routines (name) values
   ('_cron_value'), ('_cron_values'),
   ('_zone_problem'), ('_schedule_problem'), ('_statements'), ('_statement_problem'), ('_plain_problem'), ('_fail_problem'),
   ('_unknown_key'), ('_number_problem'), ('_config_problem'), ('_units'), ('_limit_problem'), ('_headers_problem'), ('_body_problem'),
-  ('_http_problem'), ('_statements_problem'), ('_node_statements'), ('_node_references'), ('_node_shape'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
+  ('_http_problem'), ('_statements_problem'), ('_rows_problem'), ('_node_statements'), ('_node_references'), ('_node_shape'), ('_node_problem'), ('_graph_problem'), ('_check'), ('_references'), ('_subtree_ends'),
   ('_unbound_names'), ('_input_reads'), ('_warnings'), ('_habits'), ('_variables'), ('_odd_schedule'), ('_json_names'), ('_copies_to_server'), ('_is_open_credential'),
   ('_result_names'), ('_result_uses'), ('_unbound_problem');
 

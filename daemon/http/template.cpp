@@ -37,7 +37,7 @@ OrMessage<SecretText> fill(std::string_view text, dsl::HttpText kind, const dsl:
   }
   auto filled = dsl::substitute_http(literals, kind, bindings);
   if (!filled) {
-    const auto& [message, hint] = filled.error();
+    const std::string &message = filled.error().message, &hint = filled.error().hint;
     return Unexpected{hint.empty() ? message : message + "; " + hint};
   }
   std::vector<SecretText::Piece> pieces;
@@ -165,6 +165,7 @@ OrMessage<HttpRequest> build(const dsl::Node& node, const dsl::HttpOptions& opti
   HttpRequest request;
   request.method = options.method;
   request.expect = options.expect;
+  if (options.rows && request.expect.empty()) request.expect = {"2xx"};  // other answers have no rows
   auto url = fill(node.text, dsl::HttpText::kUrl, bindings);
   if (!url) return Unexpected{"url: " + url.error()};
   request.url = std::move(*url);

@@ -21,8 +21,11 @@ void Instance::substituted(StepId id, Expected<std::string, dsl::SubstitutionErr
     if (is_first_part) steps_.mark_later(step, now_);
     return steps_.send(step, row_, effects_);
   }
-  step.outcome.failure = dsl::make_failure("reference", statement.error().message, step.address.node,
-                                           step.attempt, statement.error().hint);
+  const dsl::SubstitutionError& error = statement.error();
+  step.outcome.failure =
+      dsl::make_failure(error.code, error.message, step.address.node, step.attempt, error.hint);
+  step.outcome.failure->final = error.code == "reference";  // another answer may have the rows
+  step.annotate("");
   steps_.wait_for_turn(step, effects_);
   proceed();
 }

@@ -148,7 +148,10 @@ Problem read_http(Node& node, std::string_view query) {
     return config.text("body", options.body)
         .text("request", options.request)
         .text("into", options.into)
-        .finish({"url", "method", "body", "headers", "timeout_seconds", "expect", "request", "into"});
+        .text("rows", options.rows)
+        .text("columns", options.columns)
+        .finish({"url", "method", "body", "headers", "timeout_seconds", "expect", "request", "into", "rows",
+                 "columns"});
   }
   return config.json_text("parts", options.parts)
       .finish({"url", "method", "parts", "headers", "timeout_seconds", "expect"});

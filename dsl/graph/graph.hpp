@@ -60,10 +60,12 @@ struct HttpOptions {
   // kHttp only, SQL statements: the first makes the body; the second takes the answer, as $response, in the commit
   // that completes the step.
   std::optional<std::string> request = {}, into = {};
+  // The rows that `into` has of the answer as $rows; see answer_columns.hpp.
+  std::optional<std::string> rows = {}, columns = {};
   bool operator==(const HttpOptions&) const = default;
 };
-// What HttpOptions::into calls the answer.
-inline constexpr std::string_view kResponseName = "response";
+// What HttpOptions::into calls the answer, and its rows.
+inline constexpr std::string_view kResponseName = "response", kRowsName = "rows";
 struct ForEachOptions {
   std::int64_t max_parallel = 10;
   std::string item = "item";  // an identifier

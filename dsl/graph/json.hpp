@@ -9,7 +9,7 @@
 // kSleep          seconds
 // kWaitSchedule   cron, or {"cron","timezone"} when not UTC
 // kWaitSignal     {"signal_name"[,"timeout_seconds"]}
-// kHttp           {"url","method"[,"body","headers"],"timeout_seconds"[,"expect","request","into"]}
+// kHttp           {"url","method"[,"body","headers"],"timeout_seconds"[,"expect","request","into","rows","columns"]}
 // kHttpMultipart  {"url","method","parts"[,"headers"],"timeout_seconds"[,"expect"]}
 // kForEach        {"max_parallel","name"}
 // kRetry          {"max_attempts","delay","backoff","max_delay"[,"on"]}

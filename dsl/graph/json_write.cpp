@@ -31,6 +31,8 @@ std::string http_config(const Node& node) {
   if (!options.expect.empty()) config.member("expect", joined_words(options.expect));
   if (options.request) config.member("request", *options.request);
   if (options.into) config.member("into", *options.into);
+  if (options.rows) config.member("rows", *options.rows);
+  if (options.columns) config.member("columns", *options.columns);
   return config.close().take();
 }
 

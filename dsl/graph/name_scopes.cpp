@@ -149,6 +149,7 @@ std::map<std::string, std::size_t> names_used_by(const Node& node) {
     auto used = referenced_names(text, is_sql);
     const bool is_into = http != nullptr && http->into && text.data() == http->into->data();
     if (is_into) used.erase(std::string(kResponseName));
+    if (is_into && http->rows) used.erase(std::string(kRowsName));
     names.merge(std::move(used));
   });
   return names;

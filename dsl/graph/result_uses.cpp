@@ -140,7 +140,8 @@ class Reader {
       if (is_sql) {
         const bool is_into = http != nullptr && http->into && http->into->data() == text.data();
         for (const ReferenceSite& site : find_reference_sites(source).sites) {
-          if (is_into && site.reference.name == kResponseName) continue;
+          const std::string& name = site.reference.name;
+          if (is_into && (name == kResponseName || (http->rows && name == kRowsName))) continue;
           const bool is_code = site.context == ReferenceSite::Context::kCode;
           check(index, site.reference, is_code ? text.substr(site.reference.end) : std::string_view(), false);
         }
@@ -244,7 +245,7 @@ class Reader {
       const auto* http = std::get_if<HttpOptions>(&graph_[index].options);
       if (http == nullptr || !http->expect.empty()) continue;
       if (http->into) {
-        check_into(index, *http->into);
+        if (!http->rows) check_into(index, *http->into);
       } else {
         check_call(index, parents);
       }

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <charconv>
 
+#include "dsl/graph/answer_columns.hpp"
 #include "dsl/graph/bounded_json.hpp"
 #include "dsl/graph/duration.hpp"
 #include "dsl/graph/rules.hpp"
@@ -211,6 +212,16 @@ Problem check_statements(const HttpOptions& options) {
   return problem ? Problem("into: " + *problem) : std::nullopt;
 }
 
+Problem check_rows(const HttpOptions& options) {
+  if (!options.rows && !options.columns) return std::nullopt;
+  if (!options.columns) return "rows needs columns: the names and types of the columns";
+  if (!options.rows) return "columns needs rows: the path of the rows, such as $.data[*]";
+  if (!options.into) return "rows needs into: the statement that takes them, as $rows";
+  if (auto path = parse_row_path(*options.rows); !path) return path.error();
+  const auto columns = parse_answer_columns(*options.columns);
+  return columns ? std::nullopt : Problem(columns.error());
+}
+
 }  // namespace
 
 std::optional<std::string> apply_http_rules(Node& node) {
@@ -222,6 +233,7 @@ std::optional<std::string> apply_http_rules(Node& node) {
   }
   if (auto problem = check_json_body(options)) return problem;
   if (auto problem = check_statements(options)) return problem;
+  if (auto problem = check_rows(options)) return problem;
   if (node.kind == NodeKind::kHttpMultipart) {
     if (auto problem = apply_parts(options.parts)) return problem;
   }

@@ -85,7 +85,8 @@ NodeIndex build_http(GraphBuilder& builder, const BoundCall& call) {
   Node node = make(NodeKind::kHttp, call.text(0));
   node.options = HttpOptions{call.text(1, "POST"),  call.optional_text(2), call.optional_text(3),
                              std::nullopt,          call.seconds(4, 30),   expected_statuses(call, 5),
-                             call.optional_text(6), call.optional_text(7)};
+                             call.optional_text(6), call.optional_text(7), call.optional_text(8),
+                             call.optional_text(9)};
   return add(builder, call, std::move(node));
 }
 
@@ -213,7 +214,9 @@ const std::vector<Function>& functions() {
         {"timeout_seconds", false},
         {"expect", false},
         {"request", false},
-        {"into", false}},
+        {"into", false},
+        {"rows", false},
+        {"columns", false}},
        build_http},
       {"http_multipart",
        {{"url", true},

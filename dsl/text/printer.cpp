@@ -149,6 +149,8 @@ class Printer {
     if (!options.expect.empty()) argument("expect => " + quoted(joined_words(options.expect)));
     if (options.request) argument("request => " + quoted(*options.request));
     if (options.into) argument("\"into\" => " + quoted(*options.into));  // a keyword in SQL as well
+    if (options.rows) argument("rows => " + quoted(*options.rows));
+    if (options.columns) argument("columns => " + quoted(*options.columns));
   }
 
   void print_retry_options(const RetryOptions& options) {

@@ -26,6 +26,7 @@ struct Bindings {
 struct SubstitutionError {
   std::string message;    // "$n has no rows", "$n is NULL", "$n has no column \"x\"; it has: a, b", …
   std::string hint = {};  // what to write instead; empty when there is nothing to say
+  std::string code = "reference";
 };
 
 // What the writer of a template may want to know although nothing failed.

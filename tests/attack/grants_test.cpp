@@ -40,7 +40,7 @@ TEST_CASE("a role has nothing, is given usage, and has nothing again, whatever i
     CHECK(privileges(owner, role) == "");
     CHECK_THAT(owner.text("select df.grant_usage($1)", role), ContainsSubstring("may use durable workflows"));
     CHECK(owner.text("select has_function_privilege($1, 'df.http(text, text, text, anycompatible, numeric, "
-                     "text, text, text)', "
+                     "text, text, text, text, text)', "
                      "'execute')",
                      role) == "f");
     owner.exec("select df.grant_usage($1, true)", role);

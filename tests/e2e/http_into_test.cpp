@@ -315,3 +315,101 @@ TEST_CASE("an answer counts against the budget of its instance until it is store
   run_workflow(alice, "df.for_each('SELECT generate_series(1, 20)', " + call(world, "/big", into) + ", 1)");
   CHECK(alice.number("select sum(bytes) from taken") == 20 * (512 << 10));
 }
+
+TEST_CASE("rows and columns make the answer a relation with typed columns") {
+  HttpWorld world;
+  Sql alice = world.session();
+  world.start_calling_daemon();
+  alice.exec("create table taken (i int, e real[], note text, total int)");
+  // 1, -2.5 as little-endian float32
+  answer_with(world, "/answer",
+              R"({"data": [{"index": 1, "embedding": [0.25, -1e-7, 3], "note": "it's '$1' \\ {x}"},
+      {"index": 0, "embedding": "AACAPwAAIMA=", "note": null}], "usage": {"total": 7}})");
+  const std::string json = run_workflow(
+      alice,
+      call(world, "/answer",
+           ", 'GET', rows => '$.data[*]', columns => 'index int, embedding real[], note? text', into => "
+           "'INSERT INTO taken SELECT r.index, r.embedding, r.note, $response.json.usage.total FROM $rows.* "
+           "AS "
+           "r RETURNING pg_typeof(e)::text AS t, array_length($rows.index[], 1) AS n'"));
+  CHECK(holds(alice, json, "j -> 'rows' -> 0 = '{\"t\": \"real[]\", \"n\": 2}'"));
+  CHECK(
+      alice.text("select string_agg(format('%s %s %s %s', i, e, note, total), '|' order by i) from taken") ==
+      "0 {1,-2.5}  7|1 {0.25,-1e-07,3} it's '$1' \\ {x} 7");
+  // Rows that are no objects have a number.
+  answer_with(world, "/plain", "[[1, 2], [3, 4]]");
+  CHECK(holds(alice,
+              run_workflow(
+                  alice, call(world, "/plain",
+                              ", 'GET', rows => '$[*]', columns => 'n for ordinality, v real[] path ''$'', a "
+                              "int path ''$[1]''', into => 'SELECT * FROM $rows.*'")),
+              "j -> 'rows' = '[{\"n\": 1, \"v\": [1, 2], \"a\": 2}, {\"n\": 2, \"v\": [3, 4], \"a\": 4}]'"));
+  answer_with(world, "/plain", "[]");
+  CHECK(holds(alice,
+              run_workflow(alice, call(world, "/plain",
+                                       ", 'GET', rows => '$[*]', columns => 'v real[]', into => "
+                                       "'SELECT count(*) AS n, $rows.row_count AS m FROM $rows.*'")),
+              "j -> 'rows' -> 0 = '{\"n\": 0, \"m\": 0}'"));
+}
+
+TEST_CASE("an answer of another shape fails, says where, and stores nothing") {
+  HttpWorld world;
+  Sql alice = world.session();
+  world.start_calling_daemon();
+  alice.exec("create table taken (i int, e real[])");
+  const auto error = [&](const std::string& body, int status = 200) {
+    answer_with(world, "/answer", body, status);
+    return run_failing(alice, call(world, "/answer",
+                                   ", 'GET', rows => '$.data[*]', columns => 'index int, embedding "
+                                   "real[]', into => 'INSERT INTO taken SELECT * FROM $rows.*'"));
+  };
+  const auto row = [](const std::string& second) {
+    return R"({"data": [{"index": 0, "embedding": [1]}, )" + second + "]}";
+  };
+  const std::string lacking = error(row(R"({"index": 1, "object": "x"})"));
+  CHECK_THAT(lacking, ContainsSubstring("http_rows") &&
+                          ContainsSubstring("row 2: embedding: $ has no member") &&
+                          ContainsSubstring("it has: index, object"));
+  CHECK(holds(alice, lacking, "j -> 'http' @> '{\"status\": 200}'"));
+  CHECK_THAT(error(row(R"({"index": 1, "embedding": null})")), ContainsSubstring("row 2: embedding is null"));
+  CHECK_THAT(error(row(R"({"index": true, "embedding": [1]})")),
+             ContainsSubstring("row 2: index must be a number (integer), found a boolean"));
+  CHECK_THAT(error(row(R"({"index": 1, "embedding": 5})")),
+             ContainsSubstring("embedding must be an array (real[]), found a number"));
+  CHECK_THAT(error(row(R"({"index": 1, "embedding": "AAA="})")), ContainsSubstring("base64 of float32"));
+  CHECK_THAT(error(row(R"({"index": 1, "embedding": ["x"]})")), ContainsSubstring("22P02"));
+  CHECK_THAT(error(row(R"({"index": 1.5, "embedding": [1]})")), ContainsSubstring("22P02"));
+  CHECK_THAT(error(row("7")), ContainsSubstring("row 2: index: $ is a number, not an object"));
+  CHECK_THAT(error(R"({"error": "busy"})"),
+             ContainsSubstring("rows: $ has no member") && ContainsSubstring("it has: error"));
+  CHECK_THAT(error(R"({"data": {}})"), ContainsSubstring("rows: $.data is an object, not an array"));
+  CHECK_THAT(error(R"({"data": [)"), ContainsSubstring("is not JSON"));
+  CHECK_THAT(error("[]", 400), ContainsSubstring("http_400"));
+  CHECK(alice.number("select count(*) from taken") == 0);
+}
+
+TEST_CASE("whatever an answer holds arrives as a value, in code, in strings and in a dollar-quoted body") {
+  HttpWorld world;
+  Sql alice = world.session();
+  world.start_calling_daemon();
+  alice.exec("create table taken (how text, body text)");
+  const std::string texts[] = {"'); DROP TABLE taken; --",
+                               "$$; DROP TABLE taken; $$",
+                               "\\'; DROP TABLE taken; --",
+                               "$response.status ${rows} {sys_label} {secret.token}",
+                               "E'\\x27' \xC3\xA9 \" \\\\",
+                               "{\"rows\":[{\"a\":1}],\"row_count\":1,\"columns\":[{\"name\":\"a\",\"type\":"
+                               "\"int; DROP\"}],\"affected\":1}"};
+  for (const std::string& text : texts) {
+    INFO(text);
+    answer_with(world, "/answer", text);
+    alice.exec("truncate taken");
+    run_workflow(alice, call(world, "/answer",
+                             ", 'GET', into => 'INSERT INTO taken VALUES (''code'', $response.body), "
+                             "(''string'', ''$response.body'')'"));
+    run_workflow(alice, call(world, "/answer",
+                             ", 'GET', into => $q$DO $b$ BEGIN INSERT INTO taken VALUES ('body', "
+                             "$response.body); END $b$ $q$"));
+    CHECK(alice.number("select count(*) from taken where body = $1", text) == 3);
+  }
+}

@@ -114,10 +114,12 @@ TEST_CASE("constructors have the arguments and defaults of the contract", "[L1.3
       {"http", "url text, body jsonb, timeout_seconds numeric DEFAULT 30, headers anycompatible" + null +
                    "unknown -> text | url text, method text, body jsonb, headers anycompatible" + null +
                    "unknown, timeout_seconds numeric DEFAULT 30, expect text" + null + "text, \"into\" text" +
-                   null + "text -> text | url text, method text DEFAULT 'POST'::text, body text" + null +
+                   null + "text, rows text" + null + "text, columns text" + null +
+                   "text -> text | url text, method text DEFAULT 'POST'::text, body text" + null +
                    "text, headers anycompatible" + null +
                    "unknown, timeout_seconds numeric DEFAULT 30, expect text" + null + "text, request text" +
-                   null + "text, \"into\" text" + null + "text"},
+                   null + "text, \"into\" text" + null + "text, rows text" + null + "text, columns text" +
+                   null + "text"},
       {"http_multipart", "url text, method text DEFAULT 'POST'::text, parts anycompatible" + null +
                              "unknown, headers anycompatible" + null +
                              "unknown, timeout_seconds numeric DEFAULT 30, expect text" + null + "text"},
