@@ -2,6 +2,7 @@
 
 #include <boost/algorithm/hex.hpp>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "dsl/value/json_slice.hpp"
@@ -11,10 +12,15 @@
 namespace durabled::daemon {
 namespace {
 
-// The text form of a bytea, which every step's session writes as \x….
-std::string bytes_of(std::string_view text) {
+// The text form of a bytea, which every step's session writes as \x… unless the step itself has set another form.
+std::optional<std::string> bytes_of(std::string_view text) {
   std::string bytes;
-  boost::algorithm::unhex(text.substr(2), std::back_inserter(bytes));
+  if (!text.starts_with("\\x")) return std::nullopt;
+  try {
+    boost::algorithm::unhex(text.substr(2), std::back_inserter(bytes));
+  } catch (const boost::algorithm::hex_decode_error&) {
+    return std::nullopt;
+  }
   return bytes;
 }
 
@@ -59,7 +65,11 @@ Expected<std::optional<HttpPayload>, dsl::Failure> payload_of(const std::string&
   HttpPayload payload;
   payload.bytes = is_json ? std::string(dsl::trim_json(cell)) : dsl::json_text(cell);
   if (is_json) payload.content_type = "application/json";
-  if (type == "bytea") payload = {bytes_of(payload.bytes), "application/octet-stream"};
+  if (type == "bytea") {
+    auto bytes = bytes_of(payload.bytes);
+    if (!bytes) return fails("returned bytes in the form 'escape'", "Leave bytea_output as it is, hex.");
+    payload = {std::move(*bytes), "application/octet-stream"};
+  }
   return std::optional(std::move(payload));
 }
 

@@ -79,9 +79,14 @@ create table ai.pipelines (
   work_chunks bigint not null default 0,
   work_documents bigint not null default 0,
   created_at timestamptz not null default now(),
-  shadow_of int references ai.pipelines on delete cascade,
+  shadow_of int,
   dropped boolean not null default false,
-  unique (owner, name)
+  unique (owner, name),
+  unique (owner, id),
+  -- By owner too: a reference to another role's row would lock that row, and go with it.
+  foreign key (owner, shadow_of) references ai.pipelines (owner, id) on delete cascade,
+  check (jsonb_typeof(plan) = 'object' and coalesce(jsonb_typeof(plan -> 'calls'), 'array') = 'array'),
+  check (jsonb_typeof(options) = 'object')
 ) with (fillfactor = 70);
 comment on table ai.pipelines is 'One row a pipeline';
 comment on column ai.pipelines.plan is 'What follows from source, steps and sink: quoted names, types, and the steps that call a model';
@@ -99,7 +104,7 @@ comment on column ai.pipelines.work_since is 'When it had work last after it had
 comment on column ai.pipelines.problem is 'What requests fail with at present, and are repeated for';
 
 create table ai.usage (
-  pipeline int not null references ai.pipelines on delete cascade,
+  pipeline int not null,
   owner regrole not null default ai._me(),
   day date not null,
   model text not null,
@@ -107,19 +112,21 @@ create table ai.usage (
   inputs bigint not null,
   tokens bigint not null,
   cost numeric not null,
-  primary key (pipeline, day, model)
+  primary key (pipeline, day, model),
+  foreign key (owner, pipeline) references ai.pipelines (owner, id) on delete cascade
 ) with (fillfactor = 50);
 comment on table ai.usage is 'What each pipeline has used of each model, by day (UTC)';
 
 create table ai.failures (
-  pipeline int not null references ai.pipelines on delete cascade,
+  pipeline int not null,
   owner regrole not null default ai._me(),
   key text not null,
   attempts int not null,
   error text not null,
   failed_at timestamptz not null default now(),
   over boolean not null default false,
-  primary key (pipeline, key)
+  primary key (pipeline, key),
+  foreign key (owner, pipeline) references ai.pipelines (owner, id) on delete cascade
 );
 comment on table ai.failures is 'Documents that were set aside until they change or ai.retry';
 comment on column ai.failures.key is 'Of the document, as text';

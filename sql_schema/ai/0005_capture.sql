@@ -27,13 +27,33 @@ begin
 end $$;
 comment on function ai._make_tables(ai.pipelines) is 'Makes the tables of a pipeline';
 
+-- Who owns a table runs code with the rights of those who write to it, or whose triggers it has: by triggers, casts,
+-- defaults and policies. So a pipeline writes only to a table of its creator's, and has triggers only on one.
+create function ai._require_own(p_table text, p_what text) returns void language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  found_owner text;
+  is_mine boolean;
+begin
+  select pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE') and c.relkind in ('r', 'p') into found_owner, is_mine
+  from pg_class c where c.oid = to_regclass(p_table);
+  if is_mine is not true then
+    raise insufficient_privilege using
+      message = format('the %s %s is not a table of %I, as which the pipeline runs, but of %I', p_what, p_table, current_user, found_owner),
+      hint = format('Its owner could run code with your rights. Take another table, or make it yours: ALTER TABLE %s OWNER TO %I.', p_table, current_user);
+  end if;
+end $$;
+comment on function ai._require_own(text, text) is 'Refuses a table that belongs to another role';
+
 create function ai._make_sink(p ai.pipelines, p_sink text) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   names constant jsonb := p.plan -> 'names';
   kind constant text := p.plan ->> 'vector';
   vector text := '';
 begin
-  if to_regclass(p_sink) is not null then return; end if;
+  if to_regclass(p_sink) is not null then
+    perform ai._require_own(p_sink, 'sink');
+    return;
+  end if;
   if kind is not null then
     vector := format(', %I %s', names ->> 'embedding', kind)
       || case when kind = 'real[]' then format(' check (cardinality(%I) = %s)', names ->> 'embedding', p.plan ->> 'dimensions') else '' end;
@@ -113,6 +133,7 @@ declare
   condition text := 'old is distinct from new';
   part text;
 begin
+  perform ai._require_own(source, 'source');
   perform ai._make_trigger_functions(p);
   if p.plan ->> 'filter' is null then
     condition := format('(%s) is distinct from (%s)',

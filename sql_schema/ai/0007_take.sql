@@ -119,7 +119,7 @@ begin
   return format($sql$
   with chosen as (%1$s),
   cut as (
-    select x.doc_id, x.change, c.chunk_index, c.chunk_text, c.path, %2$s as input
+    select x.doc_id, x.change, c.chunk_index, c.chunk_text, left(c.path, 500) as path, %2$s as input
     from chosen x left join %3$s d on d.%4$I = x.doc_id and (%5$s)
     cross join lateral (select -1, null::text, null::text
                         union all select * from ai._chunks(d.%6$I::text, $1, $2)) c (chunk_index, chunk_text, path)),
@@ -211,6 +211,9 @@ declare
   number bigint;
   due record;
 begin
+  if p.trigger = 'on_change' then
+    perform ai._require_own(p.plan ->> 'source', 'source');
+  end if;
   execute format('select from %s limit 0', p.plan ->> 'source');  -- locked first, as writers and ai.drop_pipeline do
   if ai._is_held(p) then
     return case when p.trigger = 'manual' and not p.paused and p.stopped is null then ai._until_midnight() else 0 end;

@@ -43,6 +43,7 @@ declare
 begin
   execute format('with %s select array_agg(r.doc_id)::text, count(*) from ready r', ai._ready_sql(p)) into keys, documents;
   if documents > 0 then
+    perform ai._require_own(p.plan ->> 'sink', 'sink');
     chunks := ai._replace_in_sink(p, keys);
     update ai.pipelines set work_chunks = work_chunks + chunks, work_documents = work_documents + documents, work_last = clock_timestamp() where id = p_id;
     execute format('delete from %s w using %s d where d.doc_id = any ($1::%s) and d.chunk_index = -1 and w.doc_id = d.doc_id and w.change = d.change',

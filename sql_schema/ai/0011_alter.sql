@@ -57,6 +57,20 @@ begin
 end $$;
 comment on function ai._alter_in_place(ai.pipelines, ai.pipelines, boolean) is 'Changes a pipeline and reads its source from the beginning';
 
+-- The new sink gets the grants of the old one, and nothing else of it.
+create function ai._require_plain(p_sink text) returns void language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from pg_class c where c.oid = to_regclass(p_sink)
+             and (c.relrowsecurity or exists (select from pg_policy o where o.polrelid = c.oid)
+                  or exists (select from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal)
+                  or exists (select from pg_attribute a where a.attrelid = c.oid and a.attacl is not null))) then
+    raise object_not_in_prerequisite_state using
+      message = format('the sink %s has row-level security, policies, triggers or grants on columns, which the table that takes its place would not have', p_sink),
+      hint = 'Use mode => ''in_place'' where vectors stay comparable, or create another pipeline with a sink of its own.';
+  end if;
+end $$;
+comment on function ai._require_plain(text) is 'Refuses a sink whose protection would be lost by a swap';
+
 create function ai._alter_in_shadow(p ai.pipelines, p_to ai.pipelines) returns void language plpgsql
   set search_path = pg_catalog, pg_temp as $$
 declare
@@ -65,6 +79,7 @@ begin
   if to_regclass(p_to.plan ->> 'sink') is not null then
     raise duplicate_table using message = format('table %s is in the way of the new sink', p_to.plan ->> 'sink');
   end if;
+  perform ai._require_plain(p.plan ->> 'sink');
   insert into ai.pipelines (name, source, steps, sink, trigger, options, plan, cursor_done, full_pass, revision, shadow_of)
   values (p.name || '__r' || p.revision + 1, p_to.source, p_to.steps, p_to.sink, p.trigger, p_to.options, p_to.plan, false, true,
           p.revision + 1, p.id)

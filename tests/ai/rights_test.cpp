@@ -31,6 +31,60 @@ TEST_CASE("T14: another role sees no pipeline, no document in a queue, no model 
   mallory.expects_error("42501", "begin; lock table ai.pipelines");
 }
 
+TEST_CASE("a table of another role is no sink, and no source whose changes are followed") {
+  AiWorld world;
+  world.make_documents(1);
+  world.add_role("mallory");
+  Sql mallory = world.session("mallory");
+  mallory.exec(
+      "create table squatted (doc_id bigint, chunk_index int, chunk_text text not null, embedding real[], "
+      "metadata jsonb "
+      "not null default '{}', primary key (doc_id, chunk_index)); grant all on squatted to public; "
+      "create table bait (id bigint primary key, content text); grant all on bait to public");
+  const std::string steps = "array[ai.chunk('content'), ai.embed('default-embedding', 'chunk_text', 8)]";
+  CHECK_THAT(world.alice.expects_error("42501", "select ai.create_pipeline('q', ai.table_source('docs'), " +
+                                                    steps + ", ai.table_sink('squatted'))"),
+             ContainsSubstring("the sink squatted is not a table of alice"));
+  CHECK_THAT(
+      world.alice.expects_error("42501", "select ai.create_pipeline('q', ai.table_source('bait'), " + steps +
+                                             ", ai.table_sink('mine'), trigger => 'on_change')"),
+      ContainsSubstring("the source bait is not a table of alice"));
+  CHECK(world.alice.number("select count(*) from ai.list_pipelines()") == 0);
+}
+
+TEST_CASE("no row of one role refers to, or locks, a pipeline of another") {
+  AiWorld world;
+  world.make_documents(1);
+  world.create_pipeline();
+  world.add_role("mallory");
+  Sql mallory = world.session("mallory");
+  const std::string id = world.owner().text("select id from ai.pipelines");
+  mallory.expects_error(
+      "23503",
+      "insert into ai.pipelines (name, source, steps, sink, trigger, options, plan, shadow_of) "
+      "values ('ks', '{}', '{}', '{}', 'manual', '{}', '{}', " +
+          id + ")");
+  mallory.expects_error(
+      "23503", "insert into ai.usage (pipeline, day, model, requests, inputs, tokens, cost) values (" + id +
+                   ", now(), 'm', 1, 1, 1, 1)");
+  mallory.expects_error(
+      "23503", "insert into ai.failures (pipeline, key, attempts, error) values (" + id + ", 'k', 1, 'e')");
+  mallory.expects_error("23514",
+                        "insert into ai.pipelines (name, source, steps, sink, trigger, options, plan) "
+                        "values ('ks', '{}', '{}', '{}', 'manual', '{}', '{\"calls\": 1}')");
+}
+
+TEST_CASE("a sink whose rows are protected is not swapped for one without the protection") {
+  AiWorld world;
+  world.make_documents(1);
+  world.create_pipeline();
+  world.alice.exec("alter table chunks enable row level security");
+  CHECK_THAT(world.alice.expects_error("55000",
+                                       "select ai.alter_pipeline('p', steps => array[ai.chunk('content'), "
+                                       "ai.embed('default-embedding', 'chunk_text', 4)])"),
+             ContainsSubstring("has row-level security"));
+}
+
 TEST_CASE("a role that may not use df can look at the schema and make nothing") {
   AiWorld world;
   world.server().create_role("stranger");

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "dsl/graph/duration.hpp"
+
 namespace durabled::test {
 namespace {
 
