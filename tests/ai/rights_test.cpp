@@ -44,11 +44,11 @@ TEST_CASE("a table of another role is no sink, and no source whose changes are f
   const std::string steps = "array[ai.chunk('content'), ai.embed('default-embedding', 'chunk_text', 8)]";
   CHECK_THAT(world.alice.expects_error("42501", "select ai.create_pipeline('q', ai.table_source('docs'), " +
                                                     steps + ", ai.table_sink('squatted'))"),
-             ContainsSubstring("the sink squatted is not a table of alice"));
+             ContainsSubstring("the sink public.squatted is not a table of alice"));
   CHECK_THAT(
       world.alice.expects_error("42501", "select ai.create_pipeline('q', ai.table_source('bait'), " + steps +
                                              ", ai.table_sink('mine'), trigger => 'on_change')"),
-      ContainsSubstring("the source bait is not a table of alice"));
+      ContainsSubstring("the source public.bait is not a table of alice"));
   CHECK(world.alice.number("select count(*) from ai.list_pipelines()") == 0);
 }
 
@@ -65,10 +65,10 @@ TEST_CASE("no row of one role refers to, or locks, a pipeline of another") {
       "values ('ks', '{}', '{}', '{}', 'manual', '{}', '{}', " +
           id + ")");
   mallory.expects_error(
-      "23503", "insert into ai.usage (pipeline, day, model, requests, inputs, tokens, cost) values (" + id +
+      "42501", "insert into ai.usage (pipeline, day, model, requests, inputs, tokens, cost) values (" + id +
                    ", now(), 'm', 1, 1, 1, 1)");
   mallory.expects_error(
-      "23503", "insert into ai.failures (pipeline, key, attempts, error) values (" + id + ", 'k', 1, 'e')");
+      "42501", "insert into ai.failures (pipeline, key, attempts, error) values (" + id + ", 'k', 1, 'e')");
   mallory.expects_error("23514",
                         "insert into ai.pipelines (name, source, steps, sink, trigger, options, plan) "
                         "values ('ks', '{}', '{}', '{}', 'manual', '{}', '{\"calls\": 1}')");

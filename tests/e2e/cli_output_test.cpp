@@ -142,9 +142,9 @@ TEST_CASE("--json of every command that shows has its fields", "[S4.6][S4.11]") 
   Fixture fixture;
   const std::string id = fixture.submit();
   CHECK(keys(fixture.run({"show", id, "--json"}).json()) ==
-        Keys{"id", "label", "status", "submitted_by", "database", "priority", "created_at", "started_at",
-             "updated_at", "completed_at", "wake_at", "request", "dsl", "graph", "nodes", "waiting",
-             "signals", "result", "error"});
+        Keys{"id",         "label",      "status",       "submitted_by", "database", "priority", "created_at",
+             "started_at", "updated_at", "completed_at", "wake_at",      "request",  "dsl",      "graph",
+             "input",      "nodes",      "waiting",      "signals",      "result",   "error"});
   CHECK(fixture.run({"history", id, "--json"}).json().as_array().empty());
   fixture.sql.exec("insert into df.events values ($1, 1, now(), 'InstanceFailed', null, null, null, $2)", id,
                    R"({"error": {"message": "no luck"}})");
