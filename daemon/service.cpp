@@ -166,6 +166,7 @@ class Service {
     const auto lasted = away_.over(std::chrono::steady_clock::now());
     log_info("serving " + store::redacted(config_.database) + (lasted ? ", back after " + *lasted : ""));
     sd_notify(0, "READY=1\nSTATUS=serving");
+    if (listener_) collect();
   }
 
   void connect_failed(const store::StoreError& error) {
