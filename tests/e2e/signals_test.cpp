@@ -39,6 +39,8 @@ TEST_CASE(
   World world;
   Sql alice = world.session();
   world.start_daemon({{"worker.poll_interval", "30s"}});
+  wait_until("who submits sees that the daemon wants to be notified",
+             [&] { return alice.text("select waiting from df.workers") == "t"; });
   // The signal comes from the very step before the wait: it commits together with the put-down.
   const std::string id = submit(
       alice, "'select df.signal(''{sys_instance_id}'', ''self'', ''7'')' ~> df.wait_for_signal('self')");
