@@ -198,6 +198,7 @@ declare
   body json;
   stored text;
   sent record;
+  spent bigint;
 begin
   execute format('select count(*) as inputs, sum(s.tokens) as tokens from %s s where s.step = $1 and s.request = $2', ai._name(p, 'stage'))
     into sent using p_step, p_request;
@@ -212,14 +213,20 @@ begin
     body := p_body::json;
     stored := case when p.plan -> 'calls' -> (p_step - 1) ->> 'step' = 'embed' then ai._store_vectors(p, p_step, p_request, model, body)
               else ai._store_chat(p, p_step, p_request, model, body) end;
-  exception when invalid_text_representation or invalid_parameter_value or numeric_value_out_of_range then
+  exception when data_exception or statement_too_complex then
+    perform ai._spend(p, model, sent.inputs, sent.tokens);  -- paid for, whatever it says
     return ai._put_back(p_id, p_step, p_request, 'answer', 'the answer could not be read: ' || sqlerrm);
   end;
   if p.problem is not null and stored = 'stored' then
     update ai.pipelines set problem = null, problem_since = null where id = p_id;
   end if;
-  perform ai._spend(p, model, sent.inputs, coalesce(case when body is not null and json_typeof(body) = 'object' then coalesce(body #>> '{usage,total_tokens}',
-    body #>> '{usage,prompt_tokens}', body ->> 'prompt_eval_count') end::bigint, sent.tokens));
+  begin
+    spent := case when json_typeof(body) = 'object' then coalesce(body #>> '{usage,total_tokens}', body #>> '{usage,prompt_tokens}',
+                                                                  body ->> 'prompt_eval_count') end;
+  exception when data_exception then
+    spent := null;  -- an estimate is better than an answer that is paid for again
+  end;
+  perform ai._spend(p, model, sent.inputs, coalesce(spent, sent.tokens));
   return stored;
 end $$;
 comment on function ai._store(int, int, int, int, text) is 'Step of the workflow: what follows from an answer';

@@ -175,3 +175,23 @@ TEST_CASE("a paused pipeline makes no further request, and what was under way is
   world.await_published(500);
   CHECK(world.endpoint.inputs() == 500);
 }
+
+TEST_CASE("an answer whose count of tokens is not a number is stored once, and counted by estimate") {
+  AiWorld world;
+  world.http.route("/v1/odd", [&](const TestCall& call) {
+    TestAnswer answer = world.endpoint.answer(call);
+    const auto at = answer.body.find("\"total_tokens\":");
+    if (at != std::string::npos)
+      answer.body.replace(at, answer.body.size() - at, "\"total_tokens\":\"abc\"}}");
+    return answer;
+  });
+  world.alice.exec("select ai.register_model('default-embedding', '" + world.http.url("/v1/odd") +
+                   "', 'small')");
+  world.make_documents(3);
+  world.create_pipeline();
+  world.start_calling_daemon();
+  world.await_published(3);
+  CHECK(world.wrong_rows() == 0);
+  CHECK(world.alice.number("select sum(requests) from ai.usage") == 1);
+  CHECK(world.alice.number("select sum(tokens) from ai.usage") > 0);
+}
