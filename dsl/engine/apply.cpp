@@ -120,7 +120,9 @@ std::optional<HistoryMismatch> Execution::apply_to_frame(Frame& frame, const Eve
   boost::json::value parsed;
   switch (event.kind) {
     case EventKind::kStepStarted:
-      return leaf && active ? std::nullopt : std::optional(mismatch(event, "no step is to run there"));
+      return (leaf || kind == NodeKind::kLimit) && active
+                 ? std::nullopt
+                 : std::optional(mismatch(event, "no step is to run there"));
     case EventKind::kStepCompleted: {
       if (kind == NodeKind::kLimit && active) return apply_units_taken(frame, event);
       if (!leaf || !active) return mismatch(event, "no step is to run there");

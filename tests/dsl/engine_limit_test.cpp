@@ -29,6 +29,15 @@ TEST_CASE("a limited step runs once its units are there") {
   CHECK_THAT(run.status(), ContainsSubstring("completed"));
 }
 
+TEST_CASE("taking units may last so long that its start is recorded") {
+  EngineDriver run("df.limit('a', 'api')");
+  run.start();
+  run.take_log();
+  run.feed(dsl::EventKind::kStepStarted, kLimit, "{}", 1);
+  run.complete(kLimit, kNow);
+  CHECK(run.take_log() == "run 00000001 a\n");
+}
+
 TEST_CASE("units that are not there are waited for by a timer") {
   EngineDriver run("df.limit('a', 'api')");
   run.start();

@@ -50,7 +50,7 @@ class Generator {
       case 8:
         return "df.catch(df.fail('no'), " + text("handler") + ")";
       case 9:
-        return timed("df.limit(df.retry(df.http('http://x'), 3, 0.05), 'calls', 2)");
+        return timed("df.retry(df.http('http://x'), 3, 0.05)");
       default:
         return text("sql");
     }
